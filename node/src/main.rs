@@ -1,0 +1,2 @@
+//! frith
+fn main() {}
