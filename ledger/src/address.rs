@@ -40,15 +40,18 @@ impl Address {
     /// How many leading bits two addresses share: 256 when they are equal.
     #[must_use]
     pub fn common_bits(&self, other: &Self) -> u16 {
-        let mut bits = 0;
-        for (a, b) in self.0.iter().zip(&other.0) {
-            let differing = a ^ b;
-            if differing != 0 {
-                return bits + u16::try_from(differing.leading_zeros()).unwrap_or(0);
-            }
-            bits += 8;
-        }
-        bits
+        let halves = |address: &Self| {
+            let (mut high, mut low) = ([0; 16], [0; 16]);
+            high.copy_from_slice(&address.0[..16]);
+            low.copy_from_slice(&address.0[16..]);
+            (u128::from_be_bytes(high), u128::from_be_bytes(low))
+        };
+        let ((high, low), (other_high, other_low)) = (halves(self), halves(other));
+        let bits = match high ^ other_high {
+            0 => 128 + (low ^ other_low).leading_zeros(),
+            differing => differing.leading_zeros(),
+        };
+        u16::try_from(bits).unwrap_or(u16::MAX)
     }
 
     /// XOR distance, big-endian, as in Kademlia.
@@ -167,6 +170,14 @@ impl Prefix {
     #[must_use]
     pub const fn len(&self) -> u8 {
         self.len
+    }
+
+    /// The first address under this prefix: its bits, then zeros.
+    #[must_use]
+    pub fn first(&self) -> Address {
+        let mut address = Address::default();
+        address.0[..8].copy_from_slice(&self.bits.to_be_bytes());
+        address
     }
 
     /// Whether this is the whole address space.

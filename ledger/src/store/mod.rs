@@ -4,11 +4,13 @@
 //! once, but not durable; [`Store::sync`] makes all that was written before it durable. After a
 //! power loss a prefix of the written batches is there, and it holds at least all that was synced.
 
+#[cfg(test)]
+mod check;
 mod memory;
 #[cfg(feature = "rocks")]
 mod rocks;
 
-pub use memory::{MemoryStore, SharedMemoryStore};
+pub use memory::{Faults, MemoryStore, SharedMemoryStore};
 #[cfg(feature = "rocks")]
 pub use rocks::{RocksOptions, RocksStore};
 
