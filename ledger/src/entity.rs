@@ -6,7 +6,7 @@
 use crate::address::Address;
 use crate::codec::{BoundedBytes, BoundedVec, DecodeError, decode};
 use crate::credits::{Credits, CreditsError};
-use crate::hash::Hash;
+use crate::hash::{Domain, Hash};
 use crate::key::PublicKey;
 use crate::parameters::{ARBITRATORS_MAX, ENTITY_BYTES_MAX, INLINE_BYTES_MAX, REPLICAS_MAX, SLOTS_MAX};
 use crate::tree::Leaf;
@@ -105,7 +105,7 @@ pub struct Account {
 pub struct WorkerSeat {
     /// The worker's key.
     pub key: PublicKey,
-    /// The seat; `None` until Activate ran.
+    /// The seat; `None` until the root that brings its beacon was accepted.
     pub seat: Option<Address>,
 }
 
@@ -228,6 +228,10 @@ pub enum Bytes {
     },
 }
 
+/// Bytes of an encoded [`TaskSpec`]: with it and full lists a task's entity stays below
+/// [`ENTITY_BYTES_MAX`].
+pub const SPEC_BYTES_MAX: usize = 32 * 1024;
+
 /// What a task asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct TaskSpec {
@@ -269,8 +273,15 @@ pub enum TaskState {
     Revealing {
         /// Last epoch for reveals.
         reveal_until: Epoch,
+        /// The first reveal in full; places keep only hashes.
+        first: Option<TaskOutcome>,
     },
-    /// Reveals differ: drawn arbitrators decide.
+    /// Reveals differ, or too few came: waits for the draw of arbitrators.
+    Disputed {
+        /// Last epoch in which they may be drawn.
+        until: Epoch,
+    },
+    /// Drawn arbitrators decide.
     Arbitrating {
         /// Last epoch for verdicts.
         until: Epoch,
@@ -328,6 +339,8 @@ pub struct Place {
     pub bond: Credits,
     /// What it was paid at settlement.
     pub paid: Credits,
+    /// What of its bond or collateral it lost over this task.
+    pub lost: Credits,
 }
 
 /// What happened at a place.
@@ -338,7 +351,7 @@ pub enum PlaceState {
     /// Committed.
     Committed,
     /// Revealed this.
-    Revealed(TaskOutcome),
+    Revealed(OutcomeId),
     /// Never committed: drawn again.
     NoShow,
     /// Committed and hid: lost the bond.
@@ -354,8 +367,8 @@ pub struct Arbitrator {
     pub key: PublicKey,
     /// Where its share of the lost bonds goes.
     pub account: Address,
-    /// The hash of the outcome that it found, and the outcome's fuel.
-    pub verdict: Option<TaskOutcome>,
+    /// What it found.
+    pub verdict: Option<OutcomeId>,
 }
 
 /// What running a task gave: equal for every correct worker.
@@ -367,6 +380,23 @@ pub struct TaskOutcome {
     pub fuel: Fuel,
     /// Standard output.
     pub output: Bytes,
+}
+
+impl TaskOutcome {
+    /// What stands for this outcome in places and verdicts, so that a task's entity stays small.
+    #[must_use]
+    pub fn id(&self) -> OutcomeId {
+        OutcomeId { hash: Hash::of(Domain::ResultOutcome, self), fuel: self.fuel }
+    }
+}
+
+/// An outcome by its hash. Equal ids are equal outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct OutcomeId {
+    /// Of the [`TaskOutcome`].
+    pub hash: Hash,
+    /// Its fuel, for people; the hash covers it.
+    pub fuel: Fuel,
 }
 
 /// How a run ended. Mirrors the virtual machine's status in numbers, so that the ledger needs no
@@ -383,6 +413,8 @@ pub enum RunStatus {
     StackOverflow,
     /// More output than the task allows.
     OutputLimit,
+    /// The module starts with more memory than the task allows.
+    MemoryLimit,
     /// The module was refused: code and byte offset.
     Refused {
         /// The machine's stable code.
@@ -409,6 +441,8 @@ pub struct Task {
     pub seed: Hash,
     /// Draws made so far, so that a place drawn again uses fresh randomness.
     pub draws: u32,
+    /// The first root that may draw for it (places, places again, or arbitrators).
+    pub draw_from: Epoch,
     /// The drawn workers, past ones that never committed among them.
     pub places: BoundedVec<Place, PLACES_MAX>,
     /// Where it is in its life.

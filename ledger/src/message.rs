@@ -6,7 +6,7 @@
 
 use crate::address::Address;
 use crate::credits::Credits;
-use crate::entity::{TaskOutcome, Terms, Worker};
+use crate::entity::{TaskOutcome, TaskSpec, Terms, Worker};
 use crate::hash::{Domain, Hash};
 use crate::key::PublicKey;
 use crate::units::Epoch;
@@ -75,6 +75,10 @@ pub enum MessageBody {
         /// The worker's key.
         key: PublicKey,
     },
+    /// Account → task: run this; the value is the escrow.
+    Submit(Box<TaskSpec>),
+    /// Account → task: don't run it, if it isn't drawn yet.
+    Cancel,
     /// Seat → task: a commitment; the value is the bond.
     Commit {
         /// The salted commitment.

@@ -5,8 +5,8 @@
 //! worker's seat. A proof-carrying operation has no signer: what it proves is its authority.
 
 use crate::address::Address;
+use crate::block::{BlockHeader, Instance};
 use crate::certificate::Vote;
-use crate::block::BlockHeader;
 use crate::credits::Credits;
 use crate::entity::{TaskOutcome, TaskSpec, Terms};
 use crate::hash::{Domain, Hash};
@@ -40,21 +40,31 @@ impl Operation {
         }
     }
 
-    /// Checks the signature, where there is one, for the network with this genesis.
+    /// Checks every signature that it carries, for the network with this genesis: the signer's, the
+    /// consent of a worker that is registered, and those that evidence shows.
     ///
     /// # Errors
     /// [`BadSignature`].
     pub fn verify(&self, genesis: &Hash) -> Result<(), BadSignature> {
         match self {
             Self::Signed(operation) => {
+                if let Action::RegisterWorker { key, consent, .. } = &operation.body.action {
+                    key.verify(&consent_hash(genesis, &operation.body.account, operation.body.nonce), consent)?;
+                }
                 operation.key.verify(&signing_hash(Role::Operation, genesis, &operation.body), &operation.signature)
             }
             Self::Worker(operation) => {
                 operation.key.verify(&signing_hash(Role::WorkerOperation, genesis, &operation.body), &operation.signature)
             }
-            Self::Proof(_) => Ok(()),
+            Self::Proof(ProofOperation::Evidence(evidence)) => evidence.verify(genesis).map(drop).map_err(|_| BadSignature),
         }
     }
+}
+
+/// What a worker signs to let an account register it, with the account's operation of this nonce.
+#[must_use]
+pub fn consent_hash(genesis: &Hash, account: &Address, nonce: Nonce) -> Hash {
+    signing_hash(Role::WorkerOperation, genesis, &(account, nonce))
 }
 
 /// An account's order.
@@ -108,8 +118,7 @@ pub enum Action {
     RegisterWorker {
         /// The worker's key.
         key: PublicKey,
-        /// The worker's signature on `(account, nonce)` in [`Role::WorkerOperation`]: nobody registers
-        /// another's key.
+        /// The worker's signature on [`consent_hash`]: nobody registers another's key.
         consent: Signature,
         /// Its VRF key.
         vrf: VrfPublic,
@@ -204,6 +213,8 @@ pub enum WorkerAction {
     Commit {
         /// [`result_commitment`].
         commitment: Hash,
+        /// What it stakes on the result: exactly what the task asks for.
+        bond: Credits,
     },
     /// Opens the commitment.
     Reveal {
@@ -261,4 +272,48 @@ pub enum Offence {
         /// Its signature by the proposer.
         second_signature: Signature,
     },
+}
+
+/// Why evidence shows nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EvidenceError {
+    /// Both may be said: they are of different instances or views, or name the same block.
+    #[error("the two statements do not exclude each other")]
+    Compatible,
+    /// A statement isn't the worker's.
+    #[error("a statement is not signed by the worker")]
+    Signature(#[from] BadSignature),
+}
+
+impl Evidence {
+    /// The instance in which both statements were made, if they exclude each other.
+    #[must_use]
+    pub fn instance(&self) -> Option<Instance> {
+        let ((first, view, block), (second, other_view, other_block)) = match &self.offence {
+            Offence::Votes(a, b) => ((a.instance, a.view, a.block), (b.instance, b.view, b.block)),
+            Offence::Proposals { first: a, second: b, .. } => {
+                ((a.instance, a.view, a.id()), (b.instance, b.view, b.id()))
+            }
+        };
+        (first == second && view == other_view && block != other_block).then_some(first)
+    }
+
+    /// Checks that the worker made both statements and that they exclude each other. Two signature checks.
+    ///
+    /// # Errors
+    /// [`EvidenceError`].
+    pub fn verify(&self, genesis: &Hash) -> Result<Instance, EvidenceError> {
+        let instance = self.instance().ok_or(EvidenceError::Compatible)?;
+        match &self.offence {
+            Offence::Votes(a, b) => {
+                self.key.verify(&a.signing_hash(genesis), &a.signature)?;
+                self.key.verify(&b.signing_hash(genesis), &b.signature)?;
+            }
+            Offence::Proposals { first, first_signature, second, second_signature } => {
+                self.key.verify(&signing_hash(Role::Proposal, genesis, &first.id()), first_signature)?;
+                self.key.verify(&signing_hash(Role::Proposal, genesis, &second.id()), second_signature)?;
+            }
+        }
+        Ok(instance)
+    }
 }
