@@ -57,6 +57,9 @@ pub struct BlockHeader {
     pub view: View,
     /// The block that it extends: the one its justification certifies.
     pub parent: BlockId,
+    /// [`Proposal::grounds`]: which certificates let the block stand here. What it must include
+    /// follows from them, so two proposals with other certificates are two blocks.
+    pub grounds: Hash,
     /// Index of the proposer in the committee.
     pub proposer: u16,
     /// [`Payload::hash`].
@@ -93,6 +96,40 @@ pub struct Proposal {
     pub timeout: Option<TimeoutCertificate>,
     /// The proposer's signature on the block id, in [`Role::Proposal`].
     pub signature: Signature,
+}
+
+impl Proposal {
+    /// What [`BlockHeader::grounds`] commits to: the certificate of the parent and the timeout
+    /// certificate, exactly as the proposal carries them.
+    #[must_use]
+    pub fn grounds(justify: &Option<QuorumCertificate>, timeout: &Option<TimeoutCertificate>) -> Hash {
+        Hash::of(Domain::Certificate, &(justify, timeout))
+    }
+
+    /// Signs `block` by its proposer. The caller has filled the header.
+    #[must_use]
+    pub fn sign(
+        block: Block,
+        justify: Option<QuorumCertificate>,
+        timeout: Option<TimeoutCertificate>,
+        genesis: &Hash,
+        key: &SecretKey,
+    ) -> Self {
+        let signature = key.sign(&signing_hash(Role::Proposal, genesis, &block.header.id()));
+        Self { block, justify, timeout, signature }
+    }
+
+    /// The block's id.
+    #[must_use]
+    pub fn id(&self) -> BlockId {
+        self.block.header.id()
+    }
+
+    /// The view of the certificate it builds on; 0 for the instance's genesis.
+    #[must_use]
+    pub fn justify_view(&self) -> View {
+        self.justify.as_ref().map_or(View::ZERO, |certificate| certificate.view)
+    }
 }
 
 /// What a block does.

@@ -260,9 +260,10 @@ pub struct TimeoutCertificate {
     pub parts: BoundedVec<Part, MEMBERS_MAX>,
 }
 
-/// Different batches that one certificate names; what signers name past it is left out, the ones
-/// named by the fewest first. A signer's own list can't be cut (it is signed), so a vote that would
-/// pass the bound is not taken into the certificate.
+/// Different batches that one certificate names. A signer's own list can't be cut (it is signed), so
+/// a vote that would pass the bound is not taken into the certificate; when not all fit, those that
+/// name the fewest batches which hardly anyone else names come first, so that a few members with
+/// long lists of their own can't keep the others out.
 pub const LISTED_MAX: usize = 4 * OWED_MAX;
 
 /// Why a certificate doesn't hold.
@@ -283,6 +284,16 @@ pub enum CertificateError {
         /// Position in the list of parts.
         part: usize,
     },
+    /// The view of the signer's highest certificate is impossible: not below the timeout's view, or
+    /// present in a vote.
+    #[error("part {part} claims an impossible view")]
+    High {
+        /// Position in the list of parts.
+        part: usize,
+    },
+    /// A listed batch that no signer names.
+    #[error("a batch is listed that no signer names")]
+    Unnamed,
     /// A signature doesn't hold.
     #[error("the signature of part {part} does not hold")]
     Signature {
@@ -307,8 +318,10 @@ fn check_parts(
     if !listed.is_sorted_by(|a, b| a < b) {
         return Err(CertificateError::Listed { part: 0 });
     }
+    // Form first: it costs nothing, the signatures do.
     let mut weight: Weight = 0;
     let mut previous = None;
+    let mut named = vec![false; listed.len()];
     for (part, entry) in parts.iter().enumerate() {
         let member = committee.get(entry.member).ok_or(CertificateError::Member { part })?;
         if previous.is_some_and(|before| before >= entry.member) {
@@ -318,13 +331,31 @@ fn check_parts(
         if !entry.known.is_sorted_by(|a, b| a < b) {
             return Err(CertificateError::Listed { part });
         }
+        for index in &entry.known {
+            *named.get_mut(usize::from(*index)).ok_or(CertificateError::Listed { part })? = true;
+        }
+        weight = weight.saturating_add(member.weight);
+    }
+    if !committee.is_quorum(weight) {
+        return Err(CertificateError::NoQuorum);
+    }
+    if !named.iter().all(|named| *named) {
+        return Err(CertificateError::Unnamed);
+    }
+    for (part, entry) in parts.iter().enumerate() {
+        let member = committee.get(entry.member).ok_or(CertificateError::Member { part })?;
         let known: Option<Vec<BatchDigest>> = entry.known.iter().map(|i| listed.get(usize::from(*i)).copied()).collect();
         let known = known.ok_or(CertificateError::Listed { part })?;
         let hash = statement(entry, &known);
         member.key.verify(&hash, &entry.signature).map_err(|_| CertificateError::Signature { part })?;
-        weight = weight.saturating_add(member.weight);
     }
-    if committee.is_quorum(weight) { Ok(()) } else { Err(CertificateError::NoQuorum) }
+    Ok(())
+}
+
+/// Refuses parts whose `high` can't be: no quorum certificate of view `below` or later can be behind
+/// a signature on `below`.
+fn check_high(parts: &[Part], possible: impl Fn(View) -> bool) -> Result<(), CertificateError> {
+    parts.iter().position(|part| !possible(part.high)).map_or(Ok(()), |part| Err(CertificateError::High { part }))
 }
 
 /// The batches that members with more than a third of the weight named.
@@ -361,6 +392,7 @@ impl QuorumCertificate {
         if self.instance.committee != committee.hash() {
             return Err(CertificateError::Instance);
         }
+        check_high(&self.parts, |high| high == View::ZERO)?;
         check_parts(committee, &self.listed, &self.parts, |_, known| {
             let statement = VoteStatement { instance: self.instance, view: self.view, block: self.block, known };
             signing_hash(Role::Vote, genesis, &statement)
@@ -393,6 +425,7 @@ impl TimeoutCertificate {
         if self.instance.committee != committee.hash() {
             return Err(CertificateError::Instance);
         }
+        check_high(&self.parts, |high| high < self.view)?;
         check_parts(committee, &self.listed, &self.parts, |part, known| {
             let statement = TimeoutStatement { instance: self.instance, view: self.view, high: part.high, known };
             signing_hash(Role::Timeout, genesis, &statement)
@@ -416,6 +449,8 @@ type Parts = (BoundedVec<BatchDigest, LISTED_MAX>, BoundedVec<Part, MEMBERS_MAX>
 type Signed<'a> = (u16, View, &'a BoundedVec<BatchDigest, OWED_MAX>, Signature);
 
 fn assemble<'a>(committee: &Committee, entries: impl Iterator<Item = Signed<'a>>) -> Option<Parts> {
+    let mut entries: Vec<Signed<'a>> = entries.collect();
+    common_first(committee, &mut entries);
     let mut listed: BTreeSet<BatchDigest> = BTreeSet::new();
     let mut taken = Vec::new();
     let mut weight: Weight = 0;
@@ -427,6 +462,7 @@ fn assemble<'a>(committee: &Committee, entries: impl Iterator<Item = Signed<'a>>
             taken.push(entry);
         }
     }
+    taken.sort_by_key(|entry| entry.0);
     if !committee.is_quorum(weight) {
         return None;
     }
@@ -441,6 +477,23 @@ fn assemble<'a>(committee: &Committee, entries: impl Iterator<Item = Signed<'a>>
         .collect();
     let parts = parts?.try_into().ok()?;
     Some((listed.try_into().ok()?, parts))
+}
+
+/// When all the lists together pass [`LISTED_MAX`]: puts the signers first that name the fewest
+/// batches which no third of the weight names.
+fn common_first(committee: &Committee, entries: &mut [Signed<'_>]) {
+    let mut weights: BTreeMap<BatchDigest, Weight> = BTreeMap::new();
+    for (member, _, known, _) in entries.iter() {
+        let weight = committee.get(*member).map_or(0, |member| member.weight);
+        for batch in *known {
+            let sum = weights.entry(*batch).or_default();
+            *sum = sum.saturating_add(weight);
+        }
+    }
+    if weights.len() > LISTED_MAX {
+        let rare = |batch: &&BatchDigest| !committee.is_third(weights.get(*batch).copied().unwrap_or(0));
+        entries.sort_by_cached_key(|entry| (entry.2.iter().filter(rare).count(), entry.0));
+    }
 }
 
 /// A quorum holds the batch, with its operations and the content that they name.
