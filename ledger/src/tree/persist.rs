@@ -1,1 +1,329 @@
-//! persist
+//! Versions of the tree in a [`Store`]: saved by their differences, loaded with every hash checked,
+//! pruned without a scan.
+//!
+//! # Layout
+//! Table `Nodes`, by the first byte of the key:
+//! - `0, number`: a kept version: where its root stands and the root's summary; nothing when empty.
+//! - `1, prefix, hash`: a node. An inner node's record holds its children's places and summaries, a
+//!   leaf's the entity and its sums; both the number of the version that wrote them, and a checksum.
+//!
+//! Table `Stale`: `number, node key`: the node isn't in version `number` any more, but was in the
+//! version saved before it. Keys are of fixed size, numbers big-endian.
+//!
+//! # Invariants
+//! - A node's key holds its hash, so a key never has two contents, and a record that was altered is
+//!   found out by its own key.
+//! - Numbers only grow, and none is used for two states. Each version but the first is saved as the
+//!   difference to the one saved before it.
+//! - A node that became stale at `s` may be deleted when no version below `s` is kept, unless it was
+//!   written again by a version from `s` on (an entity that went back to an earlier state).
+//! - One batch saves a version or prunes a part, so a crash leaves no version half there. Pruning
+//!   forgets versions before it deletes their nodes.
+//!
+//! Costs: saving and pruning are O(changed nodes), loading O(all nodes).
+
+use super::node::{Child, InnerNode, Leaf, Link};
+use super::prefix::NodePrefix;
+use super::summary::Summary;
+use super::version::Version;
+use crate::codec::{DecodeError, decode};
+use crate::credits::Credits;
+use crate::hash::Hash;
+use crate::store::{Store, StoreError, Table, Write};
+use parity_scale_codec::{Decode, Encode};
+use std::sync::Arc;
+
+/// First byte of a version's key.
+const VERSION: u8 = 0;
+/// First byte of a node's key.
+const NODE: u8 = 1;
+/// Bytes of a number in a key.
+const NUMBER_BYTES: usize = 8;
+/// Bytes of a node's key: tag, prefix bits and length, hash.
+const NODE_KEY_BYTES: usize = 1 + 32 + 2 + 32;
+/// Bytes at the end of a record that its other bytes decide.
+const CHECKSUM_BYTES: usize = 8;
+/// Longest record: the longest entity, and room for the rest.
+const RECORD_BYTES_MAX: usize = super::ENTITY_BYTES_MAX + 256;
+/// Kept versions that are listed or forgotten at once.
+const VERSIONS_AT_ONCE: usize = 1024;
+
+/// Where a node stands and what its parent knows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+struct Place {
+    prefix: NodePrefix,
+    summary: Summary,
+}
+
+#[derive(Encode, Decode)]
+enum Body {
+    #[codec(index = 0)]
+    Leaf { credits: Credits, stake: Credits, bytes: Vec<u8> },
+    #[codec(index = 1)]
+    Inner { left: Place, right: Place },
+}
+
+/// What is stored for one node.
+#[derive(Encode, Decode)]
+struct Record {
+    /// The last version that wrote this node.
+    written: u64,
+    body: Body,
+}
+
+/// Why a version can't be loaded. The environment's fault: the data directory is damaged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The store failed to read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The version's own record is damaged.
+    #[error("the record of version {number} of the state is damaged")]
+    Version {
+        /// Which version.
+        number: u64,
+    },
+    /// A node of the version isn't there.
+    #[error("the state's node {prefix} with hash {hash} is missing")]
+    Missing {
+        /// Where the node stands.
+        prefix: NodePrefix,
+        /// Its hash.
+        hash: Hash,
+    },
+    /// A node's record isn't what its key says.
+    #[error("the state's node {prefix} with hash {hash} is damaged: {reason}")]
+    Corrupt {
+        /// Where the node stands.
+        prefix: NodePrefix,
+        /// Its hash.
+        hash: Hash,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+impl Place {
+    fn of(child: &Child) -> Self {
+        Self { prefix: child.prefix(), summary: child.summary }
+    }
+
+    fn key(&self) -> Vec<u8> {
+        let mut key = Vec::with_capacity(NODE_KEY_BYTES);
+        key.push(NODE);
+        key.extend(self.prefix.first().0);
+        key.extend(self.prefix.len().to_be_bytes());
+        key.extend(self.summary.hash.0);
+        key
+    }
+
+    fn corrupt(&self, reason: &'static str) -> LoadError {
+        LoadError::Corrupt { prefix: self.prefix, hash: self.summary.hash, reason }
+    }
+}
+
+/// The bytes and what shows that they weren't altered.
+fn sealed(value: &impl Encode) -> Vec<u8> {
+    let mut bytes = value.encode();
+    let checksum = blake3::hash(&bytes);
+    bytes.extend(&checksum.as_bytes()[..CHECKSUM_BYTES]);
+    bytes
+}
+
+fn unsealed<T: Encode + Decode>(bytes: &[u8]) -> Result<T, &'static str> {
+    let at = bytes.len().checked_sub(CHECKSUM_BYTES).ok_or("too short")?;
+    let (bytes, checksum) = bytes.split_at(at);
+    if blake3::hash(bytes).as_bytes()[..CHECKSUM_BYTES] != *checksum {
+        return Err("its checksum does not hold");
+    }
+    decode(bytes, RECORD_BYTES_MAX).map_err(|error| match error {
+        DecodeError::TooLong { .. } => "it is too long",
+        DecodeError::Malformed { .. } | DecodeError::NotCanonical => "it does not decode",
+    })
+}
+
+fn version_key(number: u64) -> Vec<u8> {
+    let mut key = vec![VERSION];
+    key.extend(number.to_be_bytes());
+    key
+}
+
+fn number_of(bytes: &[u8]) -> Option<u64> {
+    bytes.first_chunk::<NUMBER_BYTES>().map(|bytes| u64::from_be_bytes(*bytes))
+}
+
+/// The writes that save `version` under `number`: its record, the nodes that `previous` hasn't, and
+/// which nodes of `previous` it hasn't.
+///
+/// `previous` is the version saved last, with its number; `None` only in a store without versions.
+/// `number` is above it and was never used for another state.
+#[must_use]
+pub fn save(previous: Option<(u64, &Version)>, number: u64, version: &Version) -> Vec<Write> {
+    debug_assert!(previous.is_none_or(|(before, _)| before < number), "numbers grow");
+    let mut difference = Difference { number, writes: Vec::new() };
+    let old = previous.and_then(|(_, version)| version.root.as_ref());
+    difference.between(old, version.root.as_ref());
+    let root = version.root.as_ref().map(Place::of);
+    difference.writes.push(Write::Put { table: Table::Nodes, key: version_key(number), value: sealed(&root) });
+    difference.writes
+}
+
+/// Collects the writes for what differs between two trees. Recursion is at most 512 deep.
+struct Difference {
+    number: u64,
+    writes: Vec<Write>,
+}
+
+impl Difference {
+    fn between(&mut self, old: Option<&Child>, new: Option<&Child>) {
+        let (old, new) = match (old, new) {
+            (None, None) => return,
+            (Some(old), None) => return self.all(old, Self::stale),
+            (None, Some(new)) => return self.all(new, Self::written),
+            (Some(old), Some(new)) if old.summary.hash == new.summary.hash => return,
+            (Some(old), Some(new)) => (old, new),
+        };
+        let (old_at, new_at) = (old.prefix(), new.prefix());
+        match (&old.link, &new.link) {
+            (Link::Inner(before), Link::Inner(after)) if old_at == new_at => {
+                self.stale(old);
+                self.written(new);
+                self.between(Some(&before.left), Some(&after.left));
+                self.between(Some(&before.right), Some(&after.right));
+            }
+            (_, Link::Inner(after)) if new_at.len() < old_at.len() && new_at.contains(&old_at.first()) => {
+                self.written(new);
+                let bit = old_at.first().bit(new_at.len());
+                self.between(Some(old), Some(after.half(bit)));
+                self.between(None, Some(after.half(!bit)));
+            }
+            (Link::Inner(before), _) if old_at.len() < new_at.len() && old_at.contains(&new_at.first()) => {
+                self.stale(old);
+                let bit = new_at.first().bit(old_at.len());
+                self.between(Some(before.half(bit)), Some(new));
+                self.between(Some(before.half(!bit)), None);
+            }
+            _ => {
+                self.all(old, Self::stale);
+                self.all(new, Self::written);
+            }
+        }
+    }
+
+    fn all(&mut self, child: &Child, note: fn(&mut Self, &Child)) {
+        note(self, child);
+        if let Link::Inner(node) = &child.link {
+            self.all(&node.left, note);
+            self.all(&node.right, note);
+        }
+    }
+
+    fn stale(&mut self, child: &Child) {
+        let mut key = self.number.to_be_bytes().to_vec();
+        key.extend(Place::of(child).key());
+        self.writes.push(Write::Put { table: Table::Stale, key, value: Vec::new() });
+    }
+
+    fn written(&mut self, child: &Child) {
+        let body = match &child.link {
+            Link::Leaf(node) => {
+                let Leaf { bytes, credits, stake } = &node.leaf;
+                Body::Leaf { credits: *credits, stake: *stake, bytes: bytes.to_vec() }
+            }
+            Link::Inner(node) => Body::Inner { left: Place::of(&node.left), right: Place::of(&node.right) },
+        };
+        let value = sealed(&Record { written: self.number, body });
+        self.writes.push(Write::Put { table: Table::Nodes, key: Place::of(child).key(), value });
+    }
+}
+
+/// Loads a version; `None` when it isn't kept. Every record is checked against its hash, and every
+/// node against its parent, so what is returned is the state that was saved.
+///
+/// # Errors
+/// [`LoadError`] names the damaged or missing node.
+pub fn load(store: &dyn Store, number: u64) -> Result<Option<Version>, LoadError> {
+    let Some(bytes) = store.get(Table::Nodes, &version_key(number))? else { return Ok(None) };
+    let root: Option<Place> = unsealed(&bytes).map_err(|_| LoadError::Version { number })?;
+    let root = root.map(|place| load_node(store, &place)).transpose()?;
+    Ok(Some(Version { root }))
+}
+
+/// Loads the subtree that its parent says stands at `place`. Recursion is at most 256 deep: prefixes
+/// lengthen.
+fn load_node(store: &dyn Store, place: &Place) -> Result<Child, LoadError> {
+    let Place { prefix, summary } = *place;
+    let bytes = store
+        .get(Table::Nodes, &place.key())?
+        .ok_or(LoadError::Missing { prefix, hash: summary.hash })?;
+    let record: Record = unsealed(&bytes).map_err(|reason| place.corrupt(reason))?;
+    let child = match record.body {
+        Body::Leaf { credits, stake, bytes } if prefix.len() == NodePrefix::LEN_MAX => {
+            let leaf = Leaf { bytes: Arc::from(bytes), credits, stake };
+            Child::leaf(prefix.first(), leaf).map_err(|_| place.corrupt("its sums are impossible"))?
+        }
+        Body::Inner { left, right } => {
+            for (bit, half) in [(false, &left), (true, &right)] {
+                let region = prefix.half(bit);
+                if half.prefix.len() <= prefix.len() || !region.contains(&half.prefix.first()) {
+                    return Err(place.corrupt("a child stands outside of it"));
+                }
+            }
+            let (left, right) = (load_node(store, &left)?, load_node(store, &right)?);
+            let summary = Summary::of_inner(&prefix, &left.summary, &right.summary)
+                .map_err(|_| place.corrupt("its sums are impossible"))?;
+            Child { summary, link: Link::Inner(Arc::new(InnerNode { prefix, left, right })) }
+        }
+        Body::Leaf { .. } => return Err(place.corrupt("a leaf stands at a whole address")),
+    };
+    if child.summary == summary { Ok(child) } else { Err(place.corrupt("it has another hash or other sums")) }
+}
+
+/// The numbers of the versions in the store, in order; at most 1024 of them, the oldest.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn kept_versions(store: &dyn Store) -> Result<Vec<u64>, StoreError> {
+    let entries = store.range(Table::Nodes, &[VERSION], VERSIONS_AT_ONCE)?;
+    let numbers = entries.iter().map_while(|(key, _)| match key.split_first() {
+        Some((&VERSION, number)) => number_of(number),
+        _ => None,
+    });
+    Ok(numbers.collect())
+}
+
+/// The writes of one step towards forgetting all versions below `keep_from`: first the versions, then
+/// at most `limit` of the nodes that only they had. Nothing left to do: no writes.
+///
+/// Writes of one step must be applied before the next is asked for.
+///
+/// # Errors
+/// [`StoreError`] when the store fails, also for a damaged record.
+pub fn prune(store: &dyn Store, keep_from: u64, limit: usize) -> Result<Vec<Write>, StoreError> {
+    let forgotten = kept_versions(store)?.into_iter().filter(|number| *number < keep_from).take(limit.max(1));
+    let delete = |number| Write::Delete { table: Table::Nodes, key: version_key(number) };
+    let mut writes: Vec<Write> = forgotten.map(delete).collect();
+    if !writes.is_empty() {
+        return Ok(writes);
+    }
+    for (stale_key, _) in store.range(Table::Stale, &[], limit.max(1))? {
+        let Some(since) = number_of(&stale_key) else { return Err(damaged(&stale_key)) };
+        if since > keep_from {
+            break;
+        }
+        let key = stale_key[NUMBER_BYTES..].to_vec();
+        if let Some(bytes) = store.get(Table::Nodes, &key)? {
+            let record: Record = unsealed(&bytes).map_err(|_| damaged(&key))?;
+            if record.written < since {
+                writes.push(Write::Delete { table: Table::Nodes, key });
+            }
+        }
+        writes.push(Write::Delete { table: Table::Stale, key: stale_key });
+    }
+    Ok(writes)
+}
+
+fn damaged(key: &[u8]) -> StoreError {
+    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    StoreError { action: "read", reason: format!("the record {key} of the state is damaged") }
+}

@@ -2,6 +2,7 @@
 
 mod forging;
 mod oracle;
+mod persist;
 mod proofs;
 mod rules;
 

@@ -1,0 +1,144 @@
+//! Saved versions load as they were, whatever is saved, pruned or damaged around them.
+
+use super::{Entities, address, leaf, leaves, version_of};
+use crate::address::Address;
+use crate::store::{MemoryStore, SharedMemoryStore, Store, Table, Write};
+use crate::tree::{Change, LoadError, Version, kept_versions, load, prune, save};
+use proptest::prelude::*;
+
+/// A history of batches: each change puts one of few leaves or deletes, so that states come back.
+fn history() -> impl Strategy<Value = Vec<Vec<(Address, Option<u8>)>>> {
+    let change = (0_u8..12, prop::option::of(0_u8..3))
+        .prop_map(|(place, content)| (Address([place * 21; 32]), content));
+    prop::collection::vec(prop::collection::vec(change, 0..6), 1..12)
+}
+
+fn versions_of(history: &[Vec<(Address, Option<u8>)>]) -> Vec<Version> {
+    let mut version = Version::empty();
+    let mut versions = Vec::new();
+    for batch in history {
+        let batch: std::collections::BTreeMap<_, _> = batch.iter().copied().collect();
+        let change = |(address, content): (Address, Option<u8>)| Change {
+            address,
+            leaf: content.map(|content| leaf(content, 5, 2)),
+        };
+        version = version.apply(batch.into_iter().map(change).collect()).expect("small sums");
+        versions.push(version.clone());
+    }
+    versions
+}
+
+fn prune_all(store: &mut dyn Store, keep_from: u64, limit: usize) {
+    loop {
+        let writes = prune(store, keep_from, limit).expect("memory does not fail");
+        if writes.is_empty() {
+            return;
+        }
+        store.write(writes).expect("memory does not fail");
+    }
+}
+
+fn entities_of(version: &Version) -> Entities {
+    version.iter().map(|(address, leaf)| (address, leaf.clone())).collect()
+}
+
+proptest! {
+    #[test]
+    fn kept_versions_load_as_they_were_and_pruned_ones_leave_nothing_behind(
+        history in history(), keep_from in 0_u64..14, limit in 1_usize..9, gap in 1_u64..3,
+    ) {
+        let versions = versions_of(&history);
+        let numbered: Vec<(u64, Version)> = (0..).step_by(gap as usize).zip(versions).collect();
+        let mut store = MemoryStore::new();
+        let mut previous: Option<(u64, &Version)> = None;
+        for (number, version) in &numbered {
+            store.write(save(previous, *number, version)).expect("memory does not fail");
+            previous = Some((*number, version));
+        }
+        prune_all(&mut store, keep_from, limit);
+        let kept: Vec<u64> = numbered.iter().map(|(number, _)| *number).filter(|number| *number >= keep_from).collect();
+        prop_assert_eq!(kept_versions(&store), Ok(kept));
+        for (number, version) in &numbered {
+            let loaded = load(&store, *number).expect("nothing is damaged");
+            let expected = (*number >= keep_from).then(|| (version.summary(), entities_of(version)));
+            prop_assert_eq!(loaded.map(|loaded| (loaded.summary(), entities_of(&loaded))), expected);
+        }
+        // With the last version alone kept, the store holds exactly its nodes.
+        if let Some((number, version)) = numbered.last().filter(|(number, _)| *number >= keep_from) {
+            prune_all(&mut store, *number, limit);
+            let mut alone = MemoryStore::new();
+            alone.write(save(None, *number, version)).expect("memory does not fail");
+            let nodes = |store: &MemoryStore| store.range(Table::Nodes, &[], 1000).map(|entries| entries.len());
+            prop_assert_eq!(nodes(&store), nodes(&alone));
+            prop_assert_eq!(store.range(Table::Stale, &[], 10), Ok(Vec::new()));
+        }
+    }
+
+    #[test]
+    fn a_loaded_version_goes_on_as_the_original(history in history()) {
+        let versions = versions_of(&history);
+        let mut store = MemoryStore::new();
+        let mut last: Option<(u64, Version)> = None;
+        for (number, version) in (0..).zip(&versions) {
+            let previous = last.as_ref().map(|(number, version)| (*number, version));
+            store.write(save(previous, number, version)).expect("memory does not fail");
+            let loaded = load(&store, number).expect("nothing is damaged").expect("just saved");
+            prop_assert_eq!(loaded.summary(), version.summary());
+            last = Some((number, loaded));
+        }
+    }
+
+    #[test]
+    fn a_damaged_byte_is_an_error_and_never_another_state(
+        places in prop::collection::btree_map(address(), leaves(), 1..12),
+        entry in any::<prop::sample::Index>(), byte in any::<prop::sample::Index>(), flip in 1_u8..,
+    ) {
+        let version = version_of(&places);
+        let mut store = MemoryStore::new();
+        store.write(save(None, 7, &version)).expect("memory does not fail");
+        let entries = store.range(Table::Nodes, &[], 1000).expect("memory does not fail");
+        let (key, mut value) = entries[entry.index(entries.len())].clone();
+        let at = byte.index(value.len());
+        value[at] ^= flip;
+        store.write(vec![Write::Put { table: Table::Nodes, key, value }]).expect("memory does not fail");
+        let verdict = load(&store, 7).map(|version| version.map(|version| version.summary()));
+        prop_assert!(verdict.is_err(), "{:?}", verdict);
+    }
+}
+
+#[test]
+fn a_missing_node_is_named() {
+    let version = version_of(&[(Address([1; 32]), leaf(1, 1, 1)), (Address([2; 32]), leaf(1, 1, 1))].into());
+    let mut store = MemoryStore::new();
+    assert_eq!(store.write(save(None, 1, &version)), Ok(()));
+    let entries = store.range(Table::Nodes, &[1], 10).expect("memory does not fail");
+    let (key, _) = entries.last().expect("three nodes").clone();
+    assert_eq!(store.write(vec![Write::Delete { table: Table::Nodes, key }]), Ok(()));
+    assert!(matches!(
+        load(&store, 1),
+        Err(LoadError::Missing { prefix, .. }) if prefix.first() == Address([2; 32])
+    ));
+    assert!(matches!(load(&store, 2), Ok(None)));
+}
+
+#[test]
+fn a_crash_leaves_whole_versions() {
+    let history: Vec<_> = (0..6_u8).map(|i| vec![(Address([i; 32]), Some(i)), (Address([i / 2; 32]), None)]).collect();
+    let versions = versions_of(&history);
+    for lost in 0..=versions.len() {
+        let disk = SharedMemoryStore::new();
+        let mut store = disk.clone();
+        let mut previous = None;
+        for (number, version) in (0..).zip(&versions) {
+            assert_eq!(store.write(save(previous, number, version)), Ok(()));
+            previous = Some((number, version));
+        }
+        disk.crash(versions.len() - lost);
+        let kept = kept_versions(&store).expect("memory does not fail");
+        assert_eq!(kept.len(), versions.len() - lost);
+        for (number, version) in kept.into_iter().zip(&versions) {
+            let loaded = load(&store, number).expect("nothing is damaged").expect("it is listed");
+            assert_eq!(loaded.summary(), version.summary());
+        }
+    }
+}
