@@ -1,0 +1,63 @@
+# The commands a developer needs. `make help` lists them; each does its own set-up.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench sim fuzz docs setup guests
+
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+# Where the example programs are, for the tests and the demo that run them.
+export FRITH_GUESTS ?= $(CARGO_TARGET_DIR)/wasm32-wasip1/guest/examples
+
+# How many seeds `make sim` runs, from which one on, and how long `make fuzz` stays with each harness.
+SEEDS ?= 1000
+FROM ?= 0
+FUZZ_SECONDS ?= 60
+
+# The cores that also run in a browser, and the machine that they run tasks on.
+PORTABLE := -p frith-ledger -p frith-tasks -p frith-vm -p frith-neighbourhood
+NEXTEST := $(shell command -v cargo-nextest)
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup guests ## start five workers on this machine, run tasks, break one worker, check every balance
+	cargo build -p frith --bins
+	scripts/demo.sh
+
+test: setup guests ## run every test
+	cargo build --workspace --bins
+ifneq ($(NEXTEST),)
+	cargo nextest run --workspace
+	cargo test --workspace --doc
+else
+	cargo test --workspace
+endif
+
+lint: setup ## check formatting, lints, documentation, and that the cores build for the browser
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p frith-guest --lib --examples --target wasm32-wasip1 -- -D warnings
+	cargo clippy $(PORTABLE) --no-default-features --target wasm32-unknown-unknown -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+bench: setup guests ## measure, and write bench.json into the target folder
+	scripts/bench.sh
+
+sim: setup ## simulate SEEDS runs with faults (1000 unless given), from seed FROM on
+	cargo run -p frith-sim -- --seeds $(SEEDS) --from $(FROM)
+
+fuzz: setup ## feed every decoder and the module validator random bytes, FUZZ_SECONDS each (60 unless given)
+	BOLERO_RANDOM_TEST_TIME_MS=$(FUZZ_SECONDS)000 BOLERO_RANDOM_ITERATIONS=1000000000 \
+		cargo test --workspace --lib --bins --tests -- fuzz --test-threads=1
+
+docs: setup ## build the API documentation
+	cargo doc --workspace --no-deps
+	@echo "open $(CARGO_TARGET_DIR)/doc/frith_ledger/index.html"
+
+setup: ## install what the build needs; the other commands do this themselves
+	@scripts/setup.sh
+
+# The example programs, compiled for the task machine.
+guests: setup
+	cargo build --profile guest -p frith-guest --examples --target wasm32-wasip1
