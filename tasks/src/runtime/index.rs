@@ -1,0 +1,236 @@
+//! What can be found without a scan: agenda, worker keys and open jobs.
+//!
+//! Every entity leaves *traces*, a pure function of its address, its content and the parameters. The
+//! index is the union of all traces; replacing an entity replaces its traces. So the index maintained
+//! block by block equals the one rebuilt from the tree.
+
+use frith_ledger::address::Address;
+use frith_ledger::credits::Credits;
+use frith_ledger::entity::{Entity, PlaceState, Task, TaskState, Worker, WorkerStatus};
+use frith_ledger::key::PublicKey;
+use frith_ledger::parameters::Parameters;
+use frith_ledger::units::Epoch;
+use imbl::{OrdMap, OrdSet};
+
+use crate::quote::quote;
+
+/// What a seat has to do for a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Run it and commit; this bond is promised.
+    Drawn {
+        /// What the commit must bring.
+        bond: Credits,
+    },
+    /// Reveal, once that is open.
+    Committed,
+    /// Run it and say what came out.
+    Arbitrator,
+}
+
+/// See the module.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Index {
+    /// Work due in blocks of this epoch and later.
+    pub(super) epochs: OrdSet<(Epoch, Address)>,
+    /// Registrations, by the root whose acceptance seats them.
+    pub(super) seats: OrdSet<(Epoch, Address)>,
+    /// Tasks, by the first root that may draw for them.
+    pub(super) draws: OrdSet<(Epoch, Address)>,
+    /// Where the worker or the registration of a key is.
+    pub(super) keys: OrdMap<PublicKey, Address>,
+    /// Open jobs by seat and task.
+    pub(super) jobs: OrdMap<(Address, Address), Role>,
+}
+
+/// The traces of one entity.
+#[derive(Default)]
+struct Traces {
+    epoch: Option<Epoch>,
+    seat: Option<Epoch>,
+    draw: Option<Epoch>,
+    key: Option<PublicKey>,
+    jobs: Vec<(Address, Role)>,
+}
+
+impl Traces {
+    fn of(entity: Option<&Entity>, parameters: &Parameters) -> Self {
+        match entity {
+            None | Some(Entity::Account(_)) => Self::default(),
+            Some(Entity::Registration(registration)) => Self {
+                seat: Some(
+                    registration
+                        .recorded
+                        .plus(parameters.activation_lag)
+                        .minus(1),
+                ),
+                key: Some(registration.key),
+                ..Self::default()
+            },
+            Some(Entity::Worker(worker)) => Self {
+                epoch: worker_due(worker),
+                key: Some(worker.key),
+                ..Self::default()
+            },
+            Some(Entity::Task(task)) => Self::of_task(task, parameters),
+        }
+    }
+
+    fn of_task(task: &Task, parameters: &Parameters) -> Self {
+        let mut traces = Self::default();
+        match &task.state {
+            TaskState::Submitted => {
+                traces.epoch = Some(task.spec.deadline.next());
+                traces.draw = Some(task.draw_from);
+            }
+            TaskState::Assigned { .. } => {
+                let drawn = task
+                    .places
+                    .iter()
+                    .filter(|place| place.state == PlaceState::Drawn);
+                traces.epoch = drawn.map(|place| place.commit_until.next()).min();
+                if live_places(task) < usize::from(task.spec.replicas) {
+                    traces.draw = Some(task.draw_from);
+                    // A place drawn again may never be found; those who committed don't wait for ever.
+                    traces.epoch = traces.epoch.or(Some(task.spec.deadline.next()));
+                }
+            }
+            TaskState::Disputed { until } => {
+                traces.epoch = Some(until.next());
+                traces.draw = Some(task.draw_from);
+            }
+            TaskState::Arbitrating { until, arbitrators } => {
+                traces.epoch = Some(until.next());
+                let silent = arbitrators
+                    .iter()
+                    .filter(|arbitrator| arbitrator.verdict.is_none());
+                traces.jobs = silent
+                    .map(|arbitrator| (arbitrator.seat, Role::Arbitrator))
+                    .collect();
+            }
+            TaskState::Revealing { .. }
+            | TaskState::Settled { .. }
+            | TaskState::Failed { .. }
+            | TaskState::Cancelled { .. } => {}
+        }
+        if matches!(
+            task.state,
+            TaskState::Assigned { .. } | TaskState::Revealing { .. }
+        ) {
+            let bond = quote(parameters, &task.spec).map_or(Credits::ZERO, |quote| quote.bond);
+            traces
+                .jobs
+                .extend(task.places.iter().filter_map(|place| match place.state {
+                    PlaceState::Drawn => Some((place.seat, Role::Drawn { bond })),
+                    PlaceState::Committed => Some((place.seat, Role::Committed)),
+                    PlaceState::Revealed(_) | PlaceState::NoShow | PlaceState::Unrevealed => None,
+                }));
+        }
+        traces
+    }
+}
+
+/// Places that are drawn or committed.
+pub(super) fn live_places(task: &Task) -> usize {
+    let live = |state: &PlaceState| matches!(state, PlaceState::Drawn | PlaceState::Committed);
+    task.places
+        .iter()
+        .filter(|place| live(&place.state))
+        .count()
+}
+
+/// When a worker's next delayed change, missed reveal or departure is due.
+fn worker_due(worker: &Worker) -> Option<Epoch> {
+    let changes = worker.pending.iter().map(|pending| pending.since);
+    let reveals = worker
+        .open
+        .iter()
+        .filter(|open| !open.revealed)
+        .filter_map(|open| open.reveal_until);
+    let departure = match worker.status {
+        WorkerStatus::Active => None,
+        WorkerStatus::Leaving { until } | WorkerStatus::Slashed { until } => {
+            worker.open.is_empty().then_some(until)
+        }
+    };
+    changes
+        .chain(reveals.map(Epoch::next))
+        .chain(departure)
+        .min()
+}
+
+impl Index {
+    /// Replaces the traces of the entity at `address`.
+    pub(super) fn replace(
+        &mut self,
+        address: Address,
+        old: Option<&Entity>,
+        new: Option<&Entity>,
+        parameters: &Parameters,
+    ) {
+        let plain = |entity: Option<&Entity>| matches!(entity, None | Some(Entity::Account(_)));
+        if plain(old) && plain(new) {
+            return;
+        }
+        self.remove(address, &Traces::of(old, parameters));
+        self.insert(address, Traces::of(new, parameters));
+    }
+
+    fn remove(&mut self, address: Address, traces: &Traces) {
+        if let Some(epoch) = traces.epoch {
+            self.epochs.remove(&(epoch, address));
+        }
+        if let Some(root) = traces.seat {
+            self.seats.remove(&(root, address));
+        }
+        if let Some(root) = traces.draw {
+            self.draws.remove(&(root, address));
+        }
+        // A registration and the worker that it becomes share the key, and either may be written first.
+        if let Some(key) = traces.key
+            && self.keys.get(&key) == Some(&address)
+        {
+            self.keys.remove(&key);
+        }
+        for (seat, _) in &traces.jobs {
+            self.jobs.remove(&(*seat, address));
+        }
+    }
+
+    fn insert(&mut self, address: Address, traces: Traces) {
+        if let Some(epoch) = traces.epoch {
+            self.epochs.insert((epoch, address));
+        }
+        if let Some(root) = traces.seat {
+            self.seats.insert((root, address));
+        }
+        if let Some(root) = traces.draw {
+            self.draws.insert((root, address));
+        }
+        if let Some(key) = traces.key {
+            self.keys.insert(key, address);
+        }
+        for (seat, role) in traces.jobs {
+            self.jobs.insert((seat, address), role);
+        }
+    }
+
+    /// The open jobs of a seat, by task.
+    pub(super) fn jobs_of(&self, seat: &Address) -> impl Iterator<Item = (Address, Role)> + '_ {
+        let (first, last) = ((*seat, Address([0; 32])), (*seat, Address([0xff; 32])));
+        self.jobs
+            .range(first..=last)
+            .map(|((_, task), role)| (*task, *role))
+    }
+
+    /// Places and bonds that a seat has promised by being drawn and not yet committed to.
+    pub(super) fn promised(&self, seat: &Address) -> (usize, Credits) {
+        self.jobs_of(seat).fold(
+            (0, Credits::ZERO),
+            |(places, bonds), (_, role)| match role {
+                Role::Drawn { bond } => (places + 1, bonds.add(bond).unwrap_or(bonds)),
+                Role::Committed | Role::Arbitrator => (places, bonds),
+            },
+        )
+    }
+}

@@ -1,0 +1,229 @@
+//! What a worker does next: a pure function of the committed state.
+//!
+//! Nothing has to be remembered: the salt of a commitment comes from the worker's secret and the task,
+//! and a result that was lost is found again by running the task again. So a worker that crashed goes on
+//! where the ledger says that it stands.
+
+use crate::quote::quote;
+use crate::rules::Rules;
+use crate::runtime::{LeafState, Role};
+use frith_ledger::address::Address;
+use frith_ledger::entity::{
+    Bytes, ContentId, Entity, PlaceState, Task, TaskOutcome, TaskState, Worker,
+};
+use frith_ledger::hash::{Domain, Hash};
+use frith_ledger::key::SecretKey;
+use frith_ledger::operation::{WorkerAction, WorkerBody, WorkerOperation, result_commitment};
+use frith_ledger::units::{Epoch, Fuel};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Name of the program as it sees it: its first argument.
+pub const PROGRAM_NAME: &str = "task";
+
+/// Who works.
+#[derive(Debug, Clone)]
+pub struct WorkerIdentity {
+    /// Where its Worker entity is.
+    pub seat: Address,
+    /// Its key.
+    pub key: SecretKey,
+}
+
+/// Something for the worker to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerStep {
+    /// Run this program and keep the outcome.
+    Run {
+        /// The task.
+        task: Address,
+        /// What to run.
+        job: Box<TaskJob>,
+    },
+    /// Send this operation.
+    Submit(Box<WorkerOperation>),
+}
+
+/// A run of a task's program: everything that the program can see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskJob {
+    /// The module.
+    pub program: ContentId,
+    /// Its size in bytes.
+    pub program_len: u32,
+    /// Standard input.
+    pub input: Bytes,
+    /// Arguments, [`PROGRAM_NAME`] first.
+    pub arguments: Vec<String>,
+    /// Environment.
+    pub environment: Vec<(String, String)>,
+    /// The guest's clock, in ms since the Unix epoch.
+    pub clock_ms: u64,
+    /// Seed of the guest's randomness.
+    pub seed: Hash,
+    /// Most fuel.
+    pub fuel_max: Fuel,
+    /// Most memory, in 64 KiB pages.
+    pub memory_pages: u32,
+    /// Most bytes of standard output.
+    pub output_max: u32,
+    /// The engine that it was drawn for.
+    pub engine: u8,
+}
+
+impl TaskJob {
+    /// The run of `task` on `engine`. The clock stands where the epoch of the first draw began.
+    #[must_use]
+    pub fn new(rules: &Rules, task: &Task, engine: u8) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let drawn = task.drawn.map_or(0, Epoch::get);
+        let spec = &task.spec;
+        let mut arguments = vec![PROGRAM_NAME.to_owned()];
+        arguments.extend(spec.arguments.iter().map(|argument| text(argument)));
+        let environment = spec.environment.iter().map(|entry| {
+            let entry = text(entry);
+            entry.split_once('=').map_or_else(
+                || (entry.clone(), String::new()),
+                |(n, v)| (n.to_owned(), v.to_owned()),
+            )
+        });
+        Self {
+            program: spec.program,
+            program_len: spec.program_len,
+            input: spec.input.clone(),
+            arguments,
+            environment: environment.collect(),
+            clock_ms: rules
+                .genesis
+                .time_ms
+                .saturating_add(drawn.saturating_mul(rules.parameters().epoch_ms)),
+            seed: task.seed,
+            fuel_max: spec.fuel_max,
+            memory_pages: spec.memory_pages,
+            output_max: spec.result_max,
+            engine,
+        }
+    }
+}
+
+/// The salt of a worker's commitment to a task.
+#[must_use]
+pub fn salt(key: &SecretKey, task: &Address) -> [u8; 32] {
+    Domain::ResultSalt
+        .hasher()
+        .update(&*key.to_bytes())
+        .update(&task.0)
+        .finish()
+        .0
+}
+
+/// What the worker should do now, by task: run what it was drawn for, commit, reveal, decide.
+///
+/// `results` holds outcomes of runs so far, `running` the tasks that run already. Calling it again before
+/// its operations are executed gives the same operations again: their effect is one. Cost: the open jobs
+/// of the seat.
+#[must_use]
+pub fn plan(
+    state: &LeafState,
+    rules: &Rules,
+    me: &WorkerIdentity,
+    results: &BTreeMap<Address, TaskOutcome>,
+    running: &BTreeSet<Address>,
+) -> Vec<WorkerStep> {
+    let Some(Entity::Worker(worker)) = state.entity(&me.seat) else {
+        return Vec::new();
+    };
+    if worker.key != me.key.public() {
+        return Vec::new();
+    }
+    let step = |(address, role): (Address, Role)| {
+        let Some(Entity::Task(task)) = state.entity(&address) else {
+            return None;
+        };
+        let engine = engine(&task, &worker, &me.seat)?;
+        if !is_open(state.epoch(), &task, &worker, &address, &me.seat, role) {
+            return None;
+        }
+        match results.get(&address) {
+            Some(outcome) => action(rules, me, &address, &task, outcome, role).map(|action| {
+                let body = WorkerBody {
+                    genesis: rules.hash,
+                    seat: me.seat,
+                    task: address,
+                    action,
+                };
+                WorkerStep::Submit(Box::new(WorkerOperation::sign(body, &me.key)))
+            }),
+            None if running.contains(&address) => None,
+            None => Some(WorkerStep::Run {
+                task: address,
+                job: Box::new(TaskJob::new(rules, &task, engine)),
+            }),
+        }
+    };
+    state
+        .jobs_of(&me.seat)
+        .into_iter()
+        .filter_map(step)
+        .collect()
+}
+
+/// The engine of the worker's place; an arbitrator takes the first that it has.
+fn engine(task: &Task, worker: &Worker, seat: &Address) -> Option<u8> {
+    let place = task
+        .places
+        .iter()
+        .find(|place| place.seat == *seat && place.state != PlaceState::NoShow);
+    place.map(|place| place.engine).or_else(|| {
+        u8::try_from(worker.terms.engines.trailing_zeros())
+            .ok()
+            .filter(|e| *e < 8)
+    })
+}
+
+/// Whether it is this worker's turn and the time isn't over.
+fn is_open(
+    epoch: Epoch,
+    task: &Task,
+    worker: &Worker,
+    address: &Address,
+    seat: &Address,
+    role: Role,
+) -> bool {
+    match role {
+        Role::Drawn { .. } => task.places.iter().any(|place| {
+            place.seat == *seat && place.state == PlaceState::Drawn && epoch <= place.commit_until
+        }),
+        Role::Committed => worker.open.iter().any(|open| {
+            open.task == *address
+                && !open.revealed
+                && open.reveal_until.is_some_and(|until| epoch <= until)
+        }),
+        Role::Arbitrator => {
+            matches!(task.state, TaskState::Arbitrating { until, .. } if epoch <= until)
+        }
+    }
+}
+
+fn action(
+    rules: &Rules,
+    me: &WorkerIdentity,
+    address: &Address,
+    task: &Task,
+    outcome: &TaskOutcome,
+    role: Role,
+) -> Option<WorkerAction> {
+    let salt = salt(&me.key, address);
+    Some(match role {
+        Role::Drawn { .. } => WorkerAction::Commit {
+            commitment: result_commitment(address, &me.key.public(), outcome, &salt),
+            bond: quote(rules.parameters(), &task.spec).ok()?.bond,
+        },
+        Role::Committed => WorkerAction::Reveal {
+            outcome: outcome.clone(),
+            salt,
+        },
+        Role::Arbitrator => WorkerAction::Verdict {
+            outcome: outcome.clone(),
+        },
+    })
+}
