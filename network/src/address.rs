@@ -1,0 +1,167 @@
+//! Which addresses are believed, and where members were last seen.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
+
+use crate::key::PeerKey;
+
+/// Most addresses believed of one peer.
+pub(crate) const ADDRESSES_MAX: usize = 8;
+/// Most peers in the book; as many as the most members.
+const PEERS_MAX: usize = 1024;
+
+/// The addresses of members, as they themselves named them last.
+#[derive(Debug, Default)]
+pub(crate) struct AddressBook(BTreeMap<PeerKey, Vec<Multiaddr>>);
+
+impl AddressBook {
+    pub(crate) fn set(&mut self, key: PeerKey, addresses: Vec<Multiaddr>) {
+        if self.0.len() < PEERS_MAX || self.0.contains_key(&key) {
+            self.0.insert(key, addresses);
+        }
+    }
+
+    pub(crate) fn get(&self, key: &PeerKey) -> Vec<Multiaddr> {
+        self.0.get(key).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl Fn(&PeerKey) -> bool) {
+        self.0.retain(|key, _| keep(key));
+    }
+
+    pub(crate) fn remove(&mut self, key: &PeerKey) {
+        self.0.remove(key);
+    }
+}
+
+/// Of the addresses that a peer names, those that may lead to it: dialled transports only, and none nearer than the
+/// address that the peer itself is seen at. So a peer from afar cannot have us dial our own machine or our own network.
+pub(crate) fn believable(named: &[Multiaddr], seen_at: &Multiaddr) -> Vec<Multiaddr> {
+    let seen = ip(seen_at).map_or(Reach::Global, reach);
+    let mut believed: Vec<_> = named
+        .iter()
+        .map(without_peer)
+        .filter(|address| {
+            dialable(address)
+                && ip(address).is_some_and(|ip| reach(ip) >= seen && !ip.is_unspecified())
+        })
+        .collect();
+    believed.sort();
+    believed.dedup();
+    believed.truncate(ADDRESSES_MAX);
+    believed
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    Machine,
+    Site,
+    Global,
+}
+
+fn reach(ip: IpAddr) -> Reach {
+    let (loopback, private) = match ip {
+        IpAddr::V4(ip) => (ip.is_loopback(), ip.is_private() || ip.is_link_local()),
+        IpAddr::V6(ip) => (
+            ip.is_loopback(),
+            ip.is_unique_local() || ip.is_unicast_link_local(),
+        ),
+    };
+    match (loopback, private) {
+        (true, _) => Reach::Machine,
+        (_, true) => Reach::Site,
+        _ => Reach::Global,
+    }
+}
+
+fn ip(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next()? {
+        Protocol::Ip4(ip) => Some(ip.into()),
+        Protocol::Ip6(ip) => Some(ip.into()),
+        _ => None,
+    }
+}
+
+fn dialable(address: &Multiaddr) -> bool {
+    let parts: Vec<_> = address.iter().collect();
+    matches!(
+        parts[..],
+        [Protocol::Ip4(_) | Protocol::Ip6(_), Protocol::Tcp(1..)]
+            | [
+                Protocol::Ip4(_) | Protocol::Ip6(_),
+                Protocol::Udp(1..),
+                Protocol::QuicV1
+            ]
+    )
+}
+
+/// The address without a `/p2p` at its end.
+pub(crate) fn without_peer(address: &Multiaddr) -> Multiaddr {
+    address
+        .iter()
+        .filter(|part| !matches!(part, Protocol::P2p(_)))
+        .collect()
+}
+
+/// The peer that the address ends in.
+pub(crate) fn named_peer(address: &Multiaddr) -> Option<libp2p::PeerId> {
+    match address.iter().last()? {
+        Protocol::P2p(peer) => Some(peer),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(named: &str, seen_at: &str, believed: bool) {
+        let named = [named.parse().expect("a multiaddress")];
+        let seen_at = seen_at.parse().expect("a multiaddress");
+        assert_eq!(
+            !believable(&named, &seen_at).is_empty(),
+            believed,
+            "{named:?} seen at {seen_at}"
+        );
+    }
+
+    #[test]
+    fn addresses_nearer_than_the_peer_are_not_believed() {
+        check("/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/2", true);
+        check("/ip6/::1/udp/1/quic-v1", "/ip4/127.0.0.1/tcp/2", true);
+        check("/ip4/127.0.0.1/tcp/1", "/ip4/10.0.0.1/tcp/2", false);
+        check("/ip4/10.0.0.2/tcp/1", "/ip4/10.0.0.1/tcp/2", true);
+        check("/ip4/10.0.0.2/tcp/1", "/ip4/127.0.0.1/tcp/2", true);
+        check("/ip4/192.168.0.2/tcp/1", "/ip4/8.8.8.8/tcp/2", false);
+        check("/ip4/9.9.9.9/tcp/1", "/ip4/8.8.8.8/tcp/2", true);
+    }
+
+    #[test]
+    fn only_tcp_and_quic_with_a_port_are_believed() {
+        let seen = "/ip4/127.0.0.1/tcp/2";
+        for bad in [
+            "/ip4/127.0.0.1/tcp/0",
+            "/ip4/0.0.0.0/tcp/1",
+            "/ip4/127.0.0.1/udp/1",
+            "/ip4/127.0.0.1/tcp/1/ws",
+            "/dns4/localhost/tcp/1",
+        ] {
+            check(bad, seen, false);
+        }
+    }
+
+    #[test]
+    fn no_more_addresses_are_believed_than_the_limit() {
+        let named: Vec<Multiaddr> = (1..100)
+            .map(|port| {
+                format!("/ip4/127.0.0.1/tcp/{port}")
+                    .parse()
+                    .expect("a multiaddress")
+            })
+            .collect();
+        assert_eq!(believable(&named, &named[0]).len(), ADDRESSES_MAX);
+    }
+}
