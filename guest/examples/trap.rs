@@ -5,8 +5,8 @@
 //! | `unreachable` (default) | executes `unreachable` | trap |
 //! | `panic` | panics, which aborts | trap |
 //! | `bounds` | reads past the end of the memory | trap |
-//! | `stack` | recurses without end | trap |
-//! | `memory` | asks for memory without end | trap, or the memory limit |
+//! | `stack` | recurses without end | trap, or stack overflow |
+//! | `memory` | asks for memory without end | trap, when it gets no more |
 //! | `spin` | loops without end | out of fuel |
 //! | `exit` | ends with a status of its own, 99 | status 99 |
 //!

@@ -6,7 +6,7 @@
 //! - standard input is the task's input, standard output its result, and the exit status is part of the result;
 //! - standard error is for the one who tries the program out: it is no part of the result;
 //! - arguments and environment come from the task; argument 0 is the program's name, as everywhere;
-//! - the clock stands still, and randomness is derived from the task and the beacon that assigned it;
+//! - the realtime clock stands still, and randomness is derived from the task and the beacon that assigned it;
 //! - there are no sockets and no files.
 //!
 //! A program needs nothing of this crate: one that reads standard input and writes standard output is a task. The crate
