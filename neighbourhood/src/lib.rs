@@ -1,1 +1,3 @@
 //! neighbourhood
+
+pub mod consensus;

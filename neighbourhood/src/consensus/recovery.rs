@@ -1,0 +1,224 @@
+//! How a member that lost its safety record finds out what it may sign again.
+//!
+//! 1. It abstains, and asks all members with a fresh nonce ([`ReportRequest`]).
+//! 2. A member whose own record is whole answers with its certificates, the newest vote of the asker
+//!    that it has, and the nonce, signed ([`Report`]).
+//! 3. With reports of a quorum that doesn't include itself, the asker adopts the highest
+//!    certificates. Let V be the highest view that a report has entered: it signs nothing up to and
+//!    with view V + 1 (its *floor*), ever.
+//! 4. It takes part again in the first view above its floor that a certificate leads it into. A report
+//!    of its own counts for others only from then on.
+//!
+//! Why this is safe. Let w be the highest view in which the asker ever signed; w > 1 (for w = 1 the
+//! floor, at least 2, is above it). It had entered w, so a quorum Q signed votes or timeouts in w − 1
+//! before. Q and the reporters, being two quorums, share a correct member X other than the asker:
+//! more than a third of the weight is in both, and the asker isn't among the reporters. X's report
+//! is younger than the nonce, so younger than its signature in w − 1. If X never lost a record, or
+//! signed in w − 1 after its last recovery, it has entered w − 1 when it reports; if it signed before
+//! its last recovery, its own floor is at least w − 1, and it reports only above it. So V ≥ w − 1,
+//! and the floor V + 1 ≥ w: no view is signed in twice.
+//!
+//! The lock holds too. Let B in view w − 1 and its child in view w be certified; every timeout
+//! certificate of a view u ≥ w must name a view of at least w − 1. By induction on u: it shares a
+//! correct signer X with the child's certificate. If X signed both in one life, its timeout names at
+//! least w − 1, for the certificate of B was durable with its vote. Else X timed out in a view above
+//! its floor ≥ w, which it entered by a quorum certificate of a view ≥ w, or by a timeout
+//! certificate of a view in [w, u), which came with a quorum certificate as high as it names: by
+//! induction at least w − 1.
+//!
+//! Limit: a member that holds a third of the weight or more can't recover this way, and nobody can
+//! when the others are no quorum. Deviation from the first design: two thirds *of the others'*
+//! weight is not enough when weights differ, and one view more is left out, since a report may come
+//! from the view before that of the lost signature.
+
+use super::core::{Consensus, Cx};
+use super::messages::Effect;
+use super::safety::Standing;
+use super::setup::Host;
+use frith_ledger::block::Instance;
+use frith_ledger::certificate::{CertificateError, QuorumCertificate, TimeoutCertificate, Vote, Weight};
+use frith_ledger::hash::Hash;
+use frith_ledger::key::{PublicKey, Role, Signature, signing_hash};
+use frith_ledger::store::StoreError;
+use frith_ledger::units::{Millis, View};
+use parity_scale_codec::{Decode, Encode};
+use std::collections::BTreeSet;
+
+/// Asks a member for its report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct ReportRequest {
+    /// Which instance.
+    pub instance: Instance,
+    /// Drawn afresh by the asker.
+    pub nonce: [u8; 32],
+}
+
+/// What a member knows of an instance, said to one asker.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Report {
+    /// Which instance.
+    pub instance: Instance,
+    /// Who reports: an index in the committee.
+    pub member: u16,
+    /// Who asked.
+    pub to: PublicKey,
+    /// The asker's nonce.
+    pub nonce: [u8; 32],
+    /// The reporter's highest quorum certificate.
+    pub high: Option<QuorumCertificate>,
+    /// Its highest timeout certificate, when above that.
+    pub timeout: Option<TimeoutCertificate>,
+    /// The asker's newest vote that the reporter has.
+    pub your_vote: Option<Vote>,
+    /// Whether the reporter knows what it signed. Otherwise it doesn't count.
+    pub has_record: bool,
+    /// In [`Role::Report`].
+    pub signature: Signature,
+}
+
+impl Report {
+    /// The hash that its signature is on.
+    #[must_use]
+    pub fn signing_hash(&self, genesis: &Hash) -> Hash {
+        let body = (
+            self.instance,
+            self.to,
+            self.nonce,
+            &self.high,
+            &self.timeout,
+            &self.your_vote,
+            self.has_record,
+        );
+        signing_hash(Role::Report, genesis, &body)
+    }
+
+    /// The view that the reporter has entered.
+    #[must_use]
+    pub fn view(&self) -> View {
+        let high = self.high.as_ref().map_or(View::ZERO, |certificate| certificate.view);
+        self.timeout.as_ref().map_or(high, |certificate| certificate.view.max(high)).next()
+    }
+}
+
+/// Why a member can't recover yet. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecoverError {
+    /// It knows what it signed, or it is no member.
+    #[error("this node doesn't abstain")]
+    NotAbstaining,
+    /// The valid reports with a record are no quorum.
+    #[error("the reports weigh {weight}, more than two thirds of {total} are needed")]
+    NoQuorum {
+        /// Their weight.
+        weight: Weight,
+        /// The committee's weight.
+        total: Weight,
+    },
+    /// The record could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why one report doesn't count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ReportError {
+    #[error("it answers another question")]
+    Other,
+    #[error("the reporter has no record")]
+    NoRecord,
+    #[error("a signature does not hold")]
+    Signature,
+    #[error("a certificate does not hold: {0}")]
+    Certificate(#[from] CertificateError),
+}
+
+impl Consensus {
+    /// What this member tells an asker; `None` when it is no member.
+    #[must_use]
+    pub fn report(&self, nonce: [u8; 32], to: &PublicKey) -> Option<Report> {
+        let member = self.me?;
+        let asker = self.committee.index_of(to);
+        let mut report = Report {
+            instance: self.instance,
+            member,
+            to: *to,
+            nonce,
+            high: self.high.clone(),
+            timeout: self.timeout.clone(),
+            your_vote: asker.and_then(|asker| self.last_vote_of(asker)),
+            has_record: self.signs(),
+            signature: Signature([0; 64]),
+        };
+        report.signature = self.key.sign(&report.signing_hash(&self.genesis));
+        Some(report)
+    }
+
+    /// Ends the abstention with reports that answer `nonce`. Reports that don't count are skipped.
+    ///
+    /// # Errors
+    /// [`RecoverError::NoQuorum`]: gather more. Costs the certificates' signature checks.
+    pub fn recover(
+        &mut self,
+        now: Millis,
+        host: &mut dyn Host,
+        nonce: [u8; 32],
+        reports: &[Report],
+        out: &mut Vec<Effect>,
+    ) -> Result<(), RecoverError> {
+        if !self.abstains() {
+            return Err(RecoverError::NotAbstaining);
+        }
+        let mut counted = BTreeSet::new();
+        let mut weight: Weight = 0;
+        let mut floor = self.safety.record.signed();
+        let mut valid = Vec::new();
+        for report in reports {
+            if counted.contains(&report.member) || self.check_report(&nonce, report).is_err() {
+                continue;
+            }
+            counted.insert(report.member);
+            weight = weight.saturating_add(self.committee.get(report.member).map_or(0, |member| member.weight));
+            let vote = report.your_vote.as_ref().map_or(View::ZERO, |vote| vote.view);
+            floor = floor.max(report.view().next()).max(vote);
+            valid.push(report);
+        }
+        if !self.committee.is_quorum(weight) {
+            return Err(RecoverError::NoQuorum { weight, total: self.committee.weight() });
+        }
+        let mut cx = Cx { now, host, out };
+        for report in valid {
+            self.adopt(&mut cx, report.high.clone(), report.timeout.clone(), report.member);
+        }
+        let record = &mut self.safety.record;
+        (record.voted, record.proposed, record.floor) = (floor, floor, floor);
+        self.safety.standing = Standing::Signing;
+        let saved = self.save(&mut cx, None);
+        self.settle(&mut cx);
+        saved.map_err(RecoverError::Store)
+    }
+
+    fn check_report(&mut self, nonce: &[u8; 32], report: &Report) -> Result<(), ReportError> {
+        let answers = report.instance == self.instance
+            && report.nonce == *nonce
+            && report.to == self.key.public()
+            && Some(report.member) != self.me;
+        if !answers {
+            return Err(ReportError::Other);
+        }
+        if !report.has_record {
+            return Err(ReportError::NoRecord);
+        }
+        let member = self.committee.get(report.member).ok_or(ReportError::Other)?;
+        let hash = report.signing_hash(&self.genesis);
+        member.key.verify(&hash, &report.signature).map_err(|_| ReportError::Signature)?;
+        if let Some(vote) = &report.your_vote {
+            let own = vote.instance == self.instance && Some(vote.member) == self.me;
+            let holds = self.key.public().verify(&vote.signing_hash(&self.genesis), &vote.signature).is_ok();
+            if !own || !holds {
+                return Err(ReportError::Signature);
+            }
+        }
+        self.check_certificates(&report.high, &report.timeout)?;
+        Ok(())
+    }
+}
