@@ -8,6 +8,7 @@ use libp2p::{Multiaddr, PeerId, Stream, ping};
 
 use super::commands::Task;
 use super::run::Driver;
+use crate::address::without_peer;
 use crate::event::NetworkEvent;
 use crate::fetch;
 use crate::key::PeerKey;
@@ -184,12 +185,10 @@ impl Driver {
         self.shared.counters.dials_failed.add(1);
         tracing::debug!(?peer_id, %error, "a dial failed");
         match error {
-            DialError::LocalPeerId { address } => {
-                // An address of our own that came back to us is no news.
-                if !lock(&self.shared.listening).contains(&crate::address::without_peer(address)) {
-                    tracing::warn!(%address, "met this node's own key");
-                    self.own_key.dialled(self.shared.now());
-                }
+            // An address of our own that came back to us is no news.
+            DialError::LocalPeerId { address } if !self.listens_on(address) => {
+                tracing::warn!(%address, "met this node's own key");
+                self.own_key.dialled(self.shared.now());
             }
             DialError::Denied { .. } => self.shared.counters.connections_denied.add(1),
             _ => {}
@@ -199,6 +198,10 @@ impl Driver {
         {
             self.dial_failed(key);
         }
+    }
+
+    fn listens_on(&self, address: &Multiaddr) -> bool {
+        lock(&self.shared.listening).contains(&without_peer(address))
     }
 
     pub(super) fn dial_failed(&mut self, key: PeerKey) {

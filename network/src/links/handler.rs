@@ -75,13 +75,12 @@ impl ConnectionHandler for Handler {
 
     fn on_connection_event(&mut self, event: ConnectionEvent<'_, Upgrade, Upgrade, (), OpenReply>) {
         match event {
+            // Without room the stream is dropped, which resets it.
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
                 protocol,
                 info: (),
-            }) => {
-                if self.accepted.len() < ACCEPTED_MAX {
-                    self.accepted.push_back(protocol);
-                }
+            }) if self.accepted.len() < ACCEPTED_MAX => {
+                self.accepted.push_back(protocol);
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
                 protocol: (_, stream),

@@ -9,15 +9,15 @@ use tokio::sync::mpsc;
 
 /// Long enough for the slowest machine; a test that hangs fails here.
 const GUARD: Duration = Duration::from_secs(120);
-pub const NETWORK: [u8; 32] = [42; 32];
+pub(crate) const NETWORK: [u8; 32] = [42; 32];
 
-pub struct Node {
-    pub network: Network,
-    pub events: mpsc::Receiver<NetworkEvent>,
+pub(crate) struct Node {
+    pub(crate) network: Network,
+    pub(crate) events: mpsc::Receiver<NetworkEvent>,
 }
 
 /// A node with this seed that listens on a free TCP port of 127.0.0.1.
-pub fn config(seed: u8) -> NetworkConfig {
+pub(crate) fn config(seed: u8) -> NetworkConfig {
     let mut config = NetworkConfig::new([seed; 32], NETWORK);
     config.listen = vec![address("/ip4/127.0.0.1/tcp/0")];
     config.limits.redial_min = Duration::from_millis(50);
@@ -26,17 +26,17 @@ pub fn config(seed: u8) -> NetworkConfig {
 }
 
 /// The same, beginning with `peer`.
-pub fn config_knowing(seed: u8, peer: &Node) -> NetworkConfig {
+pub(crate) fn config_knowing(seed: u8, peer: &Node) -> NetworkConfig {
     let mut config = config(seed);
     config.bootstrap = peer.network.listen_addresses();
     config
 }
 
-pub fn address(text: &str) -> Multiaddr {
+pub(crate) fn address(text: &str) -> Multiaddr {
     text.parse().expect("a multiaddress")
 }
 
-pub async fn start(config: NetworkConfig) -> Node {
+pub(crate) async fn start(config: NetworkConfig) -> Node {
     let (network, events) = Network::start(config)
         .await
         .expect("loopback can be listened on");
@@ -44,7 +44,11 @@ pub async fn start(config: NetworkConfig) -> Node {
 }
 
 /// Two nodes that are connected, and members of each other if so wanted.
-pub async fn pair(first: NetworkConfig, mut second: NetworkConfig, members: bool) -> (Node, Node) {
+pub(crate) async fn pair(
+    first: NetworkConfig,
+    mut second: NetworkConfig,
+    members: bool,
+) -> (Node, Node) {
     let mut first = start(first).await;
     second.bootstrap = first.network.listen_addresses();
     let mut second = start(second).await;
@@ -57,19 +61,19 @@ pub async fn pair(first: NetworkConfig, mut second: NetworkConfig, members: bool
     (first, second)
 }
 
-pub async fn guarded<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn guarded<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(GUARD, future)
         .await
         .unwrap_or_else(|_| panic!("waited in vain for: {what}"))
 }
 
 impl Node {
-    pub fn key(&self) -> PeerKey {
+    pub(crate) fn key(&self) -> PeerKey {
         self.network.key()
     }
 
     /// The first thing that `pick` takes from the events; the others are dropped.
-    pub async fn wait<T>(
+    pub(crate) async fn wait<T>(
         &mut self,
         what: &str,
         mut pick: impl FnMut(NetworkEvent) -> Option<T>,
@@ -85,21 +89,21 @@ impl Node {
         .await
     }
 
-    pub async fn connected_to(&mut self, key: PeerKey) {
+    pub(crate) async fn connected_to(&mut self, key: PeerKey) {
         self.wait("a connection", |event| {
             matches!(event, NetworkEvent::Connected(k) if k == key).then_some(())
         })
         .await;
     }
 
-    pub async fn disconnected_from(&mut self, key: PeerKey) {
+    pub(crate) async fn disconnected_from(&mut self, key: PeerKey) {
         self.wait("the end of a connection", |event| {
             matches!(event, NetworkEvent::Disconnected(k) if k == key).then_some(())
         })
         .await;
     }
 
-    pub async fn message(&mut self) -> (PeerKey, Bytes) {
+    pub(crate) async fn message(&mut self) -> (PeerKey, Bytes) {
         self.wait("a message", |event| match event {
             NetworkEvent::Message { from, frame } => Some((from, frame)),
             _ => None,
@@ -109,7 +113,7 @@ impl Node {
 }
 
 /// Waits for a condition of which no event tells.
-pub async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     guarded(what, async {
         let mut turn = tokio::time::interval(Duration::from_millis(10));
         while !condition() {
