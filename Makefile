@@ -22,7 +22,7 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup guests ## start five workers on this machine, run tasks, break one worker, check every balance
-	cargo build -p frith --bins
+	cargo build --workspace --bins
 	scripts/demo.sh
 
 test: setup guests ## run every test
