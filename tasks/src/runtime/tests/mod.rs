@@ -1,1 +1,8 @@
+//! The rules of the life cycles, tried in a small world: one leaf, its roots, users and workers.
 
+mod accounts;
+mod draws;
+mod life;
+mod random;
+mod workers;
+mod world;

@@ -1,0 +1,191 @@
+//! Who is drawn.
+
+use super::world::{World, spec};
+use frith_ledger::credits::Credits;
+use frith_ledger::entity::{PlaceState, TaskState};
+use frith_ledger::hash::{Domain, Hash};
+use frith_ledger::parameters::Parameters;
+use frith_ledger::units::Epoch;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[test]
+fn anyone_can_check_a_draw_against_the_root_that_brought_its_beacon() {
+    let mut world = World::new(&[1, 1, 1, 1, 2, 2, 2, 2]);
+    let task = world.submit(1, spec(3, Epoch::new(8)));
+    world.close();
+    let opening = world.state.tree().clone();
+    world.close();
+    let record = world.roots.last().expect("two roots").clone();
+    assert_eq!(
+        record.epoch,
+        Epoch::new(1),
+        "recorded in root 0, drawn with root 1 and the beacon(2) in it"
+    );
+    assert_eq!(record.state, opening.summary());
+    let places = world.task(&task).places.clone();
+    let attempts = world.task(&task).draws;
+    let drawn: BTreeSet<_> = (0..attempts)
+        .filter_map(|i| opening.draw(&Hash::of(Domain::Draw, &(record.beacon, task, i))))
+        .collect();
+    for place in &places {
+        assert!(drawn.contains(&place.seat));
+    }
+    let seats: BTreeSet<_> = places.iter().map(|place| place.seat).collect();
+    assert_eq!(seats.len(), 3, "nobody has two places");
+}
+
+#[test]
+fn no_engine_gets_more_than_half_while_others_are_there() {
+    for (engines, replicas, expected) in [
+        (vec![1, 1, 1, 1, 1, 1, 2], 3, vec![2, 1]),
+        (vec![1, 1, 1, 2, 2, 2], 4, vec![2, 2]),
+        (vec![1, 1, 1], 3, vec![3]),
+        (vec![3, 3, 3, 3], 4, vec![2, 2]),
+    ] {
+        let mut world = World::new(&engines);
+        for _ in 0..4 {
+            let deadline = world.epoch.plus(8);
+            let task = world.submit(1, spec(replicas, deadline));
+            world.epochs(2);
+            let mut counts: BTreeMap<u8, usize> = BTreeMap::new();
+            for place in &world.task(&task).places {
+                *counts.entry(place.engine).or_default() += 1;
+            }
+            let mut counts: Vec<usize> = counts.into_values().collect();
+            counts.sort_by(|a, b| b.cmp(a));
+            assert_eq!(counts, expected, "{engines:?}");
+        }
+    }
+}
+
+#[test]
+fn full_slots_and_missing_collateral_keep_a_worker_from_being_drawn() {
+    let mut world = World::new(&[1, 2]);
+    let tasks: Vec<_> = (0..6)
+        .map(|_| world.submit(1, spec(2, Epoch::new(9))))
+        .collect();
+    world.close();
+    world.close();
+    let assigned = |world: &World| {
+        tasks
+            .iter()
+            .filter(|task| matches!(world.task(task).state, TaskState::Assigned { .. }))
+            .count()
+    };
+    assert_eq!(assigned(&world), 4, "both workers have 4 slots");
+    world.epochs(1);
+    world.epochs(1);
+    assert!(
+        tasks
+            .iter()
+            .all(|task| matches!(world.task(task).state, TaskState::Settled { .. }))
+    );
+
+    let poor = Parameters {
+        bond_min: Credits::whole(20),
+        ..Parameters::test()
+    };
+    let mut world = World::with(&[1, 2], poor);
+    let tasks: Vec<_> = (0..3)
+        .map(|_| world.submit(1, spec(2, Epoch::new(9))))
+        .collect();
+    world.close();
+    world.close();
+    let assigned = tasks
+        .iter()
+        .filter(|task| matches!(world.task(task).state, TaskState::Assigned { .. }))
+        .count();
+    assert_eq!(assigned, 2, "a collateral of 50 bears two bonds of 20");
+}
+
+#[test]
+fn of_many_workers_fifteen_arbitrate_and_none_of_them_is_a_party() {
+    let engines: Vec<u8> = (0..24).map(|index| 1 + index % 2).collect();
+    let mut world = World::new(&engines);
+    let task = world.submit(1, spec(3, Epoch::new(9)));
+    world.close();
+    world.close();
+    let liar = world.task(&task).places[0].seat;
+    let liar = (0..24)
+        .find(|worker| world.seat(*worker) == liar)
+        .expect("one of them");
+    world.workers[liar].1 = super::world::Manner::Wrong;
+    world.work();
+    world.close();
+    world.close();
+    let TaskState::Arbitrating { arbitrators, .. } = world.task(&task).state else {
+        panic!("no arbitration")
+    };
+    assert_eq!(arbitrators.len(), 15);
+    let parties: BTreeSet<_> = world
+        .task(&task)
+        .places
+        .iter()
+        .map(|place| place.seat)
+        .collect();
+    assert!(
+        arbitrators
+            .iter()
+            .all(|arbitrator| !parties.contains(&arbitrator.seat))
+    );
+    world.work();
+    assert!(matches!(world.task(&task).state, TaskState::Settled { .. }));
+}
+
+#[test]
+fn due_work_beyond_the_quota_waits_for_the_next_block() {
+    let parameters = Parameters {
+        commit_epochs: 6,
+        ..Parameters::test()
+    };
+    let mut world = World::with(&[1, 2], parameters);
+    for _ in 0..300 {
+        // Nobody runs it for this price, so that every root has 300 draws to try.
+        let mut cheap = spec(1, Epoch::new(50));
+        cheap.price = Credits::ZERO;
+        world.submit(1, cheap);
+    }
+    world.close();
+    world.close();
+    assert!(
+        world.state.has_due(world.epoch),
+        "256 are done, 44 are left"
+    );
+    world.block(&[]);
+    assert!(!world.state.has_due(world.epoch));
+    let waiting = |world: &World| {
+        world
+            .state
+            .index
+            .draws
+            .iter()
+            .filter(|(root, _)| *root == Epoch::new(2))
+            .count()
+    };
+    assert_eq!(waiting(&world), 300);
+}
+
+#[test]
+fn a_place_left_empty_goes_to_somebody_new() {
+    let mut world = World::new(&[1, 2, 1, 2]);
+    for worker in &mut world.workers {
+        worker.1 = super::world::Manner::Silent;
+    }
+    let task = world.submit(1, spec(2, Epoch::new(30)));
+    world.epochs(2);
+    let first: BTreeSet<_> = world
+        .task(&task)
+        .places
+        .iter()
+        .map(|place| place.seat)
+        .collect();
+    world.epochs(4);
+    let places = world.task(&task).places.clone();
+    assert_eq!(places.len(), 4);
+    assert!(
+        places
+            .iter()
+            .skip(2)
+            .all(|place| !first.contains(&place.seat) && place.state == PlaceState::Drawn)
+    );
+}
