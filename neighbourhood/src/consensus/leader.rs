@@ -99,3 +99,72 @@ impl Schedule {
 fn draw<T: Encode>(seed: &Hash, of: &T) -> Hash {
     Hash::of(Domain::Draw, &("leader", seed, of))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frith_ledger::address::Address;
+    use frith_ledger::certificate::Member;
+    use frith_ledger::key::PublicKey;
+    use frith_ledger::vrf::VrfPublic;
+    use std::collections::BTreeMap;
+
+    fn schedule(weights: &[Weight]) -> Schedule {
+        let members = (0u8..).zip(weights).map(|(index, weight)| Member {
+            seat: Address([index; 32]),
+            key: PublicKey([index; 32]),
+            vrf: VrfPublic([0; 32]),
+            weight: *weight,
+        });
+        Schedule::new(Hash([3; 32]), &Committee::new(members.collect()))
+    }
+
+    fn turns(schedule: &Schedule, views: u64) -> BTreeMap<u16, u64> {
+        let mut turns = BTreeMap::new();
+        for view in 1..=views {
+            *turns.entry(schedule.leader(View::new(view))).or_default() += 1;
+        }
+        turns
+    }
+
+    #[test]
+    fn members_of_equal_weight_lead_once_a_cycle_in_the_same_order() {
+        for n in [1u16, 4, 7, 32] {
+            let schedule = schedule(&vec![1_000_003; usize::from(n)]);
+            let n = u64::from(n);
+            assert_eq!(turns(&schedule, n).len() as u64, n);
+            for view in 1..=n {
+                assert_eq!(schedule.leader(View::new(view)), schedule.leader(View::new(view + 5 * n)));
+            }
+        }
+    }
+
+    #[test]
+    fn turns_follow_the_weights() {
+        let weights = [50, 25, 15, 6, 4];
+        let schedule = schedule(&weights);
+        let turns = turns(&schedule, 5_000);
+        for (member, weight) in (0u16..).zip(weights) {
+            let share = u128::from(turns.get(&member).copied().unwrap_or(0));
+            let expected = weight * 50;
+            assert!(share.abs_diff(expected) < 160, "member {member} led {share} times of {expected}");
+        }
+    }
+
+    #[test]
+    fn the_largest_weights_and_views_do_not_overflow() {
+        let schedule = schedule(&[u128::MAX, u128::MAX, 1]);
+        assert!(schedule.leader(View::new(u64::MAX)) < 3);
+        assert!(Schedule::new(Hash::ZERO, &Committee::default()).leader(View::new(4)) == 0);
+    }
+
+    #[test]
+    fn a_remembered_cycle_changes_no_answer() {
+        let mut entered = schedule(&[3, 1, 4, 1, 5]);
+        let fresh = entered.clone();
+        for view in 1..40 {
+            entered.enter(View::new(view));
+            assert_eq!(entered.leader(View::new(view)), fresh.leader(View::new(view)));
+        }
+    }
+}

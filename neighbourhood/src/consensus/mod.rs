@@ -22,3 +22,6 @@ pub use self::safety::SafetyRecord;
 #[cfg(any(test, feature = "planted-bugs"))]
 pub use self::setup::Faults;
 pub use self::setup::{Base, Head, Host, Parent, Setup, Verdict};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! The instance in a network of its like.
+
+mod check;
+mod host;
+mod net;
+mod random;
+mod runs;
+mod rules;

@@ -1,0 +1,254 @@
+//! What peers say.
+
+use super::api::{Misbehaviour, Output};
+use super::core::Node;
+use crate::consensus::{ConsensusMessage, RecoverError, Report, ReportRequest};
+use crate::twin::TwinFinding;
+use crate::wire::{Answer, Hello, PeerMessage, Status};
+use frith_ledger::block::ChainKind;
+use frith_ledger::key::PublicKey;
+use frith_ledger::units::{Epoch, Millis};
+
+impl Node {
+    /// A connection stands: both say who and how far they are, and members what brings the other up to
+    /// date.
+    pub(super) fn connected(&mut self, now: Millis, peer: PublicKey, out: &mut Vec<Output>) {
+        if peer == self.me || !self.peers.connect(now, peer, &self.limits) {
+            return;
+        }
+        self.send(peer, &PeerMessage::Hello(self.twin.hello()), out);
+        self.send(peer, &PeerMessage::Status(self.status_message()), out);
+        let mut messages = Vec::new();
+        let leaf = &self.leaf.core;
+        if self.leaf.blocks.committee.index_of(&peer).is_some() {
+            messages.extend(leaf.certificates().into_iter().map(|m| (ChainKind::Leaf, self.chain.epoch, m)));
+        }
+        if let Some(root) = &self.root
+            && root.blocks.committee.index_of(&peer).is_some()
+        {
+            messages.extend(root.core.certificates().into_iter().map(|m| (ChainKind::Root, root.blocks.epoch(), m)));
+        }
+        for (kind, epoch, message) in messages {
+            self.send(peer, &PeerMessage::Consensus { kind, epoch, message: Box::new(message) }, out);
+        }
+    }
+
+    pub(super) fn misbehaved(peer: PublicKey, kind: Misbehaviour, out: &mut Vec<Output>) {
+        out.push(Output::Misbehaviour { peer, kind });
+    }
+
+    /// One frame from a peer.
+    pub(super) fn message(&mut self, now: Millis, from: PublicKey, bytes: &[u8], out: &mut Vec<Output>) {
+        if self.peers.get_mut(&from).is_none() {
+            return;
+        }
+        let message = match PeerMessage::from_bytes(bytes) {
+            Ok(message) => message,
+            Err(error) => return Self::misbehaved(from, Misbehaviour::Malformed(error), out),
+        };
+        match message {
+            PeerMessage::Hello(hello) => self.hello(from, hello, out),
+            PeerMessage::Relayed(hello) => self.relayed(from, &hello, out),
+            PeerMessage::Answer(answer) => self.answer(from, &answer, out),
+            PeerMessage::Status(status) => self.peers.note_status(now, &from, status),
+            PeerMessage::Consensus { kind, epoch, message } => {
+                self.consensus(now, from, (kind, epoch), *message, bytes.len(), out);
+            }
+            PeerMessage::Batch(signed) => self.batch_offered(now, from, &signed, out),
+            PeerMessage::Offer(digest) => self.offer(now, from, digest, out),
+            PeerMessage::Ack(ack) => self.acknowledged(now, from, &ack, out),
+            PeerMessage::Certified(certificate) => self.certified(now, from, *certificate, out),
+            PeerMessage::ReportRequest(request) => self.report_asked(now, from, &request, out),
+            PeerMessage::Report(report) => self.reported(now, from, *report, out),
+            PeerMessage::Submit(bytes) => self.forwarded(now, from, bytes.into_inner()),
+            PeerMessage::Request(request) => self.serve(now, from, request, out),
+            PeerMessage::Response(response) => self.response(now, from, *response, out),
+        }
+    }
+
+    /// A peer says which process it is. Another process than before may be its twin: it is told.
+    fn hello(&mut self, from: PublicKey, hello: Hello, out: &mut Vec<Output>) {
+        if hello.key != from || !hello.is_valid(&self.rules.hash) {
+            return Self::misbehaved(from, Misbehaviour::Certificate { what: "a hello" }, out);
+        }
+        let before = self.peers.hello_of(&from);
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.hello = Some(hello);
+        }
+        if before.is_some_and(|before| before.process != hello.process) {
+            self.send(from, &PeerMessage::Relayed(hello), out);
+        }
+    }
+
+    fn relayed(&mut self, from: PublicKey, hello: &Hello, out: &mut Vec<Output>) {
+        match self.twin.relayed(hello, &self.key) {
+            TwinFinding::Suspicion(answer) => self.send(from, &PeerMessage::Answer(answer), out),
+            TwinFinding::Forged => Self::misbehaved(from, Misbehaviour::Certificate { what: "a hello" }, out),
+            TwinFinding::None | TwinFinding::Found => {}
+        }
+    }
+
+    /// An answer of this node's own key shows a twin; of the sender's key it goes back to whom it names.
+    fn answer(&mut self, from: PublicKey, answer: &Answer, out: &mut Vec<Output>) {
+        if answer.key == from {
+            return self.send(from, &PeerMessage::Answer(*answer), out);
+        }
+        match self.twin.answered(answer) {
+            TwinFinding::Found => {
+                self.halt("another node runs with this key: stop one of them, or both lose their stake".to_owned(), out);
+            }
+            TwinFinding::Forged => Self::misbehaved(from, Misbehaviour::Certificate { what: "an answer" }, out),
+            TwinFinding::None | TwinFinding::Suspicion(_) => {}
+        }
+    }
+
+    /// How far this node is.
+    pub(super) fn status_message(&self) -> Status {
+        Status {
+            epoch: self.chain.epoch,
+            height: self.chain.head,
+            first: self.chain.first,
+            roots: self.roots.next(),
+        }
+    }
+
+    /// The epoch of the root's instance that runs or begins next, and whether it runs.
+    fn root_epoch(&self) -> (Epoch, bool) {
+        match &self.root {
+            Some(root) => (root.blocks.epoch(), true),
+            None => (self.roots.next(), false),
+        }
+    }
+
+    fn consensus(
+        &mut self,
+        now: Millis,
+        from: PublicKey,
+        (kind, epoch): (ChainKind, Epoch),
+        message: ConsensusMessage,
+        bytes: usize,
+        out: &mut Vec<Output>,
+    ) {
+        let instance = message.instance();
+        if (instance.kind, instance.epoch) != (kind, epoch) {
+            let what = "a message of another instance than its frame says".to_owned();
+            return Self::misbehaved(from, Misbehaviour::Consensus(what), out);
+        }
+        let (current, runs) = match kind {
+            ChainKind::Leaf => (self.chain.epoch, true),
+            ChainKind::Root => self.root_epoch(),
+        };
+        if epoch < current {
+            if self.peers.may_nudge(now, &from) {
+                self.send(from, &PeerMessage::Status(self.status_message()), out);
+            }
+        } else if epoch > current || !runs {
+            if epoch <= current.next() {
+                self.peers.keep_early(&from, (kind, epoch), message, bytes, &self.limits);
+            }
+        } else {
+            self.deliver(now, from, kind, message, out);
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        now: Millis,
+        from: PublicKey,
+        kind: ChainKind,
+        message: ConsensusMessage,
+        out: &mut Vec<Output>,
+    ) {
+        match kind {
+            ChainKind::Leaf => {
+                let Some(member) = self.leaf.blocks.committee.index_of(&from) else { return };
+                self.leaf_call(now, out, |core, host, effects| core.message(now, host, member, message, effects));
+            }
+            ChainKind::Root => {
+                let member = self.root.as_ref().and_then(|root| root.blocks.committee.index_of(&from));
+                let Some(member) = member else { return };
+                self.root_call(now, out, |core, host, effects| core.message(now, host, member, message, effects));
+            }
+        }
+    }
+
+    /// Delivers what came before its instance began.
+    pub(super) fn deliver_early(&mut self, now: Millis, out: &mut Vec<Output>) {
+        let epoch = self.chain.epoch;
+        for (from, message) in self.peers.take_early(ChainKind::Leaf, epoch) {
+            if self.chain.epoch == epoch {
+                self.deliver(now, from, ChainKind::Leaf, message, out);
+            }
+        }
+        let (epoch, runs) = self.root_epoch();
+        if runs {
+            for (from, message) in self.peers.take_early(ChainKind::Root, epoch) {
+                if self.root_epoch() == (epoch, true) {
+                    self.deliver(now, from, ChainKind::Root, message, out);
+                }
+            }
+        }
+    }
+
+    /// A member lost its record: tells it what this node saw, or how far this node is.
+    fn report_asked(&mut self, now: Millis, from: PublicKey, request: &ReportRequest, out: &mut Vec<Output>) {
+        let instance = request.instance;
+        let core = match instance.kind {
+            ChainKind::Leaf => Some(&self.leaf.core),
+            ChainKind::Root => self.root.as_ref().map(|root| &root.core),
+        };
+        match core.filter(|core| core.instance() == instance).and_then(|core| core.report(request.nonce, &from)) {
+            Some(report) => self.send(from, &PeerMessage::Report(Box::new(report)), out),
+            None => {
+                if self.peers.may_nudge(now, &from) {
+                    self.send(from, &PeerMessage::Status(self.status_message()), out);
+                }
+            }
+        }
+    }
+
+    fn reported(&mut self, now: Millis, from: PublicKey, report: Report, out: &mut Vec<Output>) {
+        let (kind, epoch) = (report.instance.kind, report.instance.epoch);
+        if !self.recovery.report(from, report) {
+            return;
+        }
+        let Some(collection) = self.recovery.get(kind, epoch) else { return };
+        let (nonce, reports): (_, Vec<Report>) = (collection.nonce, collection.reports.values().cloned().collect());
+        let mut result = Err(RecoverError::NotAbstaining);
+        match kind {
+            ChainKind::Leaf => self.leaf_call(now, out, |core, host, effects| {
+                result = core.recover(now, host, nonce, &reports, effects);
+            }),
+            ChainKind::Root => self.root_call(now, out, |core, host, effects| {
+                result = core.recover(now, host, nonce, &reports, effects);
+            }),
+        }
+        match result {
+            Err(RecoverError::NoQuorum { .. }) => {}
+            Err(RecoverError::Store(error)) => self.halt(error.to_string(), out),
+            Err(RecoverError::NotAbstaining) => self.recovery.end(kind, epoch),
+            Ok(()) => {
+                self.recovery.end(kind, epoch);
+                let newest = self.peers.statuses().map(|(_, status, _)| status.epoch).max().unwrap_or_default();
+                if kind == ChainKind::Leaf && newest <= epoch && !self.recovery.clean {
+                    self.recovery.clean = true;
+                    self.write(vec![crate::persist::put_voting()]);
+                    out.push(Output::Sync);
+                }
+            }
+        }
+    }
+
+    /// Asks members what this node may have signed, where it doesn't know.
+    pub(super) fn ask_reports(&mut self, now: Millis, out: &mut Vec<Output>) {
+        for (instance, nonce) in self.recovery.due(now) {
+            let committee = match (instance.kind, &self.root) {
+                (ChainKind::Leaf, _) => self.leaf.blocks.committee.clone(),
+                (ChainKind::Root, Some(root)) => root.blocks.committee.clone(),
+                (ChainKind::Root, None) => continue,
+            };
+            let request = ReportRequest { instance, nonce };
+            self.send_members(&committee, &PeerMessage::ReportRequest(request), out);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The core of a node: one state machine, from inputs to outputs.
+//!
+//! It never opens a socket, a file or a clock: the host feeds [`Input`]s with the time, performs the
+//! [`Output`]s in order, and calls again at [`Node::next_deadline`]. Same inputs, same outputs.
+//!
+//! *Persist, then speak*: the core writes to its store itself, and emits [`Output::Sync`] between a write
+//! and whatever depends on it: an acknowledgement, a vote, a proposal, a timeout, the news of a commit. A
+//! store that fails halts the node.
+//!
+//! At any time a node runs the leaf's instance of one epoch, and until the record of the epoch before is
+//! committed also the root's instance of that. Messages of instances that are still to begin are kept, a
+//! few per peer; to those of past ones it answers how far it is.
+//!
+//! Map: `api` what goes in and out; `core` the frame; `epochs` begin and end of instances; `commits`
+//! blocks and records; `messages` what peers say; `operations` the op pool; `serving` answers;
+//! `catching_up` sync; `queries` what may be asked at any time.
+
+mod api;
+mod catching_up;
+mod commits;
+mod core;
+mod epochs;
+mod messages;
+mod operations;
+mod queries;
+mod serving;
+
+pub use api::{
+    CommittedBlock, ExecutedOperation, Input, Misbehaviour, NodeConfig, NodeEvent, OpenError, OperationStatus, Output,
+    Priority, SubmitError,
+};
+pub use core::Node;

@@ -1,0 +1,199 @@
+//! What may be asked at any time, of the committed state.
+
+use super::api::{ExecutedOperation, OperationStatus};
+use super::core::Node;
+use crate::membership::period_of;
+use crate::persist;
+use crate::status::{MemberStatus, NodeStatus, Unready};
+use frith_ledger::address::Address;
+use frith_ledger::block::{Block, BlockHeader};
+use frith_ledger::certificate::{CommitProof, Committee};
+use frith_ledger::key::PublicKey;
+use frith_ledger::light::{CertifiedRoot, EntityProof, LINKS_MAX};
+use frith_ledger::operation::OperationId;
+use frith_ledger::units::{Epoch, Height};
+use frith_tasks::{LeafState, Rules};
+
+/// Headers that a proof of an operation may lead over.
+const HEADERS_MAX: usize = 512;
+/// Epochs by which the head may be older than the newest that a member named.
+const BEHIND_MAX: u64 = 2;
+
+impl Node {
+    /// How the node is.
+    #[must_use]
+    pub fn status(&self) -> NodeStatus {
+        let committee = &self.leaf.blocks.committee;
+        let height = |key: &PublicKey| self.peers.statuses().find(|(peer, _, _)| *peer == key).map(|(_, s, _)| s.height);
+        let members = committee.members().iter().map(|member| MemberStatus {
+            key: member.key,
+            seat: member.seat,
+            weight: member.weight,
+            connected: member.key == self.me || self.peers.connected().contains(&member.key),
+            me: member.key == self.me,
+            height: if member.key == self.me { Some(self.chain.head) } else { height(&member.key) },
+        });
+        let summary = self.chain.state.summary();
+        NodeStatus {
+            unready: self.unready(),
+            halted: self.halted.clone(),
+            epoch: self.chain.epoch,
+            height: self.chain.head,
+            roots: self.roots.next(),
+            view: self.leaf_view(),
+            member: self.index_in(committee),
+            members: members.collect(),
+            peers: self.peers.connected().len(),
+            queued: self.pool.queue.len(),
+            batches: self.pool.counts(),
+            wanted: self.wants.len(),
+            copying: self.copying.as_ref().and_then(|copying| copying.copy.progress()),
+            credits: summary.credits,
+            entities: summary.entities,
+        }
+    }
+
+    /// Why the node isn't ready; empty when it is.
+    #[must_use]
+    pub fn unready(&self) -> Vec<Unready> {
+        let mut reasons = Vec::new();
+        if let Some(reason) = &self.halted {
+            reasons.push(Unready::Halted { reason: reason.clone() });
+        }
+        if self.leaf.core.abstains() {
+            reasons.push(Unready::Recovering);
+        }
+        if self.copying.is_some() {
+            reasons.push(Unready::Copying);
+        }
+        let committee = &self.leaf.blocks.committee;
+        let near = |key: &PublicKey| *key == self.me || self.peers.connected().contains(key);
+        let connected =
+            committee.members().iter().filter(|m| near(&m.key)).fold(0_u128, |sum, m| sum.saturating_add(m.weight));
+        if !committee.is_quorum(connected) {
+            reasons.push(Unready::Weight { connected, total: committee.weight() });
+        }
+        let members = self.peers.statuses().filter(|(peer, _, _)| committee.index_of(peer).is_some());
+        let newest = members.map(|(_, status, _)| status.epoch).max().unwrap_or_default();
+        if newest.get() > self.chain.epoch.get().saturating_add(BEHIND_MAX) {
+            reasons.push(Unready::Behind { epoch: self.chain.epoch, newest });
+        }
+        reasons
+    }
+
+    /// The committed state.
+    #[must_use]
+    pub const fn state(&self) -> &LeafState {
+        &self.chain.state
+    }
+
+    /// What all nodes of the network agree on.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Height of the last committed block.
+    #[must_use]
+    pub const fn head(&self) -> Height {
+        self.chain.head
+    }
+
+    /// The epoch that the leaf is in.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.chain.epoch
+    }
+
+    /// This node's worker key.
+    #[must_use]
+    pub const fn key(&self) -> PublicKey {
+        self.me
+    }
+
+    /// The leaf's committee.
+    #[must_use]
+    pub fn committee(&self) -> &Committee {
+        &self.leaf.blocks.committee
+    }
+
+    /// The epoch of the next root record.
+    #[must_use]
+    pub const fn roots(&self) -> Epoch {
+        self.roots.next()
+    }
+
+    /// A root record with its proof, while it is kept.
+    pub fn root(&mut self, epoch: Epoch) -> Option<CertifiedRoot> {
+        self.stored_root(epoch)
+    }
+
+    /// A committed block, the headers after it up to a committed one, and the proof of that; while it is
+    /// kept.
+    pub fn block(&mut self, height: Height) -> Option<(Block, Vec<BlockHeader>, Option<CommitProof>)> {
+        let stored = persist::entry(&*self.store, height);
+        let entry = self.note(stored).flatten()?;
+        let stored = persist::block(&*self.store, &entry.id);
+        let block = self.note(stored).flatten()?;
+        let mut headers = Vec::new();
+        let mut proof = None;
+        let stored = persist::entries(&*self.store, height, HEADERS_MAX);
+        for (at, entry) in self.note(stored)? {
+            if at > height {
+                let stored = persist::block(&*self.store, &entry.id);
+                headers.push(self.note(stored).flatten()?.header);
+            }
+            if let Some(tail) = entry.proof {
+                headers.extend(tail.headers);
+                proof = Some(tail.proof);
+                break;
+            }
+        }
+        Some((block, headers, proof))
+    }
+
+    /// Where an operation is; `None` when this node doesn't know it.
+    pub fn operation(&mut self, id: &OperationId) -> Option<OperationStatus> {
+        let stored = persist::receipt(&*self.store, id);
+        let Some((height, result)) = self.note(stored)? else {
+            return self.pool.has_operation(id).then_some(OperationStatus::Pending);
+        };
+        let (mut headers, mut proof, mut epoch) = (Vec::new(), None, Epoch::ZERO);
+        if let Some((block, after, found)) = self.block(height) {
+            epoch = block.header.instance.epoch;
+            headers = vec![block.header];
+            headers.extend(after);
+            proof = found.map(Box::new);
+        }
+        let is_final = epoch < self.roots.next();
+        Some(OperationStatus::Executed(Box::new(ExecutedOperation { height, epoch, result, headers, proof, is_final })))
+    }
+
+    /// Proves to a light client from the genesis what stands at an address, under the newest record.
+    pub fn entity_proof(&mut self, address: &Address) -> Option<EntityProof> {
+        self.entity_proof_from(address, 0)
+    }
+
+    /// Proves to a light client that has followed the root committees to `period` what stands at an address,
+    /// under the newest record. `None` before the first record, or when there are more links than one proof
+    /// holds.
+    pub fn entity_proof_from(&mut self, address: &Address, period: u64) -> Option<EntityProof> {
+        let epoch = self.newest_proven()?;
+        let last = period_of(self.rules.parameters(), epoch);
+        let mut links = Vec::new();
+        let mut at = period.min(last);
+        while at < last {
+            let (more, reached) = self.links(at, last, LINKS_MAX)?;
+            if reached == at || links.len() + more.len() > LINKS_MAX {
+                return None;
+            }
+            links.extend(more);
+            at = reached;
+        }
+        let root = self.stored_root(epoch)?;
+        let version = self.chain.version(epoch)?;
+        let path = version.prove(address);
+        let entity = version.get(address).map(|leaf| leaf.bytes.to_vec());
+        Some(EntityProof { links: links.try_into().ok()?, root, path, entity })
+    }
+}

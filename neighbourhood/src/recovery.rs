@@ -1,0 +1,108 @@
+//! When a node may vote at once, and how it asks others when it may not.
+//!
+//! - A store that has ever been allowed to vote says so. Its safety records are whole, since each was
+//!   synced before what it allows left the node; so it votes at once, also in instances that begin later,
+//!   for which it has a fresh record. If a member shows a later signature of its own (the store was an older
+//!   copy), it abstains in that instance until it has recovered.
+//! - The first start of a genesis member is allowed to vote.
+//! - Any other empty store has lost its record. In every instance that it enters it asks the members
+//!   ([`crate::consensus::ReportRequest`]), until it has recovered in a leaf instance that no peer is past:
+//!   later ones began after it lost its record.
+
+use crate::consensus::Report;
+use frith_ledger::block::{ChainKind, Instance};
+use frith_ledger::hash::{Domain, Hash};
+use frith_ledger::key::PublicKey;
+use frith_ledger::units::{Epoch, Millis};
+use std::collections::BTreeMap;
+
+/// Reports kept for one instance.
+const REPORTS_MAX: usize = frith_ledger::parameters::MEMBERS_MAX;
+
+/// Reports for one instance.
+#[derive(Debug)]
+pub struct Collection {
+    /// Which instance.
+    pub instance: Instance,
+    /// What makes the reports fresh.
+    pub nonce: [u8; 32],
+    /// The newest of each member.
+    pub reports: BTreeMap<PublicKey, Report>,
+    next: Millis,
+    pause: u64,
+}
+
+/// Which instances this node may vote in.
+#[derive(Debug)]
+pub struct Recovery {
+    /// Whether it may vote in instances that begin now.
+    pub clean: bool,
+    entropy: [u8; 32],
+    drawn: u64,
+    collections: BTreeMap<(ChainKind, Epoch), Collection>,
+    retry: (u64, u64),
+}
+
+impl Recovery {
+    /// A node that may vote, or not.
+    #[must_use]
+    pub const fn new(clean: bool, entropy: [u8; 32], retry: (u64, u64)) -> Self {
+        Self { clean, entropy, drawn: 0, collections: BTreeMap::new(), retry }
+    }
+
+    /// Begins to ask about an instance.
+    pub fn begin(&mut self, now: Millis, instance: Instance) {
+        self.drawn = self.drawn.wrapping_add(1);
+        let nonce: Hash =
+            Domain::Draw.hasher().update(b"report").update(&self.entropy).update(&self.drawn.to_le_bytes()).finish();
+        let pause = self.retry.0;
+        let collection = Collection { instance, nonce: nonce.0, reports: BTreeMap::new(), next: now, pause };
+        self.collections.insert((instance.kind, instance.epoch), collection);
+    }
+
+    /// The instance is over, or recovered.
+    pub fn end(&mut self, kind: ChainKind, epoch: Epoch) {
+        self.collections.remove(&(kind, epoch));
+    }
+
+    /// The reports about an instance.
+    #[must_use]
+    pub fn get(&self, kind: ChainKind, epoch: Epoch) -> Option<&Collection> {
+        self.collections.get(&(kind, epoch))
+    }
+
+    /// Takes in a report. Whether it was asked for.
+    pub fn report(&mut self, from: PublicKey, report: Report) -> bool {
+        let key = (report.instance.kind, report.instance.epoch);
+        let Some(collection) = self.collections.get_mut(&key) else { return false };
+        let asked = collection.instance == report.instance && collection.nonce == report.nonce;
+        if asked && collection.reports.len() < REPORTS_MAX {
+            collection.reports.insert(from, report);
+        }
+        asked
+    }
+
+    /// Instances to ask about now; each is asked about again after a pause that doubles.
+    pub fn due(&mut self, now: Millis) -> Vec<(Instance, [u8; 32])> {
+        let longest = self.retry.1;
+        let due = self.collections.values_mut().filter(|collection| collection.next <= now);
+        due.map(|collection| {
+            collection.next = now.plus(collection.pause);
+            collection.pause = collection.pause.saturating_mul(2).min(longest);
+            (collection.instance, collection.nonce)
+        })
+        .collect()
+    }
+
+    /// When to ask again.
+    #[must_use]
+    pub fn next(&self) -> Option<Millis> {
+        self.collections.values().map(|collection| collection.next).min()
+    }
+
+    /// Whether it asks about anything.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        !self.collections.is_empty()
+    }
+}

@@ -1,0 +1,111 @@
+//! Transfers finalise, epochs and records go on, a light client believes them.
+
+use super::world::{FUNDS, World};
+use crate::OperationStatus;
+use frith_ledger::address::Address;
+use frith_ledger::credits::Credits;
+use frith_ledger::entity::Entity;
+use frith_ledger::light::LightClient;
+use frith_ledger::units::Epoch;
+
+const TO: Address = Address([0x42; 32]);
+
+/// Transfers by every node reach every node, over some epochs.
+fn transfers_finalise(nodes: usize, epochs: u64) {
+    let mut world = World::new(nodes);
+    for round in 0..3 {
+        for user in 0..4 {
+            world.transfer((user + round) % nodes, user, u64::try_from(round).unwrap_or(0), TO);
+        }
+        assert!(
+            world.run_until(5_000, |w| (0..nodes).all(|n| w.nonce(n, 3).get() > u64::try_from(round).unwrap_or(0)
+                && w.nonce(n, 0).get() > u64::try_from(round).unwrap_or(0))),
+            "round {round} finalises; node 0 is at {} in epoch {}",
+            world.node(0).head(),
+            world.epoch(0),
+        );
+    }
+    world.run(epochs * 1_200);
+    world.check();
+    for node in 0..nodes {
+        assert!(world.epoch(node) >= epochs, "node {node} is in epoch {}", world.epoch(node));
+        assert!(world.node(node).roots().get() + 1 >= epochs, "node {node} has {} records", world.node(node).roots());
+        assert_eq!(world.balance(node, &TO), Credits::whole(12));
+    }
+}
+
+#[test]
+fn one_node_finalises_transfers_over_epochs() {
+    transfers_finalise(1, 6);
+}
+
+#[test]
+fn four_nodes_finalise_transfers_over_epochs() {
+    transfers_finalise(4, 10);
+}
+
+#[test]
+fn seven_nodes_finalise_transfers_over_epochs() {
+    transfers_finalise(7, 4);
+}
+
+#[test]
+fn thirty_two_nodes_finalise_transfers_over_epochs() {
+    transfers_finalise(32, 2);
+}
+
+#[test]
+fn a_light_client_verifies_a_balance_from_the_genesis_over_periods() {
+    let mut world = World::new(4);
+    world.transfer(0, 1, 0, TO);
+    assert!(world.run_until(20_000, |w| w.epoch(2) >= 10));
+    world.run(100);
+    let mut light = LightClient::new(&world.rules.genesis).expect("the genesis is usable");
+    let node = world.hosts[2].node.as_mut().expect("it runs");
+    let proof = node.entity_proof(&TO).expect("a record is certified");
+    let verified = light.verify(&TO, &proof).expect("the proof holds");
+    assert!(matches!(&verified.entity, Some(Entity::Account(a)) if a.balance == Credits::whole(1)));
+    assert!(verified.epoch >= Epoch::new(7) && light.period() >= 1);
+    let absent = Address([0x99; 32]);
+    let node = world.hosts[2].node.as_mut().expect("it runs");
+    let proof = node.entity_proof_from(&absent, light.period()).expect("a record is certified");
+    assert_eq!(light.verify(&absent, &proof).expect("the proof holds").entity, None);
+}
+
+#[test]
+fn an_idle_neighbourhood_makes_no_blocks_between_epoch_boundaries() {
+    let mut world = World::new(4);
+    world.run(4_500);
+    let (blocks, epochs) = (world.node(0).head().get(), world.epoch(0));
+    assert!(epochs >= 3, "epochs go on: {epochs}");
+    assert!(blocks <= epochs * 2, "{blocks} blocks in {epochs} idle epochs");
+    world.check();
+}
+
+#[test]
+fn an_operation_is_pending_then_local_then_final() {
+    let mut world = World::new(4);
+    let id = world.transfer(1, 2, 0, TO);
+    let status = |world: &mut World| world.hosts[1].node.as_mut().and_then(|node| node.operation(&id));
+    assert_eq!(status(&mut world), Some(OperationStatus::Pending));
+    assert!(world.run_until(3_000, |w| w.nonce(1, 2).get() == 1));
+    let Some(OperationStatus::Executed(local)) = status(&mut world) else { panic!("it is executed") };
+    assert_eq!(local.result, Ok(()));
+    let proof = local.proof.as_ref().expect("it is committed");
+    assert_eq!(local.headers.last(), Some(&proof.header));
+    proof.verify(world.node(1).committee(), &world.rules.hash).expect("the proof holds");
+    world.run(3_000);
+    assert!(matches!(status(&mut world), Some(OperationStatus::Executed(done)) if done.is_final));
+}
+
+#[test]
+fn operations_of_one_account_sent_at_once_all_execute_in_order() {
+    let mut world = World::new(4);
+    for nonce in 0..200 {
+        world.transfer(0, 0, nonce, TO);
+    }
+    assert!(world.run_until(10_000, |w| w.nonce(3, 0).get() == 200));
+    assert_eq!(world.balance(3, &TO), Credits::whole(200));
+    assert!(world.balance(3, &world.users[0].public().address()) < FUNDS);
+    world.check();
+}

@@ -1,0 +1,7 @@
+//! Nodes on virtual time, memory stores and a network that delivers what it is given.
+
+mod basics;
+mod faults;
+mod members;
+mod restarts;
+mod world;
