@@ -134,6 +134,7 @@ impl Proposal {
 
 /// What a block does.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[expect(clippy::large_enum_variant, reason = "a leaf's payload is the common case")]
 pub enum Payload {
     /// A leaf's block.
     Leaf(LeafPayload),

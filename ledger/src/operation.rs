@@ -258,6 +258,7 @@ pub struct Evidence {
 
 /// Two statements that exclude each other.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[expect(clippy::large_enum_variant, reason = "rare, and always behind a box")]
 pub enum Offence {
     /// Two votes in one view of one instance for different blocks.
     Votes(Vote, Vote),

@@ -13,6 +13,7 @@
 
 pub mod content;
 pub mod event;
+pub mod outcome;
 pub mod quote;
 pub mod refusal;
 pub mod rules;

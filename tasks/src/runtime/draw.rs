@@ -27,6 +27,12 @@ const ATTEMPTS_PER_PLACE: u32 = 64;
 /// Engines that terms can name.
 const ENGINES: u8 = 8;
 
+/// A worker as the opening state has it, and as it is.
+struct Candidate {
+    then: Box<Worker>,
+    now: Box<Worker>,
+}
+
 /// The engine of `terms` that the fewest of `places` run; the lowest number among equals.
 fn rarest_engine(terms: &Terms, places: &[Place]) -> Option<(u8, usize)> {
     let live = |place: &&Place| matches!(place.state, PlaceState::Drawn | PlaceState::Committed);
@@ -58,10 +64,7 @@ impl Overlay<'_> {
     }
 
     /// The worker at `seat` in the opening state, if it is active there and now; with its present self.
-    fn active_worker(
-        &mut self,
-        seat: &Address,
-    ) -> Result<Option<(Box<Worker>, Box<Worker>)>, Stop> {
+    fn active_worker(&mut self, seat: &Address) -> Result<Option<Candidate>, Stop> {
         let Some(Entity::Worker(then)) = read(&self.opening, seat)? else {
             return Ok(None);
         };
@@ -69,7 +72,7 @@ impl Overlay<'_> {
             return Ok(None);
         };
         let both = then.status == WorkerStatus::Active && now.status == WorkerStatus::Active;
-        Ok(both.then_some((then, now)))
+        Ok(both.then_some(Candidate { then, now }))
     }
 
     /// Whether the worker takes the task: price, free slots, collateral for the bond.
@@ -177,7 +180,7 @@ impl Overlay<'_> {
             if skipped.contains(&seat) {
                 continue;
             }
-            let Some((then, now)) = self.active_worker(&seat)? else {
+            let Some(Candidate { then, now }) = self.active_worker(&seat)? else {
                 skipped.insert(seat);
                 continue;
             };

@@ -77,7 +77,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let byte = any::<u8>;
     let step = prop_oneof![
         2 => (byte(), byte(), 0u64..4_000).prop_map(|(from, to, amount)| Step::Transfer { from, to, amount }),
-        4 => (byte(), 0u8..6, 5u8..40, 0u8..10)
+        4 => (byte(), 0u8..6, 5u8..40, 2u8..14)
             .prop_map(|(user, replicas, price, wait)| Step::Submit { user, replicas, price, wait }),
         1 => (byte(), byte()).prop_map(|(user, task)| Step::Cancel { user, task }),
         1 => (byte(), byte()).prop_map(|(user, key)| Step::Register { user, key }),
@@ -197,7 +197,7 @@ impl History {
             Step::Manner { worker, manner } => {
                 use Manner::{Hides, Honest, NoVerdict, Silent, Wrong};
                 let worker = usize::from(worker) % self.world.workers.len();
-                let manners = [Honest, Honest, Honest, Wrong, Silent, Hides, NoVerdict];
+                let manners = [Honest, Wrong, Silent, Hides, NoVerdict];
                 self.world.workers[worker].1 = Self::pick(&manners, manner).unwrap_or(Honest);
             }
             Step::Stray { worker, task, kind } => self.stray(worker, task, kind),
@@ -271,9 +271,10 @@ impl History {
         }
     }
 
-    /// Lets everything come to its end: nobody stops working, and long enough for every window.
-    fn finish(&mut self) {
-        for worker in &mut self.world.workers {
+    /// Lets everything come to its end, long enough for every window. All deadlines hold for workers that
+    /// `reform` as for those that go on as they were.
+    fn finish(&mut self, reform: bool) {
+        for worker in self.world.workers.iter_mut().filter(|_| reform) {
             worker.1 = Manner::Honest;
         }
         for _ in 0..60 {
@@ -352,12 +353,15 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn whatever_happens_credits_are_conserved_and_every_task_ends_once(steps in steps()) {
+    fn whatever_happens_credits_are_conserved_and_every_task_ends_once(
+        steps in steps(),
+        reform in any::<bool>(),
+    ) {
         let mut history = History::new(Parameters::test());
         for step in steps {
             history.step(step);
         }
-        history.finish();
+        history.finish(reform);
         history.check_end();
     }
 
