@@ -1,3 +1,26 @@
 //! What the `frith` binary is made of; never the protocol, which lives in the crates below.
+//!
+//! - [`cli`] is what users type; [`client`] asks a node, signs and checks proofs; [`keystore`] keeps keys.
+//! - [`service`] runs the core, [`worker`] its tasks, [`api`] serves what [`views`] describe.
+//! - [`config`] and [`node_dir`] say how a node is set up; [`devnet`] sets up many.
+//!
+//! Invariants of absence: the API never sees a user's key; the process that runs a stranger's program
+//! ([`VM_RUNNER`]) never sees any key, setting or descriptor; nothing but a proof decides what the client
+//! says of a balance.
 
+pub mod amounts;
+pub mod api;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod devnet;
+pub mod failure;
 pub mod keystore;
+pub mod node_dir;
+pub mod present;
+pub mod service;
+pub mod views;
+pub mod worker;
+
+/// First argument of the process that compiles and runs tasks' programs.
+pub const VM_RUNNER: &str = "vm-runner";

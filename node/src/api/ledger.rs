@@ -1,0 +1,139 @@
+//! Entities, roots, blocks and the genesis, with their proofs.
+
+use super::error::ApiError;
+use super::operations::parse_hash;
+use super::router::Api;
+use crate::present;
+use crate::views::{BlockView, EntityView, ErrorView, RootView};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use frith_ledger::address::Address;
+use frith_ledger::block::Payload;
+use frith_ledger::entity::Entity;
+use frith_ledger::light::CertifiedRoot;
+use frith_ledger::units::{Epoch, Height};
+use parity_scale_codec::Encode as _;
+
+/// An address, or an operation's id in hexadecimal: a task lives at the id of its submission.
+pub(super) fn parse_address(text: &str) -> Result<Address, ApiError> {
+    if text.len() == 64 || text.starts_with("0x") {
+        return parse_hash(text).map(|hash| Address(hash.0));
+    }
+    text.parse().map_err(|error| ApiError::malformed(format!("{text:?}: {error}")))
+}
+
+/// What stands at an address, with its proof.
+#[utoipa::path(get, path = "/v1/entities/{address}", params(("address" = String, Path, description = "An address (frith1…)")), responses(
+    (status = 200, description = "The entity or its absence, and the proof", body = EntityView),
+    (status = 400, description = "Not an address", body = ErrorView),
+))]
+pub(super) async fn entity(State(api): State<Api>, Path(address): Path<String>) -> Result<Json<EntityView>, ApiError> {
+    let address = parse_address(&address)?;
+    let (proof, local, height, now) = api
+        .status
+        .core
+        .query(move |node| {
+            (node.entity_proof(&address), node.state().entity(&address), node.head(), node.epoch())
+        })
+        .await?;
+    let proven = proof.as_ref().and_then(|proof| proof.entity.as_ref()).and_then(|b| Entity::from_bytes(b).ok());
+    Ok(Json(EntityView {
+        address: address.to_string(),
+        entity: proven.map(|entity| present::entity(&address, &entity)),
+        epoch: proof.as_ref().and_then(|proof| proof.root.record()).map(|record| record.epoch.get()),
+        proof: proof.map(|proof| hex::encode(proof.encode())),
+        local: local.map(|entity| present::entity(&address, &entity)),
+        height: height.get(),
+        now: now.get(),
+    }))
+}
+
+/// The root record of an epoch, with its proof. `latest` is the newest.
+#[utoipa::path(get, path = "/v1/roots/{epoch}", params(("epoch" = String, Path, description = "An epoch, or `latest`")), responses(
+    (status = 200, description = "The record and its commit proof", body = RootView),
+    (status = 404, description = "Not committed yet, or pruned", body = ErrorView),
+))]
+pub(super) async fn root(State(api): State<Api>, Path(epoch): Path<String>) -> Result<Json<RootView>, ApiError> {
+    let wanted = match epoch.as_str() {
+        "latest" => None,
+        text => Some(Epoch::new(text.parse().map_err(|_| ApiError::malformed(format!("{text:?} is no epoch")))?)),
+    };
+    let newest = api.status.core.progress().borrow().roots;
+    let not_found = || ApiError::not_found(format!("no root of epoch {epoch}: {newest} are committed, old ones are pruned"));
+    let wanted = match wanted {
+        Some(epoch) => epoch,
+        None => Epoch::new(newest.checked_sub(1).ok_or_else(not_found)?),
+    };
+    let root = api.status.core.query(move |node| node.root(wanted)).await?;
+    let root = root.ok_or_else(not_found)?;
+    root_view(&root).map(Json).ok_or_else(|| ApiError::internal("the stored root is no root record"))
+}
+
+fn root_view(root: &CertifiedRoot) -> Option<RootView> {
+    let record = root.record()?;
+    Some(RootView {
+        epoch: record.epoch.get(),
+        id: record.id().to_hex(),
+        state: present::summary(&record.state),
+        issued: record.flows.issued.to_string(),
+        burned: record.flows.burned.to_string(),
+        beacon: record.beacon.to_hex(),
+        proof: hex::encode(root.encode()),
+    })
+}
+
+/// A committed block. `latest` is the head.
+#[utoipa::path(get, path = "/v1/blocks/{height}", params(("height" = String, Path, description = "A height, or `latest`")), responses(
+    (status = 200, description = "The block", body = BlockView),
+    (status = 404, description = "Not committed yet, or pruned", body = ErrorView),
+))]
+pub(super) async fn block(State(api): State<Api>, Path(height): Path<String>) -> Result<Json<BlockView>, ApiError> {
+    let wanted = match height.as_str() {
+        "latest" => None,
+        text => Some(Height::new(text.parse().map_err(|_| ApiError::malformed(format!("{text:?} is no height")))?)),
+    };
+    let (head, found) = api
+        .status
+        .core
+        .query(move |node| {
+            let head = node.head();
+            (head, node.block(wanted.unwrap_or(head)))
+        })
+        .await?;
+    let Some((block, headers, proof)) = found else {
+        return Err(ApiError::not_found(format!("no block of height {height}: the head is at {head}, old ones are pruned")));
+    };
+    let (kind, batches, roots) = match &block.payload {
+        Payload::Leaf(payload) => (
+            if payload.claim.is_some() { "closing" } else { "operations" },
+            payload.batches.iter().map(|digest| digest.to_hex()).collect(),
+            Some(payload.roots.get()),
+        ),
+        Payload::Root(_) => ("root", Vec::new(), None),
+        Payload::Empty => ("empty", Vec::new(), None),
+    };
+    let header = &block.header;
+    Ok(Json(BlockView {
+        id: header.id().to_hex(),
+        height: header.height.get(),
+        epoch: header.instance.epoch.get(),
+        view: header.view.get(),
+        parent: header.parent.to_hex(),
+        proposer: header.proposer,
+        kind: kind.to_owned(),
+        batches,
+        roots,
+        state: present::summary(&header.state),
+        headers: headers.iter().map(|header| hex::encode(header.encode())).collect(),
+        proof: proof.map(|proof| hex::encode(proof.encode())),
+    }))
+}
+
+/// The genesis: what the network begins with and agrees on, as its file has it.
+#[utoipa::path(get, path = "/v1/genesis", responses((status = 200, description = "The genesis file")))]
+pub(super) async fn genesis(State(api): State<Api>) -> Result<Response, ApiError> {
+    let text = serde_json::to_string_pretty(&api.status.core.rules().genesis).map_err(ApiError::internal)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}

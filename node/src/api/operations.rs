@@ -1,0 +1,120 @@
+//! Operations: taken, and what became of them.
+
+use super::error::{ApiError, refusal_body};
+use super::router::Api;
+use crate::views::{ErrorView, Finality, OperationRequest, OperationView, SubmittedView};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use frith_ledger::hash::Hash;
+use frith_ledger::operation::OperationId;
+use frith_ledger::parameters::OPERATION_BYTES_MAX;
+use frith_neighbourhood::OperationStatus;
+use serde::Deserialize;
+use std::time::Duration;
+use tokio::time::Instant;
+use utoipa::IntoParams;
+
+/// Longest wait that a request may ask for.
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Takes a signed operation into the pool.
+#[utoipa::path(post, path = "/v1/operations", request_body = OperationRequest, responses(
+    (status = 202, description = "Taken; its fate is at /v1/operations/{id}", body = SubmittedView),
+    (status = 400, description = "Not an operation", body = ErrorView),
+    (status = 413, description = "Larger than an operation may be", body = ErrorView),
+    (status = 422, description = "Refused: wrong network, nonce, expired, underfunded, …", body = ErrorView),
+))]
+pub(super) async fn submit(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(StatusCode, Json<SubmittedView>), ApiError> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("application/json");
+    let operation = if kind.starts_with("application/octet-stream") {
+        body.to_vec()
+    } else {
+        let request: OperationRequest = serde_json::from_slice(&body)
+            .map_err(|error| ApiError::malformed(format!("the body is not {{\"operation\": \"<hex>\"}}: {error}")))?;
+        let text = request.operation.strip_prefix("0x").unwrap_or(&request.operation);
+        hex::decode(text).map_err(|error| ApiError::malformed(format!("the operation is not hexadecimal: {error}")))?
+    };
+    if operation.len() > OPERATION_BYTES_MAX {
+        let message = format!("the operation has {} bytes, at most {OPERATION_BYTES_MAX} are allowed", operation.len());
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
+    }
+    let id = api.status.core.submit(operation).await??;
+    Ok((StatusCode::ACCEPTED, Json(SubmittedView { id: id.to_hex() })))
+}
+
+/// What to wait for before answering.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wait {
+    /// Answer when it is at least this sure, or the time is over.
+    wait: Option<Finality>,
+    /// How long to wait in ms, at most 60,000 (10,000 unless given).
+    timeout_ms: Option<u64>,
+}
+
+impl Wait {
+    pub(super) fn deadline(timeout_ms: Option<u64>) -> Instant {
+        Instant::now() + Duration::from_millis(timeout_ms.unwrap_or(10_000)).min(WAIT_MAX)
+    }
+}
+
+/// What became of an operation, now or when it is sure enough.
+#[utoipa::path(get, path = "/v1/operations/{id}", params(("id" = String, Path, description = "The operation's id in hexadecimal"), Wait), responses(
+    (status = 200, description = "What is known of it; `pending` also for one that was never seen", body = OperationView),
+    (status = 400, description = "Not an id", body = ErrorView),
+))]
+pub(super) async fn status(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Query(wait): Query<Wait>,
+) -> Result<Json<OperationView>, ApiError> {
+    let id = parse_hash(&id)?;
+    let deadline = Wait::deadline(wait.timeout_ms);
+    let target = wait.wait.unwrap_or(Finality::Pending);
+    let mut progress = api.status.core.progress();
+    loop {
+        progress.borrow_and_update();
+        let view = view(&api, id).await?;
+        // A refused operation is as sure as it will be useful.
+        if view.finality >= target || view.done == Some(false) {
+            return Ok(Json(view));
+        }
+        match tokio::time::timeout_at(deadline, progress.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Ok(Json(view)),
+        }
+    }
+}
+
+async fn view(api: &Api, id: OperationId) -> Result<OperationView, ApiError> {
+    let found = api.status.core.query(move |node| node.operation(&id)).await?;
+    Ok(match found {
+        Some(OperationStatus::Executed(found)) => OperationView {
+            id: id.to_hex(),
+            finality: if found.is_final { Finality::Final } else { Finality::Local },
+            height: Some(found.height.get()),
+            epoch: Some(found.epoch.get()),
+            done: Some(found.result.is_ok()),
+            refusal: found.result.as_ref().err().map(refusal_body),
+        },
+        Some(OperationStatus::Pending) | None => OperationView {
+            id: id.to_hex(),
+            finality: Finality::Pending,
+            height: None,
+            epoch: None,
+            done: None,
+            refusal: None,
+        },
+    })
+}
+
+pub(super) fn parse_hash(text: &str) -> Result<Hash, ApiError> {
+    Hash::from_hex(text.strip_prefix("0x").unwrap_or(text))
+        .map_err(|error| ApiError::malformed(format!("{text:?} is no id: {error}")))
+}

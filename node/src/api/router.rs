@@ -1,0 +1,112 @@
+//! The routes, and what holds for all of them: sizes, times, how many at once.
+
+use super::{content, events, guard, health, ledger, metrics, openapi, operations, tasks};
+use crate::service::{Fetcher, StatusSource};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post, put};
+use frith_ledger::parameters::{CONTENT_BYTES_MAX, OPERATION_BYTES_MAX};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+/// Bounds of the API.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Requests served at one time; one more is told to come again.
+    pub requests_max: usize,
+    /// Event streams at one time.
+    pub streams_max: usize,
+    /// Longest that a request may take, waiting included.
+    pub request_time_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests_max: 256, streams_max: 32, request_time_max: Duration::from_secs(70) }
+    }
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Api {
+    /// Asks the core, the network and the worker.
+    pub status: StatusSource,
+    /// Brings content.
+    pub fetcher: Fetcher,
+    /// Whether names other than this machine's are served.
+    pub public: bool,
+    /// Permits of [`Limits::requests_max`].
+    pub(super) requests: Arc<Semaphore>,
+    /// Permits of [`Limits::streams_max`].
+    pub(super) streams: Arc<Semaphore>,
+    /// See [`Limits::request_time_max`].
+    pub(super) request_time_max: Duration,
+    /// Becomes true at shutdown, which ends the event streams.
+    pub(super) ending: watch::Receiver<bool>,
+}
+
+impl Api {
+    /// The shared parts.
+    #[must_use]
+    pub fn new(
+        status: StatusSource,
+        fetcher: Fetcher,
+        public: bool,
+        limits: Limits,
+        ending: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            status,
+            fetcher,
+            public,
+            requests: Arc::new(Semaphore::new(limits.requests_max)),
+            streams: Arc::new(Semaphore::new(limits.streams_max)),
+            request_time_max: limits.request_time_max,
+            ending,
+        }
+    }
+}
+
+/// The whole API.
+pub fn router(api: Api) -> Router {
+    // Twice the bytes in hexadecimal, and room for the JSON around them.
+    let operation = DefaultBodyLimit::max(2 * OPERATION_BYTES_MAX + 1024);
+    let bulk = DefaultBodyLimit::max(CONTENT_BYTES_MAX as usize);
+    Router::new()
+        .route("/v1/operations", post(operations::submit).layer(operation))
+        .route("/v1/operations/{id}", get(operations::status))
+        .route("/v1/entities/{address}", get(ledger::entity))
+        .route("/v1/tasks", get(tasks::list))
+        .route("/v1/tasks/{address}", get(tasks::status))
+        .route("/v1/roots/{epoch}", get(ledger::root))
+        .route("/v1/blocks/{height}", get(ledger::block))
+        .route("/v1/genesis", get(ledger::genesis))
+        .route("/v1/status", get(health::status))
+        .route("/v1/content", put(content::put).layer(bulk))
+        .route("/v1/content/{id}", get(content::get))
+        .route("/v1/events", get(events::stream))
+        .route("/v1/openapi.json", get(openapi::document))
+        .route("/metrics", get(metrics::scrape))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .fallback(guard::unknown)
+        .method_not_allowed_fallback(guard::method)
+        .layer(middleware::from_fn_with_state(api.clone(), guard::guard))
+        .with_state(api)
+}
+
+/// Serves the API until `ending` becomes true; requests under way are finished.
+///
+/// # Errors
+/// What the system says when the listener fails.
+pub async fn serve(listener: TcpListener, api: Api) -> std::io::Result<()> {
+    let mut ending = api.ending.clone();
+    let ended = async move {
+        // An error means that nobody can end it any more, which is an end too.
+        let _sender_gone = ending.wait_for(|ending| *ending).await.is_err();
+    };
+    axum::serve(listener, router(api)).with_graceful_shutdown(ended).await
+}

@@ -1,0 +1,285 @@
+//! The API over a core of its own: one member, a store in memory, no network.
+
+use super::{Api, Limits, router};
+use crate::client::fee_of;
+use crate::service::{Clock, Core, CoreHandle, Fetcher, Outbound, StatusSource};
+use crate::views::{ContentView, EntityView, ErrorBody, ErrorView, Finality, OperationView, StatusView, SubmittedView};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode, header};
+use frith_ledger::address::Address;
+use frith_ledger::credits::Credits;
+use frith_ledger::entity::Terms;
+use frith_ledger::genesis::{Genesis, GenesisAccount, GenesisWorker};
+use frith_ledger::hash::Hash;
+use frith_ledger::key::{PublicKey, Seed};
+use frith_ledger::operation::{Action, Operation, OperationBody, SignedOperation};
+use frith_ledger::parameters::Parameters;
+use frith_ledger::store::MemoryStore;
+use frith_ledger::units::{Epoch, Nonce};
+use frith_ledger::vrf::VrfSecret;
+use frith_neighbourhood::{Node, NodeConfig, Priority};
+use frith_tasks::Rules;
+use parity_scale_codec::Encode as _;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+struct Nowhere;
+
+impl Outbound for Nowhere {
+    fn send(&self, _to: PublicKey, _priority: Priority, _bytes: Arc<[u8]>) {}
+    fn members(&self, _members: BTreeSet<PublicKey>) {}
+    fn penalise(&self, _peer: PublicKey) {}
+}
+
+struct World {
+    router: Router,
+    core: CoreHandle,
+    rules: Arc<Rules>,
+    user: Seed,
+    _ending: watch::Sender<bool>,
+}
+
+fn genesis(user: &Seed, worker: &Seed) -> Genesis {
+    Genesis {
+        name: "test".to_owned(),
+        time_ms: 0,
+        beacon: [1; 32],
+        parameters: Parameters { epoch_ms: 200, ..Parameters::test() },
+        accounts: vec![GenesisAccount { address: user.account().public().address(), balance: Credits::whole(10) }],
+        workers: vec![GenesisWorker {
+            key: worker.worker().public().0,
+            vrf: VrfSecret::from_seed(&worker.vrf()).public().0,
+            account: worker.account().public().address(),
+            stake: Credits::whole(1000),
+            collateral: Credits::whole(1000),
+            terms: Terms { engines: 1, price: Credits::new(1), slots: 4 },
+        }],
+    }
+}
+
+fn world() -> World {
+    let (user, worker) = (Seed::from_bytes([1; 32]), Seed::from_bytes([2; 32]));
+    let rules = Arc::new(Rules::new(genesis(&user, &worker)).expect("a usable genesis"));
+    let clock = Clock::start();
+    let config = NodeConfig {
+        rules: rules.clone(),
+        key: worker.worker(),
+        vrf_seed: *worker.vrf(),
+        reporter: Address::default(),
+        founding: true,
+        entropy: [3; 32],
+        limits: frith_neighbourhood::Limits::default(),
+    };
+    let node = Node::open(config, Box::new(MemoryStore::default()), clock.now()).expect("opens");
+    let (core, handle, _wants) = Core::new(node, rules.clone(), clock, Arc::new(Nowhere));
+    tokio::spawn(core.run());
+    let status = StatusSource {
+        core: handle.clone(),
+        network: None,
+        key: worker.worker().public(),
+        clock,
+        fault: None,
+        running: Arc::default(),
+    };
+    let (ending, ended) = watch::channel(false);
+    let fetcher = Fetcher::new(handle.clone(), None);
+    let router = router(Api::new(status, fetcher, false, Limits::default(), ended));
+    World { router, core: handle, rules, user, _ending: ending }
+}
+
+impl World {
+    async fn ask(&self, request: Request<Body>) -> (StatusCode, Vec<u8>) {
+        let response = self.router.clone().oneshot(request).await.expect("a router never fails");
+        let status = response.status();
+        (status, to_bytes(response.into_body(), 1 << 26).await.expect("a bounded body").to_vec())
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> (StatusCode, T) {
+        let request = Request::get(path).header(header::HOST, "127.0.0.1:1").body(Body::empty()).expect("is a request");
+        let (status, body) = self.ask(request).await;
+        (status, serde_json::from_slice(&body).expect("is JSON of this type"))
+    }
+
+    async fn send(&self, method: &str, path: &str, kind: &str, body: impl Into<Body>) -> (StatusCode, Vec<u8>) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, kind)
+            .body(body.into())
+            .expect("is a request");
+        self.ask(request).await
+    }
+
+    async fn refused(&self, kind: &str, body: impl Into<Body>) -> (u16, ErrorBody) {
+        let (status, body) = self.send("POST", "/v1/operations", kind, body).await;
+        let view: ErrorView = serde_json::from_slice(&body).expect("an error has one form");
+        (status.as_u16(), view.error)
+    }
+
+    fn transfer(&self, change: impl FnOnce(&mut OperationBody)) -> Vec<u8> {
+        let action = Action::Transfer { to: Address([9; 32]), amount: Credits::whole(1) };
+        let fee = fee_of(&action, self.rules.parameters());
+        let account = self.user.account().public().address();
+        let mut body =
+            OperationBody { genesis: self.rules.hash, account, nonce: Nonce::ZERO, expires: Epoch::new(50), fee, action };
+        change(&mut body);
+        Operation::Signed(SignedOperation::sign(body, &self.user.account())).encode()
+    }
+}
+
+#[tokio::test]
+async fn a_transfer_is_committed_and_becomes_final_with_a_proof_that_holds() {
+    let world = world();
+    let body = format!("{{\"operation\":\"{}\"}}", hex::encode(world.transfer(|_| {})));
+    let (status, body) = world.send("POST", "/v1/operations", "application/json", body).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{}", String::from_utf8_lossy(&body));
+    let id = serde_json::from_slice::<SubmittedView>(&body).expect("names the operation").id;
+    let path = format!("/v1/operations/{id}?wait=final&timeout_ms=20000");
+    let (_, fate) = world.get::<OperationView>(&path).await;
+    assert_eq!((fate.finality, fate.done), (Finality::Final, Some(true)));
+
+    let address = Address([9; 32]);
+    let (_, view) = world.get::<EntityView>(&format!("/v1/entities/{address}")).await;
+    let proven = crate::client::prove(&world.rules.genesis, &address, &view).expect("the proof holds");
+    assert_eq!(proven.entity.and_then(|entity| entity.credits().ok()), Some(Credits::whole(1)));
+    let other = crate::client::prove(&world.rules.genesis, &Address([8; 32]), &view);
+    assert_eq!(other.expect_err("is about another address").exit, crate::failure::Exit::Proof);
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_operation_are_refused_with_what_is_wrong() {
+    let world = world();
+    for (kind, body) in [
+        ("application/json", "{".to_owned()),
+        ("application/json", "{\"operation\": 5}".to_owned()),
+        ("application/json", "{\"operation\": \"xyz\"}".to_owned()),
+        ("application/json", "{\"operation\": \"00\"}".to_owned()),
+        ("application/octet-stream", "not an operation".to_owned()),
+        ("application/octet-stream", String::new()),
+    ] {
+        let (status, error) = world.refused(kind, body.clone()).await;
+        assert_eq!((status, error.code.as_str()), (400, "malformed"), "{body}");
+    }
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_large_are_refused() {
+    let world = world();
+    let (status, error) = world.refused("application/octet-stream", vec![0; 65 * 1024]).await;
+    assert_eq!((status, error.code.as_str()), (413, "too_large"));
+    let (status, error) = world.refused("application/json", vec![b' '; 200 * 1024]).await;
+    assert_eq!((status, error.code.as_str()), (413, "too_large"));
+    let (status, _) = world.send("PUT", "/v1/content", "application/octet-stream", vec![0; (16 << 20) + 1]).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_operation_says_why_in_a_code_of_its_own() {
+    let world = world();
+    let octets = "application/octet-stream";
+    let cases: [(&str, Vec<u8>); 5] = [
+        ("wrong_network", world.transfer(|body| body.genesis = Hash([7; 32]))),
+        ("nonce_ahead", world.transfer(|body| body.nonce = Nonce::new(1 << 40))),
+        ("expiry_far", world.transfer(|body| body.expires = Epoch::new(1 << 40))),
+        ("underfunded", world.transfer(|body| body.action = Action::Transfer { to: Address([9; 32]), amount: Credits::whole(11) })),
+        ("fee", world.transfer(|body| body.fee = Credits::ZERO)),
+    ];
+    for (code, operation) in cases {
+        let (status, error) = world.refused(octets, operation).await;
+        assert_eq!((status, error.code.as_str()), (422, code), "{}", error.message);
+    }
+    let mut forged = world.transfer(|_| {});
+    if let Some(last) = forged.last_mut() {
+        *last ^= 1;
+    }
+    assert_eq!(world.refused(octets, forged).await.1.code, "signature");
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn an_operation_whose_time_is_over_is_refused() {
+    let world = world();
+    let mut progress = world.core.progress();
+    progress.wait_for(|progress| progress.roots >= 2).await.expect("epochs go by");
+    let (status, error) = world.refused("application/octet-stream", world.transfer(|body| body.expires = Epoch::ZERO)).await;
+    assert_eq!((status, error.code.as_str()), (422, "expired"), "{}", error.message);
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn a_name_that_was_rebound_to_this_machine_is_not_served() {
+    let world = world();
+    for (host, expected) in [
+        ("evil.example", 403),
+        ("evil.example:4280", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("10.0.0.1", 403),
+        ("localhost:4280", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:4280", 200),
+    ] {
+        let request = Request::get("/health/live").header(header::HOST, host).body(Body::empty()).expect("is a request");
+        assert_eq!(world.ask(request).await.0.as_u16(), expected, "{host}");
+    }
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn content_comes_back_by_its_hash() {
+    let world = world();
+    let (status, body) = world.send("PUT", "/v1/content", "application/octet-stream", "some bytes").await;
+    assert_eq!(status, StatusCode::CREATED);
+    let view: ContentView = serde_json::from_slice(&body).expect("names the content");
+    assert_eq!(view.id, blake3::hash(b"some bytes").to_hex().to_string());
+    let (status, body) = world.send("GET", &format!("/v1/content/{}", view.id), "", "").await;
+    assert_eq!((status, body), (StatusCode::OK, b"some bytes".to_vec()));
+    let (status, error) = world.get::<ErrorView>(&format!("/v1/content/{}", "00".repeat(32))).await;
+    assert_eq!((status.as_u16(), error.error.code.as_str()), (404, "content_unavailable"));
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_not_found_and_what_is_no_name_is_malformed() {
+    let world = world();
+    for (path, expected) in [
+        ("/v1/nothing", 404),
+        ("/v1/blocks/99999", 404),
+        ("/v1/blocks/high", 400),
+        ("/v1/roots/99999", 404),
+        ("/v1/entities/frith1nothing", 400),
+        ("/v1/operations/12", 400),
+    ] {
+        let (status, error) = world.get::<ErrorView>(path).await;
+        assert_eq!(status.as_u16(), expected, "{path}: {}", error.error.message);
+    }
+    let task = Address([4; 32]);
+    assert_eq!(world.get::<ErrorView>(&format!("/v1/tasks/{task}")).await.0, StatusCode::NOT_FOUND);
+    let (status, _) = world.send("DELETE", "/v1/status", "", "").await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn status_metrics_and_description_answer() {
+    let world = world();
+    let (status, view) = world.get::<StatusView>("/v1/status").await;
+    assert_eq!((status, view.members, view.members_seen), (StatusCode::OK, 1, 1));
+    assert!(view.readiness.ready, "{:?}", view.readiness.reasons);
+    assert_eq!(view.worker.map(|work| work.worker.tasks_paid), Some(0));
+    let (_, metrics) = world.send("GET", "/metrics", "", "").await;
+    let metrics = String::from_utf8(metrics).expect("is text");
+    assert!(metrics.contains("frith_ready 1") && metrics.contains("frith_members 1"), "{metrics}");
+    let (_, document) = world.get::<serde_json::Value>("/v1/openapi.json").await;
+    for path in ["/v1/operations", "/v1/entities/{address}", "/v1/tasks/{address}", "/v1/content", "/v1/events"] {
+        assert!(document["paths"][path].is_object(), "{path} is not described");
+    }
+    world.core.stop().await;
+}

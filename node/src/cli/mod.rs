@@ -1,0 +1,62 @@
+//! The command line: what a user types, and what they see.
+//!
+//! Every command gives a [`Report`]: text for people, or JSON with `--json`. Errors go to standard error and
+//! say what was wrong, where, and what to do; exit codes are [`crate::failure::Exit`]. Questions are asked
+//! and progress is shown on a terminal only.
+
+mod args;
+mod block;
+mod demo;
+mod devnet;
+mod key;
+mod node;
+mod output;
+mod program;
+mod run;
+mod session;
+mod spec;
+mod task;
+mod wallet;
+mod welcome;
+
+pub use args::Cli;
+pub use output::Report;
+
+use crate::failure::Result;
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use std::process::ExitCode;
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    if std::env::args_os().len() <= 1 && output::is_terminal() {
+        return output::print(Ok(welcome::report()), false);
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked_for_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // When nothing can be printed nothing can be said about it either.
+            let _unprintable = error.print();
+            return if asked_for_help { ExitCode::SUCCESS } else { ExitCode::from(2) };
+        }
+    };
+    let json = cli.json;
+    output::print(run(cli), json)
+}
+
+fn run(cli: Cli) -> Result<Report> {
+    let Cli { json, common, command } = cli;
+    let session = session::Session::new(common, json)?;
+    match command {
+        args::Command::Key(command) => key::run(&session, command),
+        args::Command::Node(command) => node::run(&session, command),
+        args::Command::Task(command) => task::run(&session, command),
+        args::Command::Wallet(command) => wallet::run(&session, command),
+        args::Command::Block(args::BlockCommand::Show { height }) => block::show(&session, &height),
+        args::Command::Proof(args::ProofCommand::Verify { file }) => block::verify(&session, &file),
+        args::Command::Devnet(options) => devnet::run(&session, &options),
+        args::Command::Demo(options) => demo::run(&session, &options),
+    }
+}

@@ -1,0 +1,130 @@
+//! `frith node`: make a data directory, run on it, ask how it does, leave.
+
+use super::Report;
+use super::args::{InitArgs, NodeCommand, WaitArgs};
+use super::key::{ask_passphrase, ask_phrase, show_phrase};
+use super::output::confirm;
+use super::session::Session;
+use super::wallet::{carry_out, consent, consent_report, network, own_seat};
+use crate::amounts::{bytes, grouped, short};
+use crate::config::Partial;
+use crate::failure::{Context as _, Exit, Failure, Result};
+use crate::keystore::{Cost, Phrase};
+use crate::node_dir::{self, NewNode};
+use crate::views::{Finality, StatusView};
+use frith_ledger::key::{SecurityLevel, Seed};
+use frith_ledger::operation::Action;
+use frith_ledger::units::Nonce;
+use serde_json::json;
+use std::fmt::Write as _;
+
+pub(super) fn run(session: &Session, command: NodeCommand) -> Result<Report> {
+    match command {
+        NodeCommand::Init(options) => init(session, &options),
+        NodeCommand::Run(options) => super::run::run(session, *options),
+        NodeCommand::Status => status(session),
+        NodeCommand::Leave { seat, yes } => {
+            let (genesis, node) = network(session)?;
+            let wallet = session.wallet(&genesis, &node)?;
+            let seat = own_seat(&wallet, seat)?;
+            let unbonding = genesis.parameters.unbonding;
+            confirm(&format!("End the worker at {seat}? Its stake returns {unbonding} epochs later."), yes)?;
+            let wait = WaitArgs { wait: Finality::Local, timeout: 60 };
+            let done = format!("the worker at {seat} leaves; its stake returns {unbonding} epochs later. Keep the node running until its tasks are settled");
+            carry_out(session, &wallet, Action::Leave { seat }, wait, &done)
+        }
+        NodeCommand::Consent { dir, account, nonce } => {
+            let genesis = crate::client::read_genesis(&dir.join(node_dir::GENESIS_FILE))?;
+            consent_report(&consent(&genesis, &dir, account, Nonce::new(nonce))?)
+        }
+    }
+}
+
+fn init(session: &Session, options: &InitArgs) -> Result<Report> {
+    let genesis = session.genesis()?;
+    // Before the user writes down words that would be for nothing.
+    frith_tasks::Rules::new(genesis.clone()).map_err(|error| Failure::usage(format!("this genesis can't be used: {error}")))?;
+    let phrase = if options.import {
+        ask_phrase(options.weak_passphrase)?
+    } else {
+        Phrase::generate().doing("cannot make a key")?
+    };
+    let passphrase = ask_passphrase()?;
+    let level = SecurityLevel::DEFAULT;
+    let seed = Seed::from_passphrase(phrase.as_str(), level);
+    let config = Partial {
+        bootstrap: (!options.bootstrap.is_empty()).then(|| options.bootstrap.clone()),
+        ..Partial::default()
+    };
+    let new = NewNode {
+        genesis: &genesis,
+        config: &config.to_toml()?,
+        seed: &seed,
+        security_level: level.get(),
+        passphrase: &passphrase,
+        cost: Cost::DEFAULT,
+    };
+    node_dir::create(&options.dir, &new)?;
+    if !options.import {
+        show_phrase(&phrase);
+    }
+    let key = seed.worker().public();
+    let text = format!(
+        "directory  {}\nnetwork    {} ({})\nworker     {key}\n\nNext: `frith node run --dir {}`, and from the account that pays for it:\n\
+         `frith wallet stake --worker-dir {} --stake {} --collateral 100`",
+        options.dir.display(), genesis.name, genesis.hash(), options.dir.display(), options.dir.display(),
+        genesis.parameters.stake_min,
+    );
+    Report::new(text, &json!({"dir": options.dir, "network": genesis.name, "genesis": genesis.hash().to_hex(), "worker": key.to_string()}))
+}
+
+fn status(session: &Session) -> Result<Report> {
+    let node = session.node()?;
+    let view = node.status()?;
+    let report = Report::new(describe(node.base(), &view), &view)?;
+    if view.readiness.ready {
+        return Ok(report);
+    }
+    Ok(report.with_failure(Failure::new(
+        Exit::Unreachable,
+        "not_ready",
+        format!("the node is not ready: {}", view.readiness.reasons.join("; ")),
+    )))
+}
+
+/// A node on one screen.
+fn describe(base: &str, view: &StatusView) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _infallible = writeln!(text, "{name:<10} {value}");
+    };
+    line("node", format!("{base}, frith {}, up {} s, {} resident", view.version, view.uptime_s, bytes(view.resident_bytes)));
+    line("network", format!("{} ({})", view.network, short(&view.genesis)));
+    line("ready", if view.readiness.ready { "yes".to_owned() } else { format!("NO: {}", view.readiness.reasons.join("; ")) });
+    if let Some(reason) = &view.halted {
+        line("halted", reason.clone());
+    }
+    if let Some(fault) = &view.fault {
+        line("fault", format!("misbehaves on purpose: {fault}"));
+    }
+    line("members", format!("{} of {} seen, {} peers", view.members_seen, view.members, view.peers));
+    line("chain", format!("epoch {}, height {}, {} roots, {} operations wait", view.epoch, grouped(view.height), view.roots, view.pool));
+    match &view.worker {
+        None => line("worker", format!("key {} has no seat: register it with `frith wallet stake`", short(&view.key))),
+        Some(work) => {
+            let worker = &work.worker;
+            line("worker", format!("seat {}, {}, engines {}", short(&work.seat), worker.status, worker.terms.engines.join(" and ")));
+            line("stake", format!("{} credits, collateral {}", worker.stake, worker.collateral));
+            line("tasks", format!("{} paid, {} lost; {} open, {} running now", worker.tasks_paid, worker.tasks_lost, worker.open.len(), work.running));
+            line("earned", format!("{} credits, at most {} pending", work.earned, work.pending));
+            for unpaid in &work.unpaid {
+                let lost = if unpaid.lost == "0" { String::new() } else { format!(", lost {}", unpaid.lost) };
+                line("not paid", format!("{}: {}{lost}", short(&unpaid.task), unpaid.reason));
+            }
+        }
+    }
+    for address in &view.listening {
+        line("listens", address.clone());
+    }
+    text
+}

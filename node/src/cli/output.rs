@@ -1,0 +1,149 @@
+//! What is printed, and where.
+
+use crate::failure::{Failure, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// What a command has to say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Report {
+    text: String,
+    json: Value,
+    bytes: Option<Vec<u8>>,
+    failure: Option<Failure>,
+}
+
+impl Report {
+    /// The same thing for people and for programs.
+    ///
+    /// # Errors
+    /// A value that JSON can't hold.
+    pub fn new(text: impl Into<String>, json: &impl Serialize) -> Result<Self> {
+        let json = serde_json::to_value(json).map_err(Failure::other)?;
+        Ok(Self { text: text.into(), json, ..Self::default() })
+    }
+
+    /// Bytes for standard output, instead of text; `--json` shows only the JSON.
+    #[must_use]
+    pub fn with_bytes(mut self, bytes: Vec<u8>) -> Self {
+        self.bytes = Some(bytes);
+        self
+    }
+
+    /// A report that is printed although the command failed: a status of a node that isn't ready.
+    #[must_use]
+    pub fn with_failure(mut self, failure: Failure) -> Self {
+        self.failure = Some(failure);
+        self
+    }
+}
+
+/// Whether there is somebody to ask and to show progress to.
+#[must_use]
+pub(super) fn is_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Prints a command's result; its exit code.
+#[must_use]
+pub(super) fn print(result: Result<Report>, json: bool) -> ExitCode {
+    let (written, failure) = match result {
+        Ok(report) => (write(&report, json), report.failure),
+        Err(failure) => (Ok(()), Some(failure)),
+    };
+    if let Some(failure) = failure {
+        complain(&failure, json);
+        return ExitCode::from(failure.exit as u8);
+    }
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader has closed the pipe: it has what it wanted.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&Failure::other(format!("cannot write to standard output: {error}")), json);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write(report: &Report, json: bool) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, &report.json)?;
+        writeln!(out)?;
+    } else if let Some(bytes) = &report.bytes {
+        out.write_all(bytes)?;
+    } else if !report.text.is_empty() {
+        writeln!(out, "{}", report.text.trim_end())?;
+    }
+    out.flush()
+}
+
+fn complain(failure: &Failure, json: bool) {
+    let text = if json {
+        let error = json!({"error": {
+            "code": failure.code, "message": failure.message, "advice": failure.advice, "exit": failure.exit as u8,
+        }});
+        error.to_string()
+    } else {
+        let advice = failure.advice.as_ref().map_or_else(String::new, |advice| format!("\n  → {advice}"));
+        format!("error: {}{advice}", failure.message)
+    };
+    // Nobody can be told when standard error is closed.
+    let _closed = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Says something beside the answer, on standard error.
+pub(super) fn note(text: &str) {
+    let _closed = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Asks whether to go on. Without a terminal `--yes` must have been said.
+///
+/// # Errors
+/// The user said no, or can't be asked.
+pub(super) fn confirm(question: &str, yes: bool) -> Result<()> {
+    if yes {
+        return Ok(());
+    }
+    if !is_terminal() {
+        return Err(Failure::usage(format!("{question} There is no terminal to ask on")).advise("say --yes"));
+    }
+    let mut err = std::io::stderr();
+    let _closed = write!(err, "{question} [y/N] ");
+    let _closed = err.flush();
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(Failure::other)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::refused("declined", "nothing was done"))
+    }
+}
+
+/// A spinner while something is waited for; nothing when nobody looks.
+pub(super) fn spinner(text: &str, quiet: bool) -> ProgressBar {
+    if quiet || !is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(text.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// A bar of `len` steps; nothing when nobody looks.
+pub(super) fn bar(len: u64, text: &str, quiet: bool) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(len).with_message(text.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {elapsed}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

@@ -1,0 +1,102 @@
+//! `frith node run`: the service in this process.
+
+use super::Report;
+use super::args::RunArgs;
+use super::session::{Session, worker_seed};
+use crate::config::{LogFormat, Partial, Settings};
+use crate::failure::{Context as _, Exit, Failure, Result};
+use crate::node_dir::{CONFIG_FILE, GENESIS_FILE, NodeDir};
+use crate::service::{Service, ServiceConfig, Stopped};
+use tracing_subscriber::EnvFilter;
+
+/// Threads that serve the API, the network and the worker's waiting; the core has one of its own.
+const THREADS: usize = 2;
+
+pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
+    let file = Partial::from_file(&options.dir.join(CONFIG_FILE))?;
+    let environment = Partial::from_environment(|name| std::env::var(name).ok())?;
+    let fault = options.fault;
+    let (dir, show) = (options.dir.clone(), options.show_config);
+    let settings = Settings::resolve(layer(options), environment, file)?;
+    if show {
+        return show_settings(&settings);
+    }
+    start_log(&settings)?;
+    let dir = NodeDir::lock(&dir)?;
+    let genesis = crate::client::read_genesis(&dir.path().join(GENESIS_FILE))?;
+    let free = dir.free_bytes()?;
+    if free < settings.disk_free_mib_min << 20 {
+        return Err(Failure::other(format!(
+            "the disk of {} has {} free, and disk_free_mib_min asks for {} MiB",
+            dir.path().display(), crate::amounts::bytes(free), settings.disk_free_mib_min,
+        ))
+        .advise("make room, or lower disk_free_mib_min in config.toml"));
+    }
+    let seed = worker_seed(dir.path())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .doing("cannot start the node's threads")?;
+    let stopped = runtime.block_on(async {
+        let service = Service::start(ServiceConfig { dir, genesis, seed, settings, fault }).await?;
+        let ended = service.run_until(signal()).await;
+        Ok::<_, Failure>(ended)
+    })?;
+    match stopped {
+        Stopped::Asked => Report::new("", &serde_json::json!({"stopped": "asked"})),
+        Stopped::ByItself => Err(Failure::new(Exit::Other, "stopped", "the node has stopped by itself; its log says why")),
+    }
+}
+
+/// The options as a layer of settings.
+fn layer(options: RunArgs) -> Partial {
+    Partial {
+        listen: options.listen,
+        external: options.external,
+        bootstrap: options.bootstrap,
+        api: options.api_listen,
+        api_public: options.api_public.then_some(true),
+        engines: options.engines,
+        slots: options.slots,
+        log: options.log,
+        log_format: options.log_format,
+        ..Partial::default()
+    }
+}
+
+fn show_settings(settings: &Settings) -> Result<Report> {
+    let json = serde_json::to_value(settings).map_err(Failure::other)?;
+    let mut text = String::new();
+    for (name, origin) in &settings.origins {
+        let value = json.get(*name).map_or_else(String::new, ToString::to_string);
+        let origin = format!("{origin:?}").to_lowercase();
+        text.push_str(&format!("{name:<18} {value}  ({origin})\n"));
+    }
+    Report::new(text, &json)
+}
+
+/// Logs go to standard error; standard output is for answers.
+fn start_log(settings: &Settings) -> Result<()> {
+    let filter = EnvFilter::try_new(&settings.log)
+        .map_err(|error| Failure::usage(format!("log is {:?}: {error}", settings.log)))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match settings.log_format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    started.map_err(Failure::other)
+}
+
+/// Ends when the user or the system asks the node to stop.
+pub(super) async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        // Without signals only the core itself can end the node.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => tracing::info!("interrupted: shutting down"),
+        _ = terminate.recv() => tracing::info!("asked to end: shutting down"),
+    }
+}

@@ -1,0 +1,131 @@
+//! What a command knows of its surroundings: directory, node, genesis, key.
+
+use super::args::Common;
+use crate::client::{Home, HomeConfig, NodeClient, Wallet};
+use crate::failure::{Failure, Result};
+use crate::keystore::{FileError, KeyFile, Kind, Source, UNLOCK};
+use frith_ledger::address::Address;
+use frith_ledger::genesis::Genesis;
+use frith_ledger::key::{SecretKey, Seed};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// The surroundings of one command.
+pub(super) struct Session {
+    pub(super) json: bool,
+    pub(super) home: Home,
+    common: Common,
+    config: HomeConfig,
+}
+
+impl Session {
+    pub(super) fn new(common: Common, json: bool) -> Result<Self> {
+        let home = Home::locate(common.home.clone())?;
+        let config = home.config()?;
+        Ok(Self { json, home, common, config })
+    }
+
+    /// The node that commands ask.
+    pub(super) fn node(&self) -> Result<NodeClient> {
+        let api = self.common.api.as_ref().or(self.config.api.as_ref());
+        NodeClient::new(api.map_or(crate::client::API_DEFAULT, String::as_str))
+    }
+
+    /// The trusted genesis.
+    pub(super) fn genesis(&self) -> Result<Genesis> {
+        match &self.common.genesis {
+            Some(path) => crate::client::read_genesis(path),
+            None => crate::client::read_genesis(&self.home.genesis_path()),
+        }
+    }
+
+    /// The name of the key to use.
+    pub(super) fn key_name(&self) -> Result<String> {
+        if let Some(name) = self.common.key.as_ref().or(self.config.key.as_ref()) {
+            return Ok(name.clone());
+        }
+        let names = self.home.keys()?;
+        match names.as_slice() {
+            [name] => Ok(name.clone()),
+            [] => Err(Failure::usage(format!("there is no key in {}", self.home.dir().display()))
+                .advise("make one with `frith key new`, or name your directory with --home")),
+            names => Err(Failure::usage(format!("which key? there are {}", names.join(", "))).advise("say --key NAME")),
+        }
+    }
+
+    fn key_file(&self) -> Result<KeyFile> {
+        KeyFile::read(&self.home.key_path(&self.key_name()?)?).map_err(key_failure)
+    }
+
+    /// The account of the key, without its passphrase.
+    pub(super) fn address(&self) -> Result<Address> {
+        let file = self.key_file()?;
+        label_address(&file)
+    }
+
+    /// The account's key. Asks for the passphrase; takes half a second.
+    pub(super) fn unlock(&self) -> Result<SecretKey> {
+        let file = self.key_file()?;
+        let (kind, secret) = unlock(&file)?;
+        let key = match kind {
+            Kind::Seed => Seed::from_bytes(*secret).account(),
+            Kind::Account => SecretKey::from_bytes(&secret),
+            Kind::Worker => {
+                return Err(Failure::usage(format!("{} holds a worker's key, which can't spend", file.path().display()))
+                    .advise("name an account's key with --key"));
+            }
+        };
+        if key.public().address() != label_address(&file)? {
+            return Err(Failure::other(format!("{} says another address than its key's; it was tampered with", file.path().display())));
+        }
+        Ok(key)
+    }
+
+    /// The account with its key.
+    pub(super) fn wallet<'a>(&self, genesis: &'a Genesis, node: &'a NodeClient) -> Result<Wallet<'a>> {
+        Ok(Wallet::new(genesis, node, self.unlock()?))
+    }
+}
+
+/// The address that a key file's label names.
+pub(super) fn label_address(file: &KeyFile) -> Result<Address> {
+    let label = file.keystore().label().ok_or_else(|| {
+        Failure::usage(format!("{} was not written by frith: it doesn't say whose key it is", file.path().display()))
+    })?;
+    label.address.parse().map_err(|error| Failure::usage(format!("in {}: {error}", file.path().display())))
+}
+
+/// A key file's secret and what it is for; the passphrase from the environment or the terminal.
+pub(crate) fn unlock(file: &KeyFile) -> Result<(Kind, Zeroizing<[u8; 32]>)> {
+    let prompt = format!("Passphrase of {}: ", file.path().display());
+    let passphrase = Source::of_process(UNLOCK)
+        .existing(&prompt)
+        .map_err(|error| Failure::refused("no_passphrase", error))?;
+    let secret = file.unlock(&passphrase).map_err(key_failure)?;
+    Ok((file.keystore().label().map_or(Kind::Seed, |label| label.kind), secret))
+}
+
+/// A key file's failure in the program's terms.
+pub(crate) fn key_failure(error: FileError) -> Failure {
+    let message = error.to_string();
+    match error {
+        FileError::WrongPassphrase { .. } | FileError::WrongPassphraseOrDamaged { .. } => {
+            Failure::refused("wrong_passphrase", message)
+                .advise("try again; without the passphrase, `frith key import` brings the key back from its words")
+        }
+        FileError::Exists { .. } => Failure::usage(message).advise("choose another name, or move that file away"),
+        FileError::NotFound { .. } => Failure::usage(message).advise("see `frith key show` for the keys that there are"),
+        _ => Failure::other(message),
+    }
+}
+
+/// Reads the secret of a data directory's worker.
+pub(crate) fn worker_seed(dir: &Path) -> Result<Seed> {
+    let file = KeyFile::read(&dir.join(crate::node_dir::WORKER_FILE)).map_err(key_failure)?;
+    let (_, secret) = unlock(&file)?;
+    let seed = Seed::from_bytes(*secret);
+    if seed.worker().public().address() != label_address(&file)? {
+        return Err(Failure::other(format!("{} says another address than its key's", file.path().display())));
+    }
+    Ok(seed)
+}

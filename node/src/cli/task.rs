@@ -1,0 +1,265 @@
+//! `frith task`: price, submit, follow, fetch.
+
+use super::Report;
+use super::args::{SpecArgs, TaskCommand, WaitArgs};
+use super::output::{confirm, spinner};
+use super::session::Session;
+use super::spec::{Prepared, prepare};
+use super::wallet::{carry_out, how_sure, network, proven, submit};
+use crate::amounts::{grouped, short};
+use crate::client::{NodeClient, fee_of};
+use crate::failure::{Failure, Result};
+use crate::present;
+use crate::views::{Finality, OperationView, TaskView};
+use frith_ledger::address::Address;
+use frith_ledger::credits::Credits;
+use frith_ledger::entity::{Bytes, Entity, TaskOutcome, TaskState};
+use frith_ledger::genesis::Genesis;
+use frith_ledger::hash::Hash;
+use frith_ledger::operation::Action;
+use frith_ledger::units::Epoch;
+use frith_tasks::quote::quote;
+use serde::Serialize;
+use serde_json::json;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub(super) fn run(session: &Session, command: TaskCommand) -> Result<Report> {
+    match command {
+        TaskCommand::Quote(spec) => price(session, &spec),
+        TaskCommand::Submit { spec, yes, wait } => send(session, &spec, yes, wait),
+        TaskCommand::Status { task, wait } => status(session, &task, wait),
+        TaskCommand::Result { task, output, timeout } => result(session, &task, output, timeout),
+        TaskCommand::List { all } => list(session, all),
+        TaskCommand::Cancel { task, wait } => {
+            let (genesis, node) = network(session)?;
+            let wallet = session.wallet(&genesis, &node)?;
+            carry_out(session, &wallet, Action::CancelTask { task }, wait, &format!("task {task} is cancelled; its escrow is back"))
+        }
+        TaskCommand::Run { spec, engine, output, .. } => super::program::run_local(session, &spec, engine, output),
+    }
+}
+
+/// What a task can cost.
+#[derive(Debug, Clone, Serialize)]
+struct Cost {
+    most: Credits,
+    escrow: Credits,
+    fee: Credits,
+    most_per_worker: Credits,
+    bond_of_each_worker: Credits,
+    replicas: u8,
+    fuel_max: u64,
+    price: Credits,
+}
+
+fn cost(genesis: &Genesis, prepared: &Prepared) -> Result<Cost> {
+    let quoted = quote(&genesis.parameters, &prepared.spec).map_err(Failure::usage)?;
+    let fee = fee_of(&Action::SubmitTask(Box::new(prepared.spec.clone())), &genesis.parameters);
+    Ok(Cost {
+        most: quoted.escrow.add(fee).map_err(Failure::usage)?,
+        escrow: quoted.escrow,
+        fee,
+        most_per_worker: quoted.place,
+        bond_of_each_worker: quoted.bond,
+        replicas: prepared.spec.replicas,
+        fuel_max: prepared.spec.fuel_max.get(),
+        price: prepared.spec.price,
+    })
+}
+
+impl Cost {
+    fn text(&self) -> String {
+        format!(
+            "at most   {} credits: {} replicas × {} (all {} fuel at {} for 10⁶, and the task fee), and {} operation fee\n\
+             back      what is not used of {} credits in escrow\nbond      {} credits of each worker",
+            self.most, self.replicas, self.most_per_worker, grouped(self.fuel_max), self.price, self.fee, self.escrow,
+            self.bond_of_each_worker,
+        )
+    }
+}
+
+fn price(session: &Session, args: &SpecArgs) -> Result<Report> {
+    let genesis = session.genesis()?;
+    let prepared = prepare(args, &genesis.parameters, Epoch::ZERO)?;
+    let cost = cost(&genesis, &prepared)?;
+    Report::new(cost.text(), &cost)
+}
+
+/// What a submission answers.
+#[derive(Debug, Serialize)]
+struct Submitted {
+    task: Address,
+    cost: Cost,
+    operation: OperationView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<TaskView>,
+}
+
+fn send(session: &Session, args: &SpecArgs, yes: bool, wait: WaitArgs) -> Result<Report> {
+    let (genesis, node) = network(session)?;
+    let now = Epoch::new(node.status()?.epoch);
+    let prepared = prepare(args, &genesis.parameters, now)?;
+    let cost = cost(&genesis, &prepared)?;
+    if !yes {
+        super::output::note(&cost.text());
+        super::output::note("Program, input, arguments and result are public: every node may read them.");
+    }
+    confirm(&format!("Submit it for at most {} credits?", cost.most), yes)?;
+    let wallet = session.wallet(&genesis, &node)?;
+    node.put_content(&prepared.program)?;
+    if let Some(input) = prepared.input_content() {
+        node.put_content(input)?;
+    }
+    // `final` is about the result: the submission itself need only be committed first.
+    let first = WaitArgs { wait: wait.wait.min(Finality::Local), ..wait };
+    let operation = submit(session, &wallet, Action::SubmitTask(Box::new(prepared.spec)), first)?;
+    let task = Address(Hash::from_hex(&operation.id).map_err(Failure::other)?.0);
+    let mut text = format!("task      {task}\noperation {}\nat most   {} credits", how_sure(&operation), cost.most);
+    let outcome = if wait.wait == Finality::Final {
+        let view = ended(session, &node, &task.to_string(), Duration::from_secs(wait.timeout))?;
+        proven_outcome(session, &genesis, &node, &task, Duration::from_secs(wait.timeout))?;
+        text.push('\n');
+        text.push_str(&describe(&view));
+        Some(view)
+    } else {
+        text.push_str(&format!("\nfollow it with `frith task status {task}`"));
+        None
+    };
+    Report::new(text, &Submitted { task, cost, operation, outcome })
+}
+
+fn ended(session: &Session, node: &NodeClient, task: &str, time: Duration) -> Result<TaskView> {
+    let waiting = spinner("waits for the task's end", session.json);
+    let view = node.task(task, Some(time))?;
+    waiting.finish_and_clear();
+    if view.ended {
+        return Ok(view);
+    }
+    Err(Failure::unreachable(format!("task {task} has not ended within {} s: {}", time.as_secs(), view.explanation))
+        .advise(format!("it goes on; ask later with `frith task status {task}`")))
+}
+
+fn status(session: &Session, task: &str, wait: Option<u64>) -> Result<Report> {
+    let node = session.node()?;
+    let view = match wait {
+        Some(seconds) => ended(session, &node, task, Duration::from_secs(seconds))?,
+        None => node.task(task, None)?,
+    };
+    Report::new(describe(&view), &view)
+}
+
+/// A task on one screen.
+pub(super) fn describe(view: &TaskView) -> String {
+    let mut text = format!(
+        "task      {}\nstate     {}: {}\naccount   {}\nprogram   {} ({} bytes), {} replicas, {} fuel at most, {} credits for 10⁶\nescrow    {} credits held, {} paid\n",
+        view.address, view.state, view.explanation, view.account, short(&view.spec.program), view.spec.program_len,
+        view.spec.replicas, grouped(view.spec.fuel_max), view.spec.price, view.escrow, view.paid,
+    );
+    if let Some(outcome) = &view.outcome {
+        let _infallible = writeln!(text, "result    {}, {} fuel, {} bytes{}", outcome.status, grouped(outcome.fuel),
+            outcome.output_len, outcome.content.as_ref().map_or_else(String::new, |id| format!(", content {id}")));
+    }
+    for place in &view.places {
+        let mut line = format!("worker    {} {:<9} {:<10}", short(&place.seat), place.engine, place.state);
+        if let Some(found) = &place.found {
+            let _infallible = write!(line, " {} fuel", grouped(found.fuel));
+        }
+        if place.paid != "0" {
+            let _infallible = write!(line, ", paid {}", place.paid);
+        }
+        if place.lost != "0" {
+            let _infallible = write!(line, ", LOST {}", place.lost);
+        }
+        if let Some(reason) = &place.unpaid {
+            let _infallible = write!(line, " ({reason})");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn list(session: &Session, all: bool) -> Result<Report> {
+    let node = session.node()?;
+    let account = if all { None } else { Some(session.address()?.to_string()) };
+    let tasks = node.tasks(account.as_deref())?;
+    let mut text = String::new();
+    for task in &tasks.tasks {
+        let outcome = task.outcome.as_ref().map_or_else(|| task.explanation.clone(), |outcome| {
+            format!("{}, {} fuel, paid {}", outcome.status, grouped(outcome.fuel), task.paid)
+        });
+        let _infallible = writeln!(text, "{}  {:<11} {outcome}", task.address, task.state);
+    }
+    if tasks.tasks.is_empty() {
+        "no tasks".clone_into(&mut text);
+    }
+    if tasks.truncated {
+        text.push_str("… and more");
+    }
+    Report::new(text, &tasks)
+}
+
+/// A task's outcome, proven from the genesis. Waits until the root that holds it is committed.
+fn proven_outcome(
+    session: &Session,
+    genesis: &Genesis,
+    node: &NodeClient,
+    task: &Address,
+    time: Duration,
+) -> Result<(TaskOutcome, u64, String)> {
+    let deadline = Instant::now() + time;
+    let mut since = None;
+    loop {
+        let (_, shown) = proven(session, genesis, node, task, since)?;
+        match &shown.entity {
+            Some(Entity::Task(found)) => match &found.state {
+                TaskState::Settled { outcome, .. } => return Ok((outcome.clone(), shown.epoch, shown.root)),
+                TaskState::Failed { .. } | TaskState::Cancelled { .. } => {
+                    let view = present::task(task, found);
+                    return Err(Failure::refused("no_result", format!("task {task} has no result: {}", view.explanation)));
+                }
+                _ => {}
+            },
+            Some(_) => return Err(Failure::usage(format!("{task} is no task's address"))),
+            None => {}
+        }
+        if Instant::now() >= deadline {
+            let state = shown.entity.as_ref().map_or_else(
+                || "nothing stands there yet".to_owned(),
+                |entity| match entity {
+                    Entity::Task(found) => present::task(task, found).explanation,
+                    _ => String::new(),
+                },
+            );
+            return Err(Failure::unreachable(format!("task {task} has no proven result yet: {state}"))
+                .advise(format!("see `frith task status {task}`")));
+        }
+        since = Some(shown.epoch + 1);
+    }
+}
+
+fn result(session: &Session, task: &Address, output: Option<PathBuf>, timeout: u64) -> Result<Report> {
+    let (genesis, node) = (session.genesis()?, session.node()?);
+    let (outcome, epoch, root) = proven_outcome(session, &genesis, &node, task, Duration::from_secs(timeout))?;
+    let bytes = match &outcome.output {
+        Bytes::Inline(inline) => inline.to_vec(),
+        // The client checks the bytes against the id, and the proof shows the id.
+        Bytes::Content { id, .. } => node.content(&id.to_hex())?,
+    };
+    let shown = present::outcome(&outcome);
+    let json = json!({
+        "task": task, "outcome": shown, "verified": true, "epoch": epoch, "root": root, "output": hex::encode(&bytes),
+    });
+    if let Some(path) = output {
+        std::fs::write(&path, &bytes).map_err(|error| Failure::file("write", &path, error))?;
+        let text = format!(
+            "result    {}, {} fuel, {} bytes in {}\nverified  by its proof under the root of epoch {epoch} ({root})",
+            shown.status, grouped(shown.fuel), bytes.len(), path.display(),
+        );
+        return Report::new(text, &json);
+    }
+    super::output::note(&format!("{}; verified by its proof under the root of epoch {epoch}", shown.status));
+    Ok(Report::new("", &json)?.with_bytes(bytes))
+}

@@ -1,0 +1,305 @@
+//! `frith wallet`: balances by proof, payments, stakes.
+
+use super::Report;
+use super::args::{StakeArgs, WaitArgs, WalletCommand};
+use super::output::{confirm, note, spinner};
+use super::session::Session;
+use crate::client::{NodeClient, Proven, SavedProof, Wallet, fee_of, prove};
+use crate::config::Engine;
+use crate::failure::{Failure, Result};
+use crate::views::{Entity as EntityJson, EntityView, OperationView};
+use frith_ledger::address::Address;
+use frith_ledger::credits::Credits;
+use frith_ledger::entity::{Entity, Terms};
+use frith_ledger::genesis::Genesis;
+use frith_ledger::key::{PublicKey, Signature};
+use frith_ledger::operation::{Action, consent_hash};
+use frith_ledger::units::Nonce;
+use frith_ledger::vrf::{VrfPublic, VrfSecret};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::path::Path;
+use std::time::Duration;
+
+pub(super) fn run(session: &Session, command: WalletCommand) -> Result<Report> {
+    match command {
+        WalletCommand::Balance { address, save_proof, since } => balance(session, address, save_proof.as_deref(), since),
+        WalletCommand::Send { to, amount, yes, wait } => send(session, to, amount, yes, wait),
+        WalletCommand::Stake(options) => stake(session, &options),
+        WalletCommand::Unstake { collateral, seat, yes, wait } => {
+            let (genesis, node) = network(session)?;
+            let wallet = session.wallet(&genesis, &node)?;
+            let seat = own_seat(&wallet, seat)?;
+            confirm(&format!("Take {collateral} credits of collateral from the worker at {seat}?"), yes)?;
+            let action = Action::Unstake { seat, collateral };
+            carry_out(session, &wallet, action, wait, &format!("{collateral} credits of collateral come back from {seat}"))
+        }
+    }
+}
+
+/// The trusted genesis and a node that follows it.
+pub(super) fn network(session: &Session) -> Result<(Genesis, NodeClient)> {
+    let (genesis, node) = (session.genesis()?, session.node()?);
+    let status = node.status()?;
+    if status.genesis != genesis.hash().to_hex() {
+        return Err(Failure::refused(
+            "wrong_network",
+            format!("the node at {} is of network {} ({}), your genesis file is of {} ({})",
+                node.base(), status.network, status.genesis, genesis.name, genesis.hash()),
+        )
+        .advise("name the right node with --api, or the right genesis file with --genesis"));
+    }
+    Ok((genesis, node))
+}
+
+/// What a balance command shows.
+#[derive(Debug, Serialize)]
+struct Balance {
+    address: Address,
+    balance: Credits,
+    nonce: u64,
+    exists: bool,
+    verified: bool,
+    epoch: u64,
+    root: String,
+    state: String,
+    credits_in_state: Credits,
+    issued: Credits,
+    burned: Credits,
+    node_is_in_epoch: u64,
+    local_balance: Option<String>,
+    next_nonce: u64,
+}
+
+fn balance(session: &Session, address: Option<Address>, save: Option<&Path>, since: Option<u64>) -> Result<Report> {
+    let address = match address {
+        Some(address) => address,
+        None => session.address()?,
+    };
+    let (genesis, node) = (session.genesis()?, session.node()?);
+    let (view, proven) = proven(session, &genesis, &node, &address, since)?;
+    if let Some(path) = save {
+        let text = serde_json::to_string_pretty(&SavedProof::of(&view)?).map_err(Failure::other)?;
+        std::fs::write(path, text).map_err(|error| Failure::file("write", path, error))?;
+    }
+    let (balance, nonce) = match &proven.entity {
+        Some(Entity::Account(account)) => (account.balance, account.nonce.get()),
+        Some(other) => (other.credits().map_err(Failure::other)?, 0),
+        None => (Credits::ZERO, 0),
+    };
+    let (local, next_nonce) = match &view.local {
+        Some(EntityJson::Account(account)) => (Some(account.balance.clone()), account.nonce),
+        _ => (None, 0),
+    };
+    let mut text = format!(
+        "address   {address}\nbalance   {balance} credits{}\nverified  by its proof under the root of epoch {} ({})",
+        if proven.entity.is_none() { " (there is no such account, and the proof shows it)" } else { "" },
+        proven.epoch,
+        proven.root,
+    );
+    if local.as_ref().is_some_and(|local| *local != balance.to_string()) {
+        text.push_str(&format!("\nsince     {} credits, committed by the neighbourhood and not yet under a root",
+            local.as_deref().unwrap_or_default()));
+    }
+    let report = Balance {
+        address,
+        balance,
+        nonce,
+        exists: proven.entity.is_some(),
+        verified: true,
+        epoch: proven.epoch,
+        root: proven.root,
+        state: proven.state.hash.to_hex(),
+        credits_in_state: proven.state.credits,
+        issued: proven.flows.issued,
+        burned: proven.flows.burned,
+        node_is_in_epoch: view.now,
+        local_balance: local,
+        next_nonce,
+    };
+    Report::new(text, &report)
+}
+
+/// An entity with its checked proof. Waits for the first root, or for the one of `since`.
+pub(super) fn proven(
+    session: &Session,
+    genesis: &Genesis,
+    node: &NodeClient,
+    address: &Address,
+    since: Option<u64>,
+) -> Result<(EntityView, Proven)> {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let waiting = spinner("waits for a root", session.json);
+    loop {
+        let view = node.entity(&address.to_string())?;
+        let recent = view.epoch.is_some_and(|epoch| since.is_none_or(|since| epoch >= since));
+        if recent || std::time::Instant::now() >= deadline {
+            let proven = prove(genesis, address, &view)?;
+            if since.is_some_and(|since| proven.epoch < since) {
+                return Err(Failure::unreachable(format!(
+                    "the newest root that the node proves is of epoch {}, epoch {} was asked for",
+                    proven.epoch,
+                    since.unwrap_or_default()
+                )));
+            }
+            waiting.finish_and_clear();
+            return Ok((view, proven));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn send(session: &Session, to: Address, amount: Credits, yes: bool, wait: WaitArgs) -> Result<Report> {
+    let (genesis, node) = network(session)?;
+    let from = session.address()?;
+    let action = Action::Transfer { to, amount };
+    let fee = fee_of(&action, &genesis.parameters);
+    let held = match node.entity(&from.to_string())?.local {
+        Some(EntityJson::Account(account)) => account.balance,
+        _ => "0".to_owned(),
+    };
+    confirm(&format!("Send {amount} credits to {to} (fee {fee}, you hold {held})?"), yes)?;
+    let wallet = session.wallet(&genesis, &node)?;
+    carry_out(session, &wallet, action, wait, &format!("sent {amount} credits to {to}; fee {fee}"))
+}
+
+/// Signs, submits and waits; says how sure it is.
+pub(super) fn carry_out(
+    session: &Session,
+    wallet: &Wallet<'_>,
+    action: Action,
+    wait: WaitArgs,
+    done: &str,
+) -> Result<Report> {
+    let fate = submit(session, wallet, action, wait)?;
+    Report::new(format!("{done}\noperation {}\n{}", fate.id, how_sure(&fate)), &fate)
+}
+
+/// Signs an action, submits it and waits.
+pub(super) fn submit(session: &Session, wallet: &Wallet<'_>, action: Action, wait: WaitArgs) -> Result<OperationView> {
+    let operation = wallet.sign(action)?;
+    let waiting = spinner("waits for the neighbourhood", session.json);
+    let fate = wallet.submit(operation, wait.wait, Duration::from_secs(wait.timeout));
+    waiting.finish_and_clear();
+    fate
+}
+
+/// How sure it is, in words.
+pub(super) fn how_sure(fate: &OperationView) -> String {
+    use crate::views::Finality;
+    match (fate.finality, fate.height, fate.epoch) {
+        (Finality::Pending, ..) => "pending: taken into the pool, not committed yet".to_owned(),
+        (Finality::Local, Some(height), Some(epoch)) => {
+            format!("local: committed by the neighbourhood in block {height}, epoch {epoch}")
+        }
+        (Finality::Final, Some(height), Some(epoch)) => {
+            format!("final: block {height} of epoch {epoch} stands under a committed root")
+        }
+        (finality, ..) => format!("{finality:?}"),
+    }
+}
+
+/// The one worker of the account, or the one that was named.
+pub(super) fn own_seat(wallet: &Wallet<'_>, named: Option<Address>) -> Result<Address> {
+    if let Some(seat) = named {
+        return Ok(seat);
+    }
+    let Some(EntityJson::Account(account)) = wallet.local()?.local else {
+        return Err(Failure::refused("no_account", format!("there is no account {}", wallet.account)));
+    };
+    let seats: Vec<&String> = account.workers.iter().filter_map(|worker| worker.seat.as_ref()).collect();
+    match seats.as_slice() {
+        [seat] => seat.parse().map_err(Failure::other),
+        [] => Err(Failure::refused("no_worker", format!("the account {} has no worker with a seat", wallet.account))
+            .advise("a registration gets its seat some epochs later; is it the right --key?")),
+        several => Err(Failure::usage(format!("the account has {} workers", several.len())).advise("say which with --seat")),
+    }
+}
+
+/// A worker's word that an account may register it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Consent {
+    /// The worker's key.
+    pub(super) key: String,
+    /// Its VRF key.
+    pub(super) vrf: String,
+    /// The account that may register it.
+    pub(super) account: Address,
+    /// With its operation of this nonce.
+    pub(super) nonce: u64,
+    /// The worker's signature.
+    pub(super) signature: String,
+}
+
+/// Signs the consent of the worker of a data directory.
+pub(super) fn consent(genesis: &Genesis, dir: &Path, account: Address, nonce: Nonce) -> Result<Consent> {
+    let seed = super::session::worker_seed(dir)?;
+    let key = seed.worker();
+    Ok(Consent {
+        key: key.public().to_string(),
+        vrf: hex::encode(VrfSecret::from_seed(&seed.vrf()).public().0),
+        account,
+        nonce: nonce.get(),
+        signature: key.sign(&consent_hash(&genesis.hash(), &account, nonce)).to_string(),
+    })
+}
+
+fn stake(session: &Session, options: &StakeArgs) -> Result<Report> {
+    let (genesis, node) = network(session)?;
+    let wallet = session.wallet(&genesis, &node)?;
+    let StakeArgs { stake, collateral, .. } = options;
+    let (stake, collateral) = (*stake, *collateral);
+    let registers = options.worker_dir.is_some() || options.consent.is_some();
+    let action = if registers {
+        let given = match (&options.worker_dir, &options.consent) {
+            (Some(dir), _) => {
+                let nonce = match wallet.local()?.local {
+                    Some(EntityJson::Account(account)) => Nonce::new(account.nonce),
+                    _ => Nonce::ZERO,
+                };
+                note("The worker's passphrase is needed to sign its consent.");
+                consent(&genesis, dir, wallet.account, nonce)?
+            }
+            (None, Some(file)) => read_consent(file, &wallet.account)?,
+            (None, None) => return Err(Failure::usage("nothing to register")),
+        };
+        Action::RegisterWorker {
+            key: PublicKey(fixed(&given.key)?),
+            consent: Signature(fixed(&given.signature)?),
+            vrf: VrfPublic(fixed(&given.vrf)?),
+            stake,
+            collateral,
+            terms: Terms { engines: Engine::bits(&options.engines), price: options.price, slots: options.slots },
+        }
+    } else {
+        Action::AddStake { seat: own_seat(&wallet, options.seat)?, stake, collateral }
+    };
+    let what = if registers { "Register the worker with" } else { "Add to the worker" };
+    confirm(&format!("{what} {stake} credits of stake and {collateral} of collateral?"), options.yes)?;
+    let lag = genesis.parameters.activation_lag;
+    let done = format!("staked {stake} credits and {collateral} of collateral; the stake counts {lag} epochs later");
+    carry_out(session, &wallet, action, options.wait, &done)
+}
+
+fn read_consent(path: &Path, account: &Address) -> Result<Consent> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, error))?;
+    let consent: Consent = serde_json::from_str(&text)
+        .map_err(|error| Failure::usage(format!("{} is no consent: {error}", path.display())))?;
+    if consent.account != *account {
+        return Err(Failure::usage(format!("the consent is for the account {}, yours is {account}", consent.account)));
+    }
+    Ok(consent)
+}
+
+fn fixed<const N: usize>(text: &str) -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    hex::decode_to_slice(text, &mut bytes).map_err(|error| Failure::usage(format!("in the consent: {error}")))?;
+    Ok(bytes)
+}
+
+/// The consent as `node consent` prints it.
+pub(super) fn consent_report(consent: &Consent) -> Result<Report> {
+    let text = serde_json::to_string_pretty(consent).map_err(Failure::other)?;
+    Report::new(text, &json!(consent))
+}

@@ -1,0 +1,13 @@
+//! What a user's side does: asks a node, signs operations, checks proofs. It never sends a key anywhere and
+//! trusts the genesis file only.
+
+mod home;
+mod http;
+mod proof;
+mod wallet;
+
+pub(crate) use home::{API_DEFAULT, read_genesis};
+pub use home::{Home, HomeConfig};
+pub use http::NodeClient;
+pub use proof::{Proven, SavedProof, prove};
+pub use wallet::{Wallet, fee_of};

@@ -1,0 +1,204 @@
+//! A node's data directory: what stands in it, and the lock that keeps a second node out.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `genesis.json` | the network |
+//! | `config.toml` | settings, see [`crate::config`] |
+//! | `worker.json` | the worker's seed, encrypted; its worker and VRF keys come from it, and no account's |
+//! | `store/` | RocksDB: chain, state, content |
+//! | `compiled/` | compiled programs; may be deleted while no node runs |
+//! | `started` | a node has started here: an empty store is a lost one |
+//! | `node.lock` | locked while a node runs; holds its process id |
+//! | `api.txt` | where the running node's API listens |
+
+use crate::failure::{Failure, Result};
+use crate::keystore::{Cost, KeyFile, Keystore, Kind, Label, Overwrite, Passphrase};
+use frith_ledger::genesis::Genesis;
+use frith_ledger::key::Seed;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// The worker's key file.
+pub(crate) const WORKER_FILE: &str = "worker.json";
+/// The settings' file.
+pub(crate) const CONFIG_FILE: &str = "config.toml";
+/// The network's file.
+pub(crate) const GENESIS_FILE: &str = "genesis.json";
+/// The store's directory.
+pub(crate) const STORE_DIR: &str = "store";
+/// Compiled programs.
+pub(crate) const COMPILED_DIR: &str = "compiled";
+const STARTED_FILE: &str = "started";
+const LOCK_FILE: &str = "node.lock";
+const API_FILE: &str = "api.txt";
+
+/// A data directory that this process alone uses; others get in when it is dropped.
+#[derive(Debug)]
+pub struct NodeDir {
+    path: PathBuf,
+    _lock: OwnedFd,
+}
+
+impl NodeDir {
+    /// Locks the data directory.
+    ///
+    /// # Errors
+    /// It isn't one, or a node runs on it.
+    pub fn lock(path: &Path) -> Result<Self> {
+        if !path.join(GENESIS_FILE).is_file() {
+            return Err(Failure::usage(format!("{} is no data directory: it has no {GENESIS_FILE}", path.display()))
+                .advise("make one with `frith node init --dir DIR --genesis FILE`"));
+        }
+        let lock = path.join(LOCK_FILE);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+        let file = open(&lock, flags, Mode::RUSR | Mode::WUSR).map_err(|error| Failure::file("open", &lock, error))?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let holder = std::fs::read_to_string(&lock).unwrap_or_default();
+            let holder = match holder.trim() {
+                "" => String::new(),
+                id => format!(" (process {id})"),
+            };
+            return Err(Failure::new(
+                crate::failure::Exit::Other,
+                "in_use",
+                format!("another node{holder} runs on {}", path.display()),
+            )
+            .advise("stop it first, or give this node a data directory and a key of its own: two nodes with one key lose their stake"));
+        }
+        // The id is for people; the lock itself is what counts.
+        let mut file_for_id = std::fs::OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(&lock)
+            .map_err(|error| Failure::file("write", &lock, error))?;
+        write!(file_for_id, "{}", std::process::id()).map_err(|error| Failure::file("write", &lock, error))?;
+        Ok(Self { path: path.to_owned(), _lock: file })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes free on its disk.
+    ///
+    /// # Errors
+    /// The system doesn't tell.
+    pub fn free_bytes(&self) -> Result<u64> {
+        let stat = rustix::fs::statvfs(&self.path).map_err(|error| Failure::file("examine the disk of", &self.path, error))?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Whether no node ever started here; the next call says no. A worker of the genesis may vote at its
+    /// first start without asking the others what it said before, and never again: the mark is durable
+    /// before this returns, and stands outside the store, so that a wiped store isn't taken for a new one.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn first_start(&self) -> Result<bool> {
+        let mark = self.path.join(STARTED_FILE);
+        if mark.exists() || self.path.join(STORE_DIR).exists() {
+            return Ok(false);
+        }
+        let written = std::fs::File::create(&mark)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| std::fs::File::open(&self.path))
+            .and_then(|dir| dir.sync_all());
+        written.map_err(|error| Failure::file("write", &mark, error))?;
+        Ok(true)
+    }
+
+    /// Tells where the API listens, for `devnet` and scripts.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn announce_api(&self, address: std::net::SocketAddr) -> Result<()> {
+        let path = self.path.join(API_FILE);
+        let temporary = self.path.join("api.tmp");
+        std::fs::write(&temporary, format!("http://{address}\n"))
+            .and_then(|()| std::fs::rename(&temporary, &path))
+            .map_err(|error| Failure::file("write", &path, error))
+    }
+
+    /// Removes what [`Self::announce_api`] wrote.
+    pub fn withdraw_api(&self) {
+        // It may not be there; a stale one only misleads people.
+        let _missing = std::fs::remove_file(self.path.join(API_FILE));
+    }
+}
+
+/// Where the API of the node on this directory listens, if one runs.
+#[must_use]
+pub fn announced_api(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path.join(API_FILE)).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// What a new data directory gets.
+pub struct NewNode<'a> {
+    /// The network.
+    pub genesis: &'a Genesis,
+    /// The text of `config.toml`.
+    pub config: &'a str,
+    /// The worker's seed.
+    pub seed: &'a Seed,
+    /// log₂ of scrypt's N in the derivation of the seed.
+    pub security_level: u8,
+    /// Unlocks the worker's key file.
+    pub passphrase: &'a Passphrase,
+    /// What trying a passphrase costs.
+    pub cost: Cost,
+}
+
+/// Makes a data directory. Nothing is overwritten.
+///
+/// # Errors
+/// It exists already with a worker or a genesis, or the system refuses.
+pub fn create(path: &Path, new: &NewNode<'_>) -> Result<()> {
+    for name in [GENESIS_FILE, WORKER_FILE, STORE_DIR] {
+        if path.join(name).exists() {
+            return Err(Failure::usage(format!("{} exists already", path.join(name).display()))
+                .advise("choose another directory; a worker's key and votes are never overwritten"));
+        }
+    }
+    std::fs::create_dir_all(path).map_err(|error| Failure::file("create", path, error))?;
+    let label = Label {
+        kind: Kind::Worker,
+        security_level: new.security_level,
+        address: new.seed.worker().public().address().to_string(),
+    };
+    let keystore = Keystore::seal(new.seed.as_bytes(), new.passphrase, label, "worker of a Frith node", new.cost)
+        .map_err(Failure::other)?;
+    KeyFile::write(&path.join(WORKER_FILE), keystore, Overwrite::No).map_err(Failure::other)?;
+    write_new(&path.join(CONFIG_FILE), new.config)?;
+    let genesis = serde_json::to_string_pretty(new.genesis).map_err(Failure::other)?;
+    // Last, since it is what makes the directory a data directory.
+    write_new(&path.join(GENESIS_FILE), &genesis)
+}
+
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).map_err(|error| Failure::file("write", path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_node_is_kept_out_until_the_first_is_gone() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        assert!(NodeDir::lock(dir.path()).expect_err("no genesis").message.contains("no data directory"));
+        std::fs::write(dir.path().join(GENESIS_FILE), "{}").expect("writes");
+        let first = NodeDir::lock(dir.path()).expect("is free");
+        let second = NodeDir::lock(dir.path()).expect_err("is taken");
+        assert_eq!(second.code, "in_use");
+        assert!(second.message.contains(&std::process::id().to_string()), "{}", second.message);
+        assert!(first.first_start().expect("writes"));
+        assert!(!first.first_start().expect("reads"), "a start is the first once");
+        drop(first);
+        assert!(NodeDir::lock(dir.path()).is_ok());
+    }
+}

@@ -1,0 +1,254 @@
+//! From the ledger's types to what the API shows. Pure functions of committed state.
+
+use crate::views::{
+    AccountView, ArbitratorView, Entity as EntityJson, FoundView, OutcomeView, PlaceView, RegistrationView, SeatView, SpecView,
+    SummaryView, TaskView, TermsView, WorkerView,
+};
+use frith_ledger::address::Address;
+use frith_ledger::credits::Credits;
+use frith_ledger::entity::{
+    Bytes, Entity, FailReason, OutcomeId, Place, PlaceState, RunStatus, Task, TaskOutcome, TaskSpec, TaskState, Terms, Worker,
+    WorkerStatus,
+};
+use frith_ledger::parameters::Parameters;
+use frith_ledger::tree::Summary;
+use frith_tasks::outcome::describe;
+use frith_tasks::quote::quote;
+
+/// The engine's name, as it stands in options and answers.
+#[must_use]
+pub fn engine_name(engine: u8) -> String {
+    match engine {
+        0 => "wasmtime".to_owned(),
+        1 => "wasmi".to_owned(),
+        2 => "browser".to_owned(),
+        other => format!("engine {other}"),
+    }
+}
+
+/// The names of the engines in a bit set.
+#[must_use]
+pub fn engine_names(engines: u8) -> Vec<String> {
+    (0..8).filter(|bit| engines >> bit & 1 == 1).map(engine_name).collect()
+}
+
+/// A summary.
+#[must_use]
+pub fn summary(summary: &Summary) -> SummaryView {
+    SummaryView {
+        hash: summary.hash.to_hex(),
+        credits: summary.credits.to_string(),
+        stake: summary.stake.to_string(),
+        entities: summary.entities,
+    }
+}
+
+/// Any entity.
+#[must_use]
+pub fn entity(address: &Address, entity: &Entity) -> EntityJson {
+    match entity {
+        Entity::Account(account) => EntityJson::Account(AccountView {
+            balance: account.balance.to_string(),
+            nonce: account.nonce.get(),
+            key: account.key.map(|key| key.to_string()),
+            workers: account
+                .workers
+                .iter()
+                .map(|worker| SeatView { key: worker.key.to_string(), seat: worker.seat.map(|seat| seat.to_string()) })
+                .collect(),
+        }),
+        Entity::Registration(registration) => EntityJson::Registration(RegistrationView {
+            account: registration.account.to_string(),
+            key: registration.key.to_string(),
+            stake: registration.stake.to_string(),
+            collateral: registration.collateral.to_string(),
+            terms: terms(&registration.terms),
+            recorded: registration.recorded.get(),
+        }),
+        Entity::Worker(found) => EntityJson::Worker(worker(found)),
+        Entity::Task(found) => EntityJson::Task(Box::new(task(address, found))),
+    }
+}
+
+/// What a worker offers.
+#[must_use]
+pub fn terms(terms: &Terms) -> TermsView {
+    TermsView { engines: engine_names(terms.engines), price: terms.price.to_string(), slots: terms.slots }
+}
+
+/// A worker.
+#[must_use]
+pub fn worker(worker: &Worker) -> WorkerView {
+    let (status, until) = match worker.status {
+        WorkerStatus::Active => ("active", None),
+        WorkerStatus::Leaving { until } => ("leaving", Some(until.get())),
+        WorkerStatus::Slashed { until } => ("slashed", Some(until.get())),
+    };
+    WorkerView {
+        key: worker.key.to_string(),
+        account: worker.account.to_string(),
+        stake: worker.stake.to_string(),
+        collateral: worker.collateral.to_string(),
+        terms: terms(&worker.terms),
+        status: status.to_owned(),
+        until,
+        open: worker.open.iter().map(|open| open.task.to_string()).collect(),
+        tasks_paid: worker.tasks_paid,
+        tasks_lost: worker.tasks_lost,
+    }
+}
+
+/// A task with its places.
+#[must_use]
+pub fn task(address: &Address, task: &Task) -> TaskView {
+    let (state, epoch, ended) = match &task.state {
+        TaskState::Submitted => ("submitted", None, false),
+        TaskState::Assigned { commit_until } => ("assigned", Some(*commit_until), false),
+        TaskState::Revealing { reveal_until, .. } => ("revealing", Some(*reveal_until), false),
+        TaskState::Disputed { until } => ("disputed", Some(*until), false),
+        TaskState::Arbitrating { until, .. } => ("arbitrating", Some(*until), false),
+        TaskState::Settled { epoch, .. } => ("settled", Some(*epoch), true),
+        TaskState::Failed { epoch, .. } => ("failed", Some(*epoch), true),
+        TaskState::Cancelled { epoch } => ("cancelled", Some(*epoch), true),
+    };
+    let arbitrators = match &task.state {
+        TaskState::Arbitrating { arbitrators, .. } => arbitrators
+            .iter()
+            .map(|a| ArbitratorView { seat: a.seat.to_string(), verdict: a.verdict.as_ref().map(found) })
+            .collect(),
+        _ => Vec::new(),
+    };
+    let settled = match &task.state {
+        TaskState::Settled { outcome, .. } => Some(outcome),
+        _ => None,
+    };
+    TaskView {
+        address: address.to_string(),
+        account: task.account.to_string(),
+        state: state.to_owned(),
+        explanation: explanation(task),
+        ended,
+        epoch: epoch.map(|epoch| epoch.get()),
+        spec: spec(&task.spec),
+        escrow: task.escrow.to_string(),
+        paid: Credits::new(task.places.iter().map(|place| place.paid.get()).sum()).to_string(),
+        recorded: task.recorded.get(),
+        drawn: task.drawn.map(|epoch| epoch.get()),
+        places: task.places.iter().map(|p| place(p, task, settled)).collect(),
+        arbitrators,
+        outcome: settled.map(outcome),
+    }
+}
+
+fn explanation(task: &Task) -> String {
+    match &task.state {
+        TaskState::Submitted => {
+            format!("waits for its workers to be drawn; recorded in the root of epoch {}", task.recorded)
+        }
+        TaskState::Assigned { commit_until } => format!("workers run it and commit until epoch {commit_until}"),
+        TaskState::Revealing { reveal_until, .. } => format!("workers open their results until epoch {reveal_until}"),
+        TaskState::Disputed { until } => {
+            format!("results differ, or too few came: who decides is drawn, until epoch {until}")
+        }
+        TaskState::Arbitrating { until, arbitrators } => {
+            format!("results differ: {} workers decide until epoch {until}", arbitrators.len())
+        }
+        TaskState::Settled { epoch, .. } => format!("settled in epoch {epoch}; workers are paid"),
+        TaskState::Failed { reason, epoch } => {
+            let reason = match reason {
+                FailReason::NoWorkers => "not enough workers fit its engines, price and slots",
+                FailReason::NoReveals => "nobody revealed a result",
+                FailReason::NoVerdict => "the arbitrators reached no verdict",
+            };
+            format!("ended in epoch {epoch} without a result: {reason}; what was not used went back")
+        }
+        TaskState::Cancelled { epoch } => format!("cancelled in epoch {epoch}; the escrow went back"),
+    }
+}
+
+/// What a task asks for.
+#[must_use]
+pub fn spec(spec: &TaskSpec) -> SpecView {
+    SpecView {
+        program: spec.program.to_hex(),
+        program_len: spec.program_len,
+        input_len: bytes_len(&spec.input),
+        arguments: spec.arguments.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect(),
+        fuel_max: spec.fuel_max.get(),
+        price: spec.price.to_string(),
+        replicas: spec.replicas,
+        memory_pages: spec.memory_pages,
+        result_max: spec.result_max,
+        deadline: spec.deadline.get(),
+    }
+}
+
+fn bytes_len(bytes: &Bytes) -> u64 {
+    match bytes {
+        Bytes::Inline(inline) => inline.len() as u64,
+        Bytes::Content { len, .. } => u64::from(*len),
+    }
+}
+
+/// What a run gave.
+#[must_use]
+pub fn outcome(outcome: &TaskOutcome) -> OutcomeView {
+    let (output, content) = match &outcome.output {
+        Bytes::Inline(inline) => (Some(hex::encode(&**inline)), None),
+        Bytes::Content { id, .. } => (None, Some(id.to_hex())),
+    };
+    OutcomeView {
+        status: describe(outcome.status),
+        success: outcome.status == RunStatus::Exit(0),
+        fuel: outcome.fuel.get(),
+        output_len: bytes_len(&outcome.output),
+        output,
+        content,
+    }
+}
+
+/// The most that one worker can be paid: all fuel, and the fee for taking the task.
+#[must_use]
+pub fn most_pay(spec: &TaskSpec, parameters: &Parameters) -> Credits {
+    quote(parameters, spec).map_or(Credits::ZERO, |quote| quote.place)
+}
+
+/// An outcome that is known by its hash.
+fn found(outcome: &OutcomeId) -> FoundView {
+    FoundView { result: outcome.hash.to_hex(), fuel: outcome.fuel.get() }
+}
+
+fn place(place: &Place, task: &Task, settled: Option<&TaskOutcome>) -> PlaceView {
+    let (state, outcome, unpaid) = match &place.state {
+        PlaceState::Drawn => ("drawn", None, is_over(task).then_some("the task ended before it committed")),
+        PlaceState::Committed => ("committed", None, None),
+        PlaceState::Revealed(outcome) => {
+            let unpaid = match (settled, &task.state) {
+                (Some(settled), _) if settled.id() != *outcome => Some("its result is not the one that was found right"),
+                (None, TaskState::Failed { .. }) => Some("the task ended without a result"),
+                _ => None,
+            };
+            ("revealed", Some(found(outcome)), unpaid)
+        }
+        PlaceState::NoShow => ("no_show", None, Some("it did not commit in time, so the place was drawn again")),
+        PlaceState::Unrevealed => ("unrevealed", None, Some("it committed and did not reveal in time")),
+    };
+    PlaceView {
+        seat: place.seat.to_string(),
+        key: place.key.to_string(),
+        account: place.account.to_string(),
+        engine: engine_name(place.engine),
+        state: state.to_owned(),
+        found: outcome,
+        bond: place.bond.to_string(),
+        paid: place.paid.to_string(),
+        lost: place.lost.to_string(),
+        unpaid: unpaid.map(str::to_owned),
+    }
+}
+
+/// Whether a task has ended.
+#[must_use]
+pub fn is_over(task: &Task) -> bool {
+    matches!(task.state, TaskState::Settled { .. } | TaskState::Failed { .. } | TaskState::Cancelled { .. })
+}

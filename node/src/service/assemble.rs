@@ -1,0 +1,258 @@
+//! Puts a node together, runs it, and takes it apart in order.
+//!
+//! Order of the end: no new requests, requests under way, the worker (its runs are killed: they lose
+//! nothing), the network, the core (which syncs and closes the store), the lock of the data directory.
+
+use super::clock::Clock;
+use super::content::Fetcher;
+use super::core::{Core, Wanted};
+use super::handle::CoreHandle;
+use super::network::{NetworkOutbound, forward};
+use super::status::StatusSource;
+use crate::api::{Api, Limits, serve};
+use crate::config::{Fault, Settings};
+use crate::failure::{Context as _, Exit, Failure, Result};
+use crate::node_dir::{COMPILED_DIR, NodeDir, STORE_DIR};
+use crate::worker::{Worker, WorkerConfig};
+use frith_ledger::address::Address;
+use frith_ledger::genesis::Genesis;
+use frith_ledger::key::Seed;
+use frith_ledger::store::{RocksOptions, RocksStore};
+use frith_neighbourhood::{Node, NodeConfig};
+use frith_network::{Multiaddr, Network, NetworkConfig};
+use frith_tasks::Rules;
+use std::future::Future;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// How long requests and runs may take to end at shutdown.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
+
+/// What a node is made of.
+pub struct ServiceConfig {
+    /// Its data directory, locked.
+    pub dir: NodeDir,
+    /// Its network.
+    pub genesis: Genesis,
+    /// Its worker's seed.
+    pub seed: Seed,
+    /// Its settings.
+    pub settings: Settings,
+    /// A misbehaviour, for demonstrations.
+    pub fault: Option<Fault>,
+}
+
+/// Why a node stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was asked to.
+    Asked,
+    /// Something in it ended first.
+    ByItself,
+}
+
+/// A running node.
+pub struct Service {
+    dir: NodeDir,
+    core: CoreHandle,
+    thread: JoinHandle<()>,
+    network: Network,
+    tasks: JoinSet<&'static str>,
+    ending: watch::Sender<bool>,
+}
+
+impl Service {
+    /// Starts everything. When this returns, the API answers.
+    ///
+    /// # Errors
+    /// What can't be started, and what to do.
+    pub async fn start(config: ServiceConfig) -> Result<Self> {
+        let ServiceConfig { dir, genesis, seed, settings, fault } = config;
+        let rules = Arc::new(Rules::new(genesis).map_err(|error| Failure::usage(format!("this genesis can't be used: {error}")))?);
+        let key = seed.worker();
+        if let Some(fault) = fault {
+            tracing::warn!(fault = fault.name(), "this node misbehaves ON PURPOSE and will lose money");
+        }
+        // Bound first: an address in use must not cost a started network.
+        let listener = TcpListener::bind(settings.api).await.map_err(|error| {
+            Failure::other(format!("cannot listen on {} for the API: {error}", settings.api))
+                .advise("another program uses it; choose another with --api-listen, or port 0")
+        })?;
+        let api_address = listener.local_addr().doing("cannot tell where the API listens")?;
+        let clock = Clock::start();
+        let in_genesis = rules.genesis.workers.iter().any(|worker| worker.key == key.public().0);
+        let founding = dir.first_start()? && in_genesis;
+        let store = open_store(&dir, &settings)?;
+        let node_config = NodeConfig {
+            rules: rules.clone(),
+            key: key.clone(),
+            vrf_seed: *seed.vrf(),
+            reporter: reporter(&settings, &key.public().address())?,
+            founding,
+            entropy: entropy()?,
+            limits: frith_neighbourhood::Limits::default(),
+        };
+        let node = Node::open(node_config, Box::new(store), clock.now()).map_err(|error| {
+            Failure::other(format!("cannot open the node's state in {}: {error}", dir.path().display()))
+        })?;
+        let (network, events) = start_network(&settings, &key.to_bytes(), &rules).await?;
+        let (core, handle, wants) = Core::new(node, rules, clock, Arc::new(NetworkOutbound(network.clone())));
+        let thread = spawn_core(core)?;
+        let fetcher = Fetcher::new(handle.clone(), Some(network.clone()));
+        let running = Arc::default();
+        let status = StatusSource {
+            core: handle.clone(),
+            network: Some(network.clone()),
+            key: key.public(),
+            clock,
+            fault: fault.map(Fault::name),
+            running: Arc::clone(&running),
+        };
+        let (ending, ended) = watch::channel(false);
+        let api = Api::new(status, fetcher.clone(), settings.api_public, Limits::default(), ended.clone());
+        let cache = dir.path().join(COMPILED_DIR);
+        let worker = Worker::new(WorkerConfig { core: handle.clone(), fetcher: fetcher.clone(), key, fault, running, settings, cache })
+            .doing("cannot prepare to run tasks")?;
+        let mut tasks = JoinSet::new();
+        let core = handle.clone();
+        tasks.spawn(async move {
+            // An error means that the core is gone, which `run_until` sees by itself.
+            let _core_gone = forward(events, core).await;
+            "network"
+        });
+        tasks.spawn(async move {
+            bring_content(wants, fetcher).await;
+            "content"
+        });
+        tasks.spawn(async move {
+            worker.run(ended).await;
+            "worker"
+        });
+        tasks.spawn(async move {
+            if let Err(error) = serve(listener, api).await {
+                tracing::error!(%error, "the API has failed");
+            }
+            "api"
+        });
+        dir.announce_api(api_address)?;
+        tracing::info!(api = %format!("http://{api_address}"), founding, "node started");
+        Ok(Self { dir, core: handle, thread, network, tasks, ending })
+    }
+
+    /// Runs until `asked` ends or a part of the node does; then takes everything apart.
+    pub async fn run_until(mut self, asked: impl Future<Output = ()>) -> Stopped {
+        let stopped = tokio::select! {
+            () = asked => Stopped::Asked,
+            ended = self.tasks.join_next() => {
+                let part = ended.and_then(std::result::Result::ok).unwrap_or("a part");
+                tracing::error!(part, "a part of the node has ended by itself");
+                Stopped::ByItself
+            }
+        };
+        self.end().await;
+        stopped
+    }
+
+    async fn end(mut self) {
+        self.dir.withdraw_api();
+        self.ending.send_replace(true);
+        self.network.shutdown().await;
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(SHUTDOWN_MAX, async {
+            self.core.stop().await;
+            all.await;
+        })
+        .await
+        .is_err()
+        {
+            tracing::warn!("requests or runs were still under way and are cut off");
+            self.tasks.abort_all();
+        }
+        let thread = self.thread;
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the core did not end in order");
+        }
+        tracing::info!("node stopped");
+    }
+}
+
+fn open_store(dir: &NodeDir, settings: &Settings) -> Result<RocksStore> {
+    let path = dir.path().join(STORE_DIR);
+    let cache = usize::try_from(settings.cache_mib << 20).unwrap_or(usize::MAX);
+    let options = RocksOptions { block_cache_bytes: cache, ..RocksOptions::default() };
+    RocksStore::open(&path, &options).map_err(|error| {
+        Failure::other(error).advise("is the disk full or damaged? never copy a store back from a backup: votes that it forgot cost the stake")
+    })
+}
+
+fn reporter(settings: &Settings, worker: &Address) -> Result<Address> {
+    if settings.reporter.is_empty() {
+        return Ok(*worker);
+    }
+    settings.reporter.parse().map_err(|error| Failure::usage(format!("the setting reporter: {error}")))
+}
+
+fn entropy() -> Result<[u8; 32]> {
+    let mut entropy = [0; 32];
+    getrandom::fill(&mut entropy).doing("the system gives no randomness")?;
+    Ok(entropy)
+}
+
+fn addresses(texts: &[String], setting: &str) -> Result<Vec<Multiaddr>> {
+    texts
+        .iter()
+        .map(|text| {
+            text.parse().map_err(|error| {
+                Failure::usage(format!("{setting}: {text:?} is no multiaddress: {error}"))
+                    .advise("they look like /ip4/203.0.113.7/tcp/4200 or /ip6/::/udp/4200/quic-v1")
+            })
+        })
+        .collect()
+}
+
+async fn start_network(
+    settings: &Settings,
+    secret: &[u8; 32],
+    rules: &Rules,
+) -> Result<(Network, mpsc::Receiver<frith_network::NetworkEvent>)> {
+    let mut config = NetworkConfig::new(*secret, rules.hash.0);
+    config.listen = addresses(&settings.listen, "listen")?;
+    config.external = addresses(&settings.external, "external")?;
+    config.bootstrap = addresses(&settings.bootstrap, "bootstrap")?;
+    Network::start(config).await.map_err(|error| {
+        Failure::new(Exit::Other, "network", error).advise("choose other addresses with --listen")
+    })
+}
+
+/// The core's own thread: its work is CPU and disk, and nothing else may wait behind it.
+fn spawn_core(core: Core) -> Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().doing("cannot start the core")?;
+    std::thread::Builder::new()
+        .name("core".to_owned())
+        .spawn(move || runtime.block_on(core.run()))
+        .doing("cannot start the core's thread")
+}
+
+/// Brings what the core waits for; the fetcher bounds how much at one time.
+async fn bring_content(mut wants: mpsc::Receiver<Wanted>, fetcher: Fetcher) {
+    let mut under_way = JoinSet::new();
+    loop {
+        tokio::select! {
+            wanted = wants.recv() => {
+                let Some(Wanted { id, holders, .. }) = wanted else { return };
+                let fetcher = fetcher.clone();
+                under_way.spawn(async move {
+                    if let Err(error) = fetcher.ensure(id, holders).await {
+                        tracing::warn!(%error, "content is missing");
+                    }
+                });
+            }
+            Some(_) = under_way.join_next(), if !under_way.is_empty() => {}
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The thread that owns the core and its store.
+
+use super::clock::Clock;
+use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress};
+use crate::views::EventView;
+use frith_ledger::entity::ContentId;
+use frith_ledger::key::PublicKey;
+use frith_ledger::operation::OperationId;
+use frith_neighbourhood::{CommittedBlock, Input, Node, NodeEvent, Output, Priority, SubmitError};
+use frith_tasks::Rules;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// Commands that one round takes before its outputs are performed: what one sync of the disk is shared by.
+const ROUND_MAX: usize = 128;
+
+/// Where messages go. The network, or nowhere in tests.
+pub trait Outbound: Send + Sync {
+    /// Queues a message; drops it when the peer is gone or takes too little.
+    fn send(&self, to: PublicKey, priority: Priority, bytes: Arc<[u8]>);
+    /// Whom to stay connected to.
+    fn members(&self, members: BTreeSet<PublicKey>);
+    /// A peer misbehaved.
+    fn penalise(&self, peer: PublicKey);
+}
+
+/// Content that the core waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// BLAKE3 of it.
+    pub id: ContentId,
+    /// Its bytes.
+    pub len: u32,
+    /// Who holds it.
+    pub holders: Vec<PublicKey>,
+}
+
+/// Owns the core; runs on a thread of its own.
+pub struct Core {
+    node: Node,
+    clock: Clock,
+    commands: mpsc::Receiver<Command>,
+    outbound: Arc<dyn Outbound>,
+    wanted: mpsc::Sender<Wanted>,
+    overflow: VecDeque<Wanted>,
+    waiting: BTreeMap<u64, oneshot::Sender<Result<OperationId, SubmitError>>>,
+    next_token: u64,
+    progress: watch::Sender<Progress>,
+    events: broadcast::Sender<EventView>,
+    failed: bool,
+}
+
+impl Core {
+    /// A core around `node`, its handle, and the content that it will ask for.
+    #[must_use]
+    pub fn new(
+        node: Node,
+        rules: Arc<Rules>,
+        clock: Clock,
+        outbound: Arc<dyn Outbound>,
+    ) -> (Self, CoreHandle, mpsc::Receiver<Wanted>) {
+        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let (wanted, wants) = mpsc::channel(COMMANDS_MAX);
+        let start = Progress { height: node.head().get(), roots: node.roots().get(), ..Progress::default() };
+        let (progress, watching) = watch::channel(start);
+        let (events, _) = broadcast::channel(EVENTS_MAX);
+        let handle = CoreHandle { commands: sender, progress: watching, events: events.clone(), rules };
+        let core = Self {
+            node,
+            clock,
+            commands,
+            outbound,
+            wanted,
+            overflow: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            next_token: 0,
+            progress,
+            events,
+            failed: false,
+        };
+        (core, handle, wants)
+    }
+
+    /// Runs until [`Command::Stop`] or until every handle is gone; then syncs and closes the store.
+    pub async fn run(mut self) {
+        let mut out = Vec::new();
+        self.input(Input::Tick, &mut out);
+        self.perform(&mut out);
+        let mut stop = false;
+        while !stop {
+            let deadline = self.node.next_deadline();
+            let first = match deadline {
+                None => self.commands.recv().await,
+                Some(at) => match tokio::time::timeout(self.clock.until(at), self.commands.recv()).await {
+                    Ok(command) => command,
+                    Err(_) => Some(Command::Input(Input::Tick)),
+                },
+            };
+            let Some(first) = first else { break };
+            stop = self.command(first, &mut out);
+            // What else is there shares this round's sync.
+            for _ in 1..ROUND_MAX {
+                if stop {
+                    break;
+                }
+                let Ok(next) = self.commands.try_recv() else { break };
+                stop = self.command(next, &mut out);
+            }
+            // A busy queue must not keep a deadline waiting.
+            if deadline.is_some_and(|at| at <= self.clock.now()) {
+                self.input(Input::Tick, &mut out);
+            }
+            self.perform(&mut out);
+            self.pass_on();
+        }
+        if let Err(error) = self.node.sync_store() {
+            tracing::error!(%error, "the last sync of the store failed");
+        }
+    }
+
+    fn input(&mut self, input: Input, out: &mut Vec<Output>) {
+        self.node.handle(self.clock.now(), input, out);
+    }
+
+    /// Carries out one command; `true` for the last.
+    fn command(&mut self, command: Command, out: &mut Vec<Output>) -> bool {
+        match command {
+            Command::Input(input) => self.input(input, out),
+            Command::Submit { operation, reply } => {
+                let token = self.next_token;
+                self.next_token = self.next_token.wrapping_add(1);
+                self.waiting.insert(token, reply);
+                self.input(Input::Submit { token, operation }, out);
+            }
+            Command::Content { id, bytes, reply } => {
+                let stored = self.node.put_content(&id, bytes).map_err(|error| error.to_string());
+                if stored.is_ok() {
+                    self.input(Input::ContentArrived { id }, out);
+                }
+                let _nobody_waits = reply.send(stored);
+            }
+            Command::Query(question) => question(&mut self.node),
+            Command::Stop => return true,
+        }
+        false
+    }
+
+    /// Performs a round's outputs in order. The first sync covers all that the round wrote.
+    fn perform(&mut self, out: &mut Vec<Output>) {
+        let mut synced = false;
+        // A failing store is an input, and its outputs join the round.
+        while !out.is_empty() {
+            let round = std::mem::take(out);
+            for output in round {
+                if matches!(output, Output::Sync) {
+                    if synced || self.failed {
+                        continue;
+                    }
+                    match self.node.sync_store() {
+                        Ok(()) => synced = true,
+                        Err(error) => {
+                            tracing::error!(%error, "the store failed; this node stops voting");
+                            self.failed = true;
+                            self.input(Input::StorageFailed { reason: error.to_string() }, out);
+                            // Nothing that depends on the sync may leave.
+                            break;
+                        }
+                    }
+                    continue;
+                }
+                self.output(output);
+            }
+        }
+    }
+
+    fn output(&mut self, output: Output) {
+        match output {
+            Output::Send { to, priority, bytes } => self.outbound.send(to, priority, bytes),
+            Output::Members(members) => self.outbound.members(members),
+            Output::Submitted { token, result } => {
+                if let Some(reply) = self.waiting.remove(&token) {
+                    let _nobody_waits = reply.send(result);
+                }
+            }
+            Output::Committed(block) => self.committed(&block),
+            Output::RootCommitted(record) => {
+                tracing::debug!(epoch = %record.epoch, "root committed");
+                let roots = record.epoch.get().saturating_add(1);
+                self.progress.send_modify(|progress| progress.roots = progress.roots.max(roots));
+                self.tell(EventView::Root { epoch: record.epoch.get(), id: record.id().to_hex() });
+            }
+            Output::NeedContent { id, len, holders } => self.overflow.push_back(Wanted { id, len, holders }),
+            Output::Misbehaviour { peer, kind } => {
+                tracing::warn!(%peer, %kind, "a peer misbehaved");
+                self.outbound.penalise(peer);
+            }
+            Output::Ready(ready) => {
+                tracing::info!(ready, "readiness changed");
+                self.progress.send_modify(|progress| progress.ready = ready);
+                self.tell(EventView::Ready { ready });
+            }
+            Output::Halted { reason } => {
+                tracing::error!(reason, "this node has stopped voting");
+                self.progress.send_modify(|progress| {
+                    progress.halted = Some(reason);
+                    progress.ready = false;
+                });
+            }
+            Output::Event(event) => log_event(&event),
+            Output::Sync => {}
+        }
+    }
+
+    fn committed(&mut self, block: &CommittedBlock) {
+        let height = block.height.get();
+        tracing::debug!(height, epoch = %block.epoch, operations = block.receipts.len(), "block committed");
+        for event in &block.events {
+            tracing::info!(height, event = ?event, "task");
+            self.tell(EventView::Task { what: format!("{event:?}"), height });
+        }
+        self.tell(EventView::Block {
+            height,
+            epoch: block.epoch.get(),
+            id: block.id.to_hex(),
+            operations: block.receipts.len() as u64,
+        });
+        self.progress.send_modify(|progress| progress.height = height);
+    }
+
+    fn tell(&self, event: EventView) {
+        // An error means that nobody listens.
+        let _nobody_listens = self.events.send(event);
+    }
+
+    /// Passes wanted content to the fetcher, as far as it takes it; the rest waits for the next round.
+    fn pass_on(&mut self) {
+        while let Some(wanted) = self.overflow.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(wanted)) = self.wanted.try_send(wanted) {
+                self.overflow.push_front(wanted);
+                break;
+            }
+        }
+    }
+}
+
+fn log_event(event: &NodeEvent) {
+    match event {
+        NodeEvent::Epoch { epoch, member } => tracing::debug!(%epoch, member, "entered an epoch"),
+        NodeEvent::Recovering { reason } => {
+            tracing::warn!(reason, "asks the others what it may have signed, and doesn't vote meanwhile");
+        }
+        NodeEvent::Recovered => tracing::info!("may vote again"),
+        NodeEvent::CopyingState { epoch, entities, of } => tracing::info!(%epoch, entities, of, "copies the state"),
+        NodeEvent::StateCopied { epoch } => tracing::info!(%epoch, "the state is copied"),
+        NodeEvent::Offence { member } => {
+            tracing::warn!(%member, "a member said two things that exclude each other; evidence is submitted");
+        }
+    }
+}

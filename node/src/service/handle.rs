@@ -1,0 +1,138 @@
+//! What the core can be asked, and the handle to ask it with.
+
+use crate::views::EventView;
+use frith_ledger::entity::ContentId;
+use frith_ledger::operation::OperationId;
+use frith_neighbourhood::{Input, Node, SubmitError};
+use frith_tasks::Rules;
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// Commands that wait for the core at the most.
+pub(super) const COMMANDS_MAX: usize = 512;
+/// Events that a slow reader of the event stream may be behind.
+pub(super) const EVENTS_MAX: usize = 1024;
+
+/// Something for the core to do.
+pub enum Command {
+    /// An input of the protocol.
+    Input(Input),
+    /// An operation of a user or of the own worker.
+    Submit {
+        /// SCALE of the operation.
+        operation: Vec<u8>,
+        /// Answered once the pool took or refused it.
+        reply: oneshot::Sender<Result<OperationId, SubmitError>>,
+    },
+    /// Content whose id was checked; stored and told to the core.
+    Content {
+        /// BLAKE3 of the bytes.
+        id: ContentId,
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Answered once it is stored.
+        reply: oneshot::Sender<Result<(), String>>,
+    },
+    /// A question; runs on the core's thread, so it must be quick.
+    Query(Box<dyn FnOnce(&mut Node) + Send>),
+    /// The end: finish, sync, close the store.
+    Stop,
+}
+
+/// What changes with every commit. Waiting on it is how others wait for the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Height of the committed head.
+    pub height: u64,
+    /// Root records committed.
+    pub roots: u64,
+    /// Whether the core says that it is ready.
+    pub ready: bool,
+    /// Why it stopped voting for good.
+    pub halted: Option<String>,
+}
+
+/// The core has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the node is shutting down")]
+pub struct CoreGone;
+
+/// A way to talk to the core. Cheap to clone.
+#[derive(Clone)]
+pub struct CoreHandle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) progress: watch::Receiver<Progress>,
+    pub(super) events: broadcast::Sender<EventView>,
+    pub(super) rules: Arc<Rules>,
+}
+
+impl CoreHandle {
+    /// Gives an input to the core; waits while its queue is full.
+    ///
+    /// # Errors
+    /// [`CoreGone`].
+    pub async fn input(&self, input: Input) -> Result<(), CoreGone> {
+        self.commands.send(Command::Input(input)).await.map_err(|_| CoreGone)
+    }
+
+    /// Submits an encoded operation: `Ok(Err(_))` is a refusal.
+    ///
+    /// # Errors
+    /// [`CoreGone`].
+    pub async fn submit(&self, operation: Vec<u8>) -> Result<Result<OperationId, SubmitError>, CoreGone> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Submit { operation, reply }).await.map_err(|_| CoreGone)?;
+        answer.await.map_err(|_| CoreGone)
+    }
+
+    /// Stores content; the caller has checked that `id` is the BLAKE3 of `bytes`.
+    ///
+    /// # Errors
+    /// [`CoreGone`]; inside, the store's own words.
+    pub async fn put_content(&self, id: ContentId, bytes: Vec<u8>) -> Result<Result<(), String>, CoreGone> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Content { id, bytes, reply }).await.map_err(|_| CoreGone)?;
+        answer.await.map_err(|_| CoreGone)
+    }
+
+    /// Asks the core something.
+    ///
+    /// # Errors
+    /// [`CoreGone`].
+    pub async fn query<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Node) -> T + Send + 'static,
+    ) -> Result<T, CoreGone> {
+        let (reply, answer) = oneshot::channel();
+        let ask = Box::new(move |node: &mut Node| {
+            // Who asked may have gone away; then nobody needs the answer.
+            let _nobody_waits = reply.send(question(node));
+        });
+        self.commands.send(Command::Query(ask)).await.map_err(|_| CoreGone)?;
+        answer.await.map_err(|_| CoreGone)
+    }
+
+    /// Where the chain stands; changes wake who waits on it.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    /// What happens from now on.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<EventView> {
+        self.events.subscribe()
+    }
+
+    /// What the network agrees on.
+    #[must_use]
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// Tells the core to end. Returns at once; its thread ends when it has synced.
+    pub async fn stop(&self) {
+        // An error means that it has ended already.
+        let _gone = self.commands.send(Command::Stop).await;
+    }
+}

@@ -1,0 +1,26 @@
+//! The running node: one thread that owns the core, and everything that talks to it.
+//!
+//! [`core`](Core) is a thread that owns [`frith_neighbourhood::node::Node`] and its store. It takes
+//! [`Command`]s from a bounded queue, gives them to the core, and performs the core's outputs in order. What
+//! a core writes is durable before what depends on it is sent: the first `Sync` of a round syncs all that
+//! the round wrote, and everything after it goes out after it.
+//!
+//! Everything else holds a [`CoreHandle`]: the HTTP API, the worker, the fetcher, the network's events.
+//! Queues are bounded; who is too fast waits.
+
+mod assemble;
+mod clock;
+mod content;
+mod core;
+mod handle;
+mod network;
+mod status;
+
+pub use assemble::{Service, ServiceConfig, Stopped};
+pub use clock::Clock;
+pub use content::{CHUNK_BYTES, ContentError, FetchRequest, FetchResponse, Fetcher};
+pub use core::{Core, Outbound, Wanted};
+pub use handle::{Command, CoreGone, CoreHandle, Progress};
+pub use network::{NetworkOutbound, forward};
+pub(crate) use status::seat_of;
+pub use status::{StatusSource, resident_bytes};

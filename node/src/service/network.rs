@@ -1,0 +1,119 @@
+//! Between the core and the network: outputs become frames, events become inputs, fetches are served.
+
+use super::content::{FetchRequest, FetchResponse};
+use super::core::Outbound;
+use super::handle::{CoreGone, CoreHandle};
+use bytes::Bytes;
+use frith_ledger::codec::decode;
+use frith_ledger::entity::ContentId;
+use frith_ledger::key::PublicKey;
+use frith_neighbourhood::{Input, Priority};
+use frith_network::{FetchReply, Network, NetworkEvent, PeerKey};
+use parity_scale_codec::Encode as _;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+
+/// Bytes of an encoded fetch request.
+const REQUEST_BYTES_MAX: usize = 256;
+/// Contents kept in memory while peers fetch their chunks.
+const SERVED_MAX: usize = 2;
+/// What a misbehaving peer is penalised with; at 100 it is banned for a while.
+const PENALTY: u32 = 10;
+
+/// Sends the core's messages over the network.
+pub struct NetworkOutbound(pub Network);
+
+impl Outbound for NetworkOutbound {
+    fn send(&self, to: PublicKey, priority: Priority, bytes: Arc<[u8]>) {
+        let priority = match priority {
+            Priority::Consensus => frith_network::Priority::Consensus,
+            Priority::Control => frith_network::Priority::Control,
+            Priority::Bulk => frith_network::Priority::Bulk,
+        };
+        // The protocol repeats what matters; a peer that is gone or slow is no failure of this node.
+        if let Err(error) = self.0.send(PeerKey::new(to.0), priority, Bytes::from_owner(bytes)) {
+            tracing::debug!(peer = %to, %error, "message dropped");
+        }
+    }
+
+    fn members(&self, members: BTreeSet<PublicKey>) {
+        self.0.set_members(members.into_iter().map(|key| PeerKey::new(key.0)).collect());
+    }
+
+    fn penalise(&self, peer: PublicKey) {
+        self.0.penalise(PeerKey::new(peer.0), PENALTY);
+    }
+}
+
+type Served = Arc<Mutex<VecDeque<(ContentId, Arc<Vec<u8>>)>>>;
+
+/// Passes the network's events to the core until either ends. A full core slows the network down, and with
+/// it the peers.
+pub async fn forward(mut events: mpsc::Receiver<NetworkEvent>, core: CoreHandle) -> Result<(), CoreGone> {
+    let served = Served::default();
+    while let Some(event) = events.recv().await {
+        match event {
+            NetworkEvent::Connected(peer) => core.input(Input::Connected { peer: public(peer) }).await?,
+            NetworkEvent::Disconnected(peer) => core.input(Input::Disconnected { peer: public(peer) }).await?,
+            NetworkEvent::Message { from, frame } => {
+                core.input(Input::Message { from: public(from), bytes: frame.to_vec() }).await?;
+            }
+            NetworkEvent::Fetch { request, reply, .. } => {
+                // The network bounds how many are served at one time.
+                tokio::spawn(serve(request, reply, core.clone(), served.clone()));
+            }
+            NetworkEvent::Listening(address) => tracing::info!(%address, "listening for peers"),
+            NetworkEvent::Refused { peer, address, reason, by_peer } => {
+                tracing::warn!(%peer, %address, ?reason, by_peer, "connection refused");
+            }
+            NetworkEvent::Misbehaved { peer, fault } => tracing::warn!(%peer, %fault, "a peer broke the protocol"),
+            NetworkEvent::Banned(peer) => tracing::warn!(%peer, "a peer is banned for a while"),
+            NetworkEvent::Twin(peer) => tracing::warn!(%peer, "two processes hold this peer's key"),
+            NetworkEvent::OwnKeyElsewhere => {
+                tracing::error!(
+                    "another process runs with this node's key; this one stops, since two voters with one key \
+                     lose their stake. Find the other one, or give this node a key of its own"
+                );
+                core.stop().await;
+                return Ok(());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn public(peer: PeerKey) -> PublicKey {
+    PublicKey(*peer.as_bytes())
+}
+
+async fn serve(request: Bytes, reply: FetchReply, core: CoreHandle, served: Served) {
+    let Ok(FetchRequest::Content { id, offset }) = decode(&request, REQUEST_BYTES_MAX) else {
+        reply.refuse();
+        return;
+    };
+    let cached = {
+        let served = served.lock().unwrap_or_else(PoisonError::into_inner);
+        served.iter().find(|(held, _)| *held == id).map(|(_, bytes)| bytes.clone())
+    };
+    let bytes = match cached {
+        Some(bytes) => Some(bytes),
+        None => match core.query(move |node| node.content(&id)).await {
+            Ok(Ok(Some(bytes))) => {
+                let bytes = Arc::new(bytes);
+                let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
+                served.push_back((id, bytes.clone()));
+                if served.len() > SERVED_MAX {
+                    served.pop_front();
+                }
+                Some(bytes)
+            }
+            _ => None,
+        },
+    };
+    match bytes.and_then(|bytes| FetchResponse::of(&bytes, offset)) {
+        Some(response) => reply.send(response.encode().into()),
+        None => reply.refuse(),
+    }
+}

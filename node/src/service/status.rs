@@ -1,0 +1,161 @@
+//! What `GET /v1/status`, `/health/ready` and `/metrics` say.
+
+use super::clock::Clock;
+use super::handle::{CoreGone, CoreHandle};
+use crate::present;
+use crate::views::{MemberView, ReadyView, StatusView, UnpaidView, WorkStatusView};
+use frith_ledger::address::Address;
+use frith_ledger::credits::Credits;
+use frith_ledger::entity::{Entity, PlaceState, Task, Worker};
+use frith_ledger::key::PublicKey;
+use frith_ledger::parameters::Parameters;
+use frith_network::Network;
+use frith_neighbourhood::Unready;
+use frith_tasks::LeafState;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Places without pay that a status lists.
+const UNPAID_MAX: usize = 20;
+
+/// Where the parts of a status come from.
+#[derive(Clone)]
+pub struct StatusSource {
+    /// The core.
+    pub core: CoreHandle,
+    /// The network, if there is one.
+    pub network: Option<Network>,
+    /// The worker's key.
+    pub key: PublicKey,
+    /// Since the start.
+    pub clock: Clock,
+    /// The fault it was started with.
+    pub fault: Option<&'static str>,
+    /// Tasks that run at this moment; the worker counts them.
+    pub running: Arc<AtomicU64>,
+}
+
+impl StatusSource {
+    /// The whole status. Linear in the entities of the leaf.
+    ///
+    /// # Errors
+    /// [`CoreGone`].
+    pub async fn status(&self) -> Result<StatusView, CoreGone> {
+        let (core, state) = self.core.query(|node| (node.status(), node.state().clone())).await?;
+        let members: Vec<MemberView> = core
+            .members
+            .iter()
+            .map(|member| MemberView {
+                key: member.key.to_string(),
+                seat: member.seat.to_string(),
+                connected: member.connected,
+                height: member.height.map(frith_ledger::units::Height::get),
+            })
+            .collect();
+        let rules = self.core.rules().clone();
+        let key = self.key;
+        let work = tokio::task::spawn_blocking(move || work(&state, &key, rules.parameters()));
+        let worker = work.await.map_err(|_| CoreGone)?.map(|mut work| {
+            work.running = self.running.load(Ordering::Relaxed);
+            work
+        });
+        Ok(StatusView {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            network: self.core.rules().genesis.name.clone(),
+            genesis: self.core.rules().hash.to_hex(),
+            readiness: ready_view(&core.unready),
+            peers: core.peers as u64,
+            members: members.len() as u64,
+            members_seen: members.iter().filter(|member| member.connected).count() as u64,
+            committee: members,
+            epoch: core.epoch.get(),
+            view: core.view.get(),
+            height: core.height.get(),
+            roots: core.roots.get(),
+            pool: core.queued as u64,
+            key: self.key.to_string(),
+            fault: self.fault.map(str::to_owned),
+            worker,
+            listening: self.network.as_ref().map_or_else(Vec::new, |network| {
+                network.listen_addresses().iter().map(ToString::to_string).collect()
+            }),
+            resident_bytes: resident_bytes(),
+            uptime_s: self.clock.elapsed().as_secs(),
+            halted: core.halted,
+        })
+    }
+
+    /// Whether the node is ready. Constant time.
+    ///
+    /// # Errors
+    /// [`CoreGone`].
+    pub async fn readiness(&self) -> Result<ReadyView, CoreGone> {
+        let unready = self.core.query(|node| node.unready()).await?;
+        Ok(ready_view(&unready))
+    }
+}
+
+fn ready_view(unready: &[Unready]) -> ReadyView {
+    ReadyView { ready: unready.is_empty(), reasons: unready.iter().map(ToString::to_string).collect() }
+}
+
+/// The seat of the worker with this key. Linear in the entities of the leaf.
+pub(crate) fn seat_of(state: &LeafState, key: &PublicKey) -> Option<(Address, Worker)> {
+    state.tree().iter().find_map(|(address, leaf)| match Entity::from_bytes(&leaf.bytes) {
+        Ok(Entity::Worker(worker)) if worker.key == *key => Some((address, *worker)),
+        _ => None,
+    })
+}
+
+fn work(state: &LeafState, key: &PublicKey, parameters: &Parameters) -> Option<WorkStatusView> {
+    let (seat, worker) = seat_of(state, key)?;
+    let mut view = WorkStatusView {
+        seat: seat.to_string(),
+        worker: present::worker(&worker),
+        tasks_seen: 0,
+        running: 0,
+        earned: String::new(),
+        pending: String::new(),
+        unpaid: Vec::new(),
+    };
+    let (mut earned, mut pending) = (Credits::ZERO, Credits::ZERO);
+    let mut unpaid: Vec<(u64, UnpaidView)> = Vec::new();
+    for (address, leaf) in state.tree().iter() {
+        let Ok(Entity::Task(task)) = Entity::from_bytes(&leaf.bytes) else { continue };
+        for (index, place) in task.places.iter().enumerate().filter(|(_, place)| place.seat == seat) {
+            view.tasks_seen += 1;
+            earned = earned.add(place.paid).unwrap_or(earned);
+            pending = pending.add(expected(&task, &place.state, parameters)).unwrap_or(pending);
+            let shown = present::task(&address, &task);
+            if let Some(place) = shown.places.get(index)
+                && let Some(reason) = &place.unpaid
+            {
+                let entry =
+                    UnpaidView { task: address.to_string(), reason: reason.clone(), lost: place.lost.clone() };
+                unpaid.push((task.recorded.get(), entry));
+            }
+        }
+    }
+    unpaid.sort_by_key(|(recorded, _)| std::cmp::Reverse(*recorded));
+    unpaid.truncate(UNPAID_MAX);
+    view.earned = earned.to_string();
+    view.pending = pending.to_string();
+    view.unpaid = unpaid.into_iter().map(|(_, entry)| entry).collect();
+    Some(view)
+}
+
+/// The most that a place may still bring.
+fn expected(task: &Task, place: &PlaceState, parameters: &Parameters) -> Credits {
+    let open = matches!(place, PlaceState::Drawn | PlaceState::Committed | PlaceState::Revealed(_));
+    if open && !present::is_over(task) { present::most_pay(&task.spec, parameters) } else { Credits::ZERO }
+}
+
+/// Bytes of memory that this process holds; 0 where the system doesn't tell.
+#[must_use]
+pub fn resident_bytes() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm")
+        .ok()
+        .and_then(|text| text.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()))
+        .unwrap_or(0);
+    pages.saturating_mul(rustix::param::page_size() as u64)
+}

@@ -1,0 +1,540 @@
+//! What the HTTP API says, as JSON: one type an answer, used by the server and by its clients.
+//!
+//! Amounts are decimal strings in credits with up to six places (`"12.5"`), since JSON numbers lose
+//! digits. Hashes, keys and SCALE bytes are lower-case hexadecimal. Addresses are bech32m.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Why a request was not served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorView {
+    /// The error.
+    pub error: ErrorBody,
+}
+
+/// What was wrong, where, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorBody {
+    /// Stable, for programs: `malformed`, `too_large`, `underfunded`, `nonce`, `not_ready`, …
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+/// An operation that was taken into the pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SubmittedView {
+    /// The operation's id. Of a submission it is also the task's address, as bytes.
+    pub id: String,
+}
+
+/// An operation to submit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OperationRequest {
+    /// The SCALE encoding of the signed operation, in hexadecimal.
+    pub operation: String,
+}
+
+/// How sure it is that an operation was executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Finality {
+    /// Not seen in a committed block (yet).
+    Pending,
+    /// Committed by the neighbourhood (two-chain). Holds while at most a third of its weight is corrupt.
+    Local,
+    /// Under a committed root.
+    Final,
+}
+
+/// What became of an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OperationView {
+    /// Its id.
+    pub id: String,
+    /// How sure it is.
+    pub finality: Finality,
+    /// Height of its block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
+    /// Epoch of its block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// Whether it did what it says; `false`: it was refused when it was executed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<bool>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<ErrorBody>,
+}
+
+/// An entity with its proof, and what the neighbourhood has committed since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EntityView {
+    /// The address asked for.
+    pub address: String,
+    /// The proven state of it; absent: the proof shows that there is none, or there is no proof yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<Entity>,
+    /// Epoch of the root that the proof leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// The proof: SCALE of `EntityProof`, in hexadecimal. Absent until the first root is committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
+    /// What the node's neighbourhood holds now: `local`, not proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<Entity>,
+    /// Height of `local`.
+    pub height: u64,
+    /// Epoch that the node is in.
+    pub now: u64,
+}
+
+/// What stands at an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Entity {
+    /// Money of a key.
+    Account(AccountView),
+    /// A registration that waits for its seat.
+    Registration(RegistrationView),
+    /// A worker at its seat.
+    Worker(WorkerView),
+    /// A compute task.
+    Task(Box<TaskView>),
+}
+
+/// Money of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AccountView {
+    /// Spendable.
+    pub balance: String,
+    /// Operations executed.
+    pub nonce: u64,
+    /// The key in force, when it was rotated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Workers that it pays for.
+    pub workers: Vec<SeatView>,
+}
+
+/// A worker of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SeatView {
+    /// The worker's key.
+    pub key: String,
+    /// Its seat; absent until it is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seat: Option<String>,
+}
+
+/// What a worker offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TermsView {
+    /// Engines it runs.
+    pub engines: Vec<String>,
+    /// Least price for 10⁶ fuel.
+    pub price: String,
+    /// Tasks that it holds at once.
+    pub slots: u8,
+}
+
+/// A registration that waits for its seat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RegistrationView {
+    /// The account that pays.
+    pub account: String,
+    /// The worker's key.
+    pub key: String,
+    /// Stake.
+    pub stake: String,
+    /// Collateral.
+    pub collateral: String,
+    /// What it offers.
+    pub terms: TermsView,
+    /// Epoch whose root records it.
+    pub recorded: u64,
+}
+
+/// A worker at its seat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkerView {
+    /// Its key.
+    pub key: String,
+    /// Where its pay goes.
+    pub account: String,
+    /// Weight in votes and draws.
+    pub stake: String,
+    /// What bonds are taken from.
+    pub collateral: String,
+    /// What it offers.
+    pub terms: TermsView,
+    /// `active`, `leaving` or `slashed`.
+    pub status: String,
+    /// First epoch in which its stake may return, when it left or was slashed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// Tasks that it committed to and that aren't settled.
+    pub open: Vec<String>,
+    /// Tasks for which it was paid.
+    pub tasks_paid: u64,
+    /// Tasks for which it lost its bond.
+    pub tasks_lost: u64,
+}
+
+/// A compute task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskView {
+    /// Its address.
+    pub address: String,
+    /// Who pays.
+    pub account: String,
+    /// `submitted`, `assigned`, `revealing`, `disputed`, `arbitrating`, `settled`, `failed` or `cancelled`.
+    pub state: String,
+    /// In words: what happens next, or why it ended.
+    pub explanation: String,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// The last epoch of the present state, or the epoch in which it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// What is asked for.
+    pub spec: SpecView,
+    /// Still held for pay.
+    pub escrow: String,
+    /// Paid to workers.
+    pub paid: String,
+    /// Epoch whose root records the submission.
+    pub recorded: u64,
+    /// Epoch whose beacon drew the first places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<u64>,
+    /// The drawn workers.
+    pub places: Vec<PlaceView>,
+    /// Who decided when results differed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arbitrators: Vec<ArbitratorView>,
+    /// What came out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<OutcomeView>,
+}
+
+/// What a task asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SpecView {
+    /// Content id of the program.
+    pub program: String,
+    /// Its bytes.
+    pub program_len: u32,
+    /// Bytes of the input.
+    pub input_len: u64,
+    /// Arguments.
+    pub arguments: Vec<String>,
+    /// Most fuel of each replica.
+    pub fuel_max: u64,
+    /// Price for 10⁶ fuel.
+    pub price: String,
+    /// How many workers run it.
+    pub replicas: u8,
+    /// Most memory, in pages of 64 KiB.
+    pub memory_pages: u32,
+    /// Most bytes of the result.
+    pub result_max: u32,
+    /// Last epoch in which it may be drawn.
+    pub deadline: u64,
+}
+
+/// A drawn worker's place in a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlaceView {
+    /// The worker's seat.
+    pub seat: String,
+    /// The worker's key.
+    pub key: String,
+    /// Where its pay goes.
+    pub account: String,
+    /// The engine it was drawn for.
+    pub engine: String,
+    /// `drawn`, `committed`, `revealed`, `no_show` or `unrevealed`.
+    pub state: String,
+    /// What it found, once revealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<FoundView>,
+    /// Bond that is still held.
+    pub bond: String,
+    /// What it was paid.
+    pub paid: String,
+    /// What it lost: a bond, or the penalty of a no-show.
+    pub lost: String,
+    /// Why it wasn't paid, once that is clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpaid: Option<String>,
+}
+
+/// An arbitrator of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ArbitratorView {
+    /// Its seat.
+    pub seat: String,
+    /// What it found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<FoundView>,
+}
+
+/// What a worker found. Equal hashes are equal outcomes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FoundView {
+    /// Hash of the outcome: status, fuel and output.
+    pub result: String,
+    /// Its fuel.
+    pub fuel: u64,
+}
+
+/// What running a task gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OutcomeView {
+    /// In words: `exit 0`, `trap: …`, `out of fuel`, `refused: …`.
+    pub status: String,
+    /// Whether it is exit status 0.
+    pub success: bool,
+    /// Fuel used.
+    pub fuel: u64,
+    /// Bytes of the output.
+    pub output_len: u64,
+    /// The output in hexadecimal, when it stands in the ledger itself (up to 4 KiB).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Content id of the output, when it is longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+}
+
+/// A list of tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TasksView {
+    /// The tasks, newest first; at most 1,000.
+    pub tasks: Vec<TaskView>,
+    /// Whether there are more.
+    pub truncated: bool,
+}
+
+/// A state's sums.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SummaryView {
+    /// Hash of the state tree's root.
+    pub hash: String,
+    /// Sum of all credits.
+    pub credits: String,
+    /// Sum of all active stake.
+    pub stake: String,
+    /// Entities.
+    pub entities: u64,
+}
+
+/// A root record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RootView {
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its id.
+    pub id: String,
+    /// The combined state.
+    pub state: SummaryView,
+    /// Credits created since genesis.
+    pub issued: String,
+    /// Credits destroyed since genesis.
+    pub burned: String,
+    /// beacon(epoch + 1).
+    pub beacon: String,
+    /// Record and commit proof: SCALE of `CertifiedRoot`, in hexadecimal.
+    pub proof: String,
+}
+
+/// A committed block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlockView {
+    /// Its id.
+    pub id: String,
+    /// Its height.
+    pub height: u64,
+    /// Its epoch.
+    pub epoch: u64,
+    /// View in which it was proposed.
+    pub view: u64,
+    /// The block before.
+    pub parent: String,
+    /// The proposer's index in the committee.
+    pub proposer: u16,
+    /// `operations`, `closing`, `root` or `empty`.
+    pub kind: String,
+    /// Digests of the batches it applies.
+    pub batches: Vec<String>,
+    /// Root records accepted up to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roots: Option<u64>,
+    /// The state after it.
+    pub state: SummaryView,
+    /// Headers of the blocks after it, up to the one that the proof commits: SCALE, in hexadecimal.
+    pub headers: Vec<String>,
+    /// Commit proof of the last header, or of this block: SCALE, in hexadecimal; absent when it isn't kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
+}
+
+/// The answer of `PUT /v1/content`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContentView {
+    /// BLAKE3 of the bytes.
+    pub id: String,
+    /// Their number.
+    pub len: u64,
+}
+
+/// Whether a node is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReadyView {
+    /// Whether it votes, sees more than two thirds of the weight, and is at most two epochs behind.
+    pub ready: bool,
+    /// Why not.
+    pub reasons: Vec<String>,
+}
+
+/// A node on one screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StatusView {
+    /// Version of the program.
+    pub version: String,
+    /// The network's name.
+    pub network: String,
+    /// The genesis hash, which is the network's identity.
+    pub genesis: String,
+    /// Whether it is ready, and why not.
+    #[serde(flatten)]
+    pub readiness: ReadyView,
+    /// Peers connected.
+    pub peers: u64,
+    /// Members of the committee, this node among them when it is one.
+    pub members: u64,
+    /// Members connected, this node among them.
+    pub members_seen: u64,
+    /// The committee, by key, and whether each is connected.
+    pub committee: Vec<MemberView>,
+    /// The epoch it works in.
+    pub epoch: u64,
+    /// Its view in that epoch.
+    pub view: u64,
+    /// Height of the committed head.
+    pub height: u64,
+    /// Root records known.
+    pub roots: u64,
+    /// Operations that wait in the pool.
+    pub pool: u64,
+    /// The worker's key.
+    pub key: String,
+    /// The fault it was started with, for tests only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// The worker; absent while the key has no seat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkStatusView>,
+    /// Where it listens for peers.
+    pub listening: Vec<String>,
+    /// Resident bytes.
+    pub resident_bytes: u64,
+    /// Seconds since its start.
+    pub uptime_s: u64,
+    /// Why it stopped voting for good, when it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<String>,
+}
+
+/// A member of the committee.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MemberView {
+    /// Its key.
+    pub key: String,
+    /// Its seat.
+    pub seat: String,
+    /// Whether this node is connected to it (or is it).
+    pub connected: bool,
+    /// How far it last said it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
+}
+
+/// What a worker did and earned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkStatusView {
+    /// Its seat.
+    pub seat: String,
+    /// The entity.
+    #[serde(flatten)]
+    pub worker: WorkerView,
+    /// Places in tasks of the present state.
+    pub tasks_seen: u64,
+    /// Tasks that it runs at this moment.
+    pub running: u64,
+    /// Sum of pay in tasks of the present state.
+    pub earned: String,
+    /// Most pay of tasks that aren't settled.
+    pub pending: String,
+    /// Why something was not paid, newest first; at most 20.
+    pub unpaid: Vec<UnpaidView>,
+}
+
+/// A place that brought no pay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnpaidView {
+    /// The task.
+    pub task: String,
+    /// Why.
+    pub reason: String,
+    /// What was lost with it.
+    pub lost: String,
+}
+
+/// Something that happened, as `/v1/events` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventView {
+    /// A block was committed.
+    Block {
+        /// Its height.
+        height: u64,
+        /// Its epoch.
+        epoch: u64,
+        /// Its id.
+        id: String,
+        /// Operations executed in it.
+        operations: u64,
+    },
+    /// A root record was committed.
+    Root {
+        /// Its epoch.
+        epoch: u64,
+        /// Its id.
+        id: String,
+    },
+    /// Something happened to a task.
+    Task {
+        /// In words.
+        what: String,
+        /// Height of the block.
+        height: u64,
+    },
+    /// The node became ready, or isn't any more.
+    Ready {
+        /// Which.
+        ready: bool,
+    },
+    /// The client reads too slowly: so many events were skipped.
+    Lagged {
+        /// How many.
+        skipped: u64,
+    },
+}

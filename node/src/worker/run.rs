@@ -1,0 +1,170 @@
+//! One run of a task in the runner process.
+
+use crate::config::{Fault, Settings};
+use crate::service::{ContentError, CoreHandle, Fetcher};
+use frith_ledger::codec::BoundedBytes;
+use frith_ledger::entity::{Bytes, TaskOutcome};
+use frith_tasks::outcome::task_outcome;
+use frith_tasks::worker::TaskJob;
+use frith_vm::runner::{Runner, RunnerConfig};
+use frith_vm::{EngineKind, HostError, Job, Outcome};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Why a run gave no result. Always the host's side; never the program's.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFailure {
+    /// Program or input can't be had.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// The machine failed.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// This build can't run what was asked.
+    #[error("this build has no engine number {0}")]
+    Engine(u8),
+    /// The result can't be kept.
+    #[error("the result can't be stored: {0}")]
+    Store(String),
+    /// The run's thread ended.
+    #[error("the run ended without an answer")]
+    Lost,
+}
+
+/// Runs tasks in processes of their own, several at a time. Cheap to clone.
+#[derive(Clone)]
+pub struct JobRunner {
+    core: CoreHandle,
+    fetcher: Fetcher,
+    runners: Arc<Runners>,
+    run_max: Duration,
+    fault: Option<Fault>,
+}
+
+/// One runner for each slot; a run takes one and gives it back.
+struct Runners {
+    free: Mutex<Vec<Runner>>,
+    permits: Semaphore,
+}
+
+impl Runners {
+    fn take(&self) -> Option<Runner> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn put(&self, runner: Runner) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(runner);
+    }
+}
+
+impl JobRunner {
+    /// A runner with the settings' bounds; compiled programs are kept in `cache`.
+    ///
+    /// # Errors
+    /// The cache's directory can't be used, or this program's own path isn't known.
+    pub fn new(
+        core: CoreHandle,
+        fetcher: Fetcher,
+        settings: &Settings,
+        cache: &Path,
+        fault: Option<Fault>,
+    ) -> Result<Self, HostError> {
+        let config = runner_config(cache, settings.runner_memory_mib)?;
+        let slots = usize::from(settings.slots);
+        let free = (0..slots).map(|_| Runner::new(config.clone())).collect::<Result<_, _>>()?;
+        let runners = Arc::new(Runners { free: Mutex::new(free), permits: Semaphore::new(slots) });
+        Ok(Self { core, fetcher, runners, run_max: Duration::from_secs(settings.run_seconds_max), fault })
+    }
+
+    /// Runs a task once.
+    ///
+    /// # Errors
+    /// [`RunFailure`]: try again later.
+    pub async fn run(&self, job: TaskJob) -> Result<TaskOutcome, RunFailure> {
+        let engine = engine_of(job.engine).ok_or(RunFailure::Engine(job.engine))?;
+        let program = self.fetcher.get(job.program, Vec::new()).await?;
+        let input = match &job.input {
+            Bytes::Inline(inline) => inline.to_vec(),
+            Bytes::Content { id, .. } => self.fetcher.get(*id, Vec::new()).await?,
+        };
+        let run = self.in_process(engine, program, vm_job(&job, input)).await?;
+        let outcome = task_outcome(&run);
+        if self.fault == Some(Fault::WrongResult) {
+            return Ok(spoil(outcome));
+        }
+        if let Bytes::Content { id, .. } = &outcome.output {
+            let stored = self.core.put_content(*id, run.output).await.map_err(|_| RunFailure::Lost)?;
+            stored.map_err(RunFailure::Store)?;
+        }
+        Ok(outcome)
+    }
+
+    async fn in_process(&self, engine: EngineKind, program: Vec<u8>, job: Job) -> Result<Outcome, RunFailure> {
+        let _permit = self.runners.permits.acquire().await.map_err(|_| RunFailure::Lost)?;
+        let runner = self.runners.take().ok_or(RunFailure::Lost)?;
+        let kill = runner.kill_handle();
+        let runners = Arc::clone(&self.runners);
+        let mut run = tokio::task::spawn_blocking(move || {
+            let result = runner.run(engine, &program, &job);
+            runners.put(runner);
+            result
+        });
+        // The end of the time kills the process; the answer is a host's failure then, and the task's next
+        // run begins anew.
+        tokio::select! {
+            done = &mut run => return Ok(done.map_err(|_| RunFailure::Lost)??),
+            () = tokio::time::sleep(self.run_max) => kill.kill(),
+        }
+        Ok(run.await.map_err(|_| RunFailure::Lost)??)
+    }
+}
+
+/// How runner processes are started: this program again, as [`crate::VM_RUNNER`].
+///
+/// # Errors
+/// This program's own path isn't known.
+pub(crate) fn runner_config(cache: &Path, memory_mib: u64) -> Result<RunnerConfig, HostError> {
+    let program =
+        std::env::current_exe().map_err(|source| HostError::Io { doing: "finding this program", source })?;
+    let mut config = RunnerConfig::new(program, vec![crate::VM_RUNNER.to_owned()], cache.to_owned());
+    config.resources.data_bytes = memory_mib << 20;
+    Ok(config)
+}
+
+/// What the machine is asked to run.
+fn vm_job(job: &TaskJob, input: Vec<u8>) -> Job {
+    Job {
+        input,
+        args: job.arguments.clone(),
+        env: job.environment.clone(),
+        clock: job.clock_ms,
+        seed: job.seed.0,
+        fuel_limit: job.fuel_max.get(),
+        memory_limit_pages: job.memory_pages,
+        output_limit_bytes: job.output_max,
+    }
+}
+
+fn engine_of(number: u8) -> Option<EngineKind> {
+    match number {
+        0 => Some(EngineKind::Wasmtime),
+        1 => Some(EngineKind::Wasmi),
+        _ => None,
+    }
+}
+
+/// The fault `wrong-result`: another output, with the same status and fuel.
+fn spoil(mut outcome: TaskOutcome) -> TaskOutcome {
+    let mut bytes = match outcome.output {
+        Bytes::Inline(inline) => inline.into_inner(),
+        Bytes::Content { .. } => Vec::new(),
+    };
+    match bytes.first_mut() {
+        Some(first) => *first ^= 0xff,
+        None => bytes.push(b'?'),
+    }
+    outcome.output = Bytes::Inline(BoundedBytes::try_from(bytes).unwrap_or_default());
+    outcome
+}

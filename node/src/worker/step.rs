@@ -1,0 +1,226 @@
+//! What the worker does after every commit.
+
+use super::run::{JobRunner, RunFailure};
+use crate::config::{Fault, Settings};
+use crate::service::{CoreGone, CoreHandle, Fetcher, seat_of};
+use frith_ledger::address::Address;
+use frith_ledger::entity::{Entity, TaskOutcome};
+use frith_ledger::key::SecretKey;
+use frith_ledger::operation::{Operation, OperationId, WorkerOperation};
+use frith_ledger::units::{Epoch, Height};
+use frith_tasks::LeafState;
+use frith_tasks::worker::{TaskJob, WorkerIdentity, WorkerStep, plan};
+use frith_vm::HostError;
+use parity_scale_codec::Encode as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Blocks after which an operation that isn't executed yet is submitted again.
+pub(super) const RESUBMIT_HEIGHTS: u64 = 16;
+/// First pause after a failed run; it doubles up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_millis(500);
+/// Longest pause after a failed run.
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Epochs for which the fault `slow` holds a result back.
+const SLOW_EPOCHS: u64 = 2;
+
+/// What a worker needs.
+pub struct WorkerConfig {
+    /// The core.
+    pub core: CoreHandle,
+    /// Brings programs and inputs.
+    pub fetcher: Fetcher,
+    /// The worker's key.
+    pub key: SecretKey,
+    /// A misbehaviour, for demonstrations.
+    pub fault: Option<Fault>,
+    /// Counts the runs of this moment.
+    pub running: Arc<AtomicU64>,
+    /// Bounds.
+    pub settings: Settings,
+    /// Where compiled programs are kept.
+    pub cache: PathBuf,
+}
+
+/// A run that failed, and when it is tried again.
+struct Retry {
+    at: Instant,
+    pause: Duration,
+}
+
+/// The worker of one key.
+pub struct Worker {
+    core: CoreHandle,
+    runner: JobRunner,
+    key: SecretKey,
+    fault: Option<Fault>,
+    slots: usize,
+    count: Arc<AtomicU64>,
+    seat: Option<Address>,
+    results: BTreeMap<Address, TaskOutcome>,
+    held_back: BTreeMap<Address, (Epoch, TaskOutcome)>,
+    running: BTreeSet<Address>,
+    retries: BTreeMap<Address, Retry>,
+    submitted: BTreeMap<OperationId, Height>,
+    jobs: JoinSet<(Address, Result<TaskOutcome, RunFailure>)>,
+}
+
+impl Worker {
+    /// A worker that has run nothing yet.
+    ///
+    /// # Errors
+    /// The cache of compiled programs can't be used.
+    pub fn new(config: WorkerConfig) -> Result<Self, HostError> {
+        let WorkerConfig { core, fetcher, key, fault, running, settings, cache } = config;
+        Ok(Self {
+            runner: JobRunner::new(core.clone(), fetcher, &settings, &cache, fault)?,
+            core,
+            key,
+            fault,
+            slots: usize::from(settings.slots),
+            count: running,
+            seat: None,
+            results: BTreeMap::new(),
+            held_back: BTreeMap::new(),
+            running: BTreeSet::new(),
+            retries: BTreeMap::new(),
+            submitted: BTreeMap::new(),
+            jobs: JoinSet::new(),
+        })
+    }
+
+    /// Works until `ending` becomes true or the core is gone. Runs under way are dropped then.
+    pub async fn run(mut self, mut ending: watch::Receiver<bool>) {
+        let mut progress = self.core.progress();
+        loop {
+            progress.borrow_and_update();
+            if self.step().await.is_err() {
+                return;
+            }
+            let retry = self.retries.values().map(|retry| retry.at).min();
+            tokio::select! {
+                changed = progress.changed() => if changed.is_err() { return },
+                () = ended(&mut ending) => return,
+                Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
+                    if let Ok((task, result)) = done {
+                        self.finished(task, result).await;
+                    }
+                }
+                () = at(retry), if retry.is_some() => {}
+            }
+        }
+    }
+
+    async fn finished(&mut self, task: Address, result: Result<TaskOutcome, RunFailure>) {
+        self.running.remove(&task);
+        self.count.store(self.running.len() as u64, Ordering::Relaxed);
+        match result {
+            Ok(outcome) => {
+                tracing::info!(%task, status = ?outcome.status, fuel = %outcome.fuel, "task run");
+                self.retries.remove(&task);
+                if self.fault == Some(Fault::Slow) {
+                    let now = self.core.query(|node| node.epoch()).await.unwrap_or_default();
+                    self.held_back.insert(task, (now.plus(SLOW_EPOCHS), outcome));
+                } else {
+                    self.results.insert(task, outcome);
+                }
+            }
+            Err(error) => {
+                let pause = self.retries.get(&task).map_or(RETRY_MIN, |retry| (retry.pause * 2).min(RETRY_MAX));
+                tracing::warn!(%task, %error, pause_ms = pause.as_millis(), "a run failed on this machine; tried again later");
+                self.retries.insert(task, Retry { at: Instant::now() + pause, pause });
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<(), CoreGone> {
+        let (state, epoch, height) =
+            self.core.query(|node| (node.state().clone(), node.epoch(), node.head())).await?;
+        let Some(seat) = self.find_seat(&state) else { return Ok(()) };
+        self.forget(&state, epoch);
+        let me = WorkerIdentity { seat, key: self.key.clone() };
+        let steps = plan(&state, self.core.rules(), &me, &self.results, &self.running);
+        for step in steps {
+            match step {
+                WorkerStep::Run { task, job } => self.start(task, *job),
+                WorkerStep::Submit(operation) => self.submit(*operation, height).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The seat, looked up again when the worker no longer sits there.
+    fn find_seat(&mut self, state: &LeafState) -> Option<Address> {
+        let key = self.key.public();
+        let sits = |seat: &Address| matches!(state.entity(seat), Some(Entity::Worker(worker)) if worker.key == key);
+        if !self.seat.as_ref().is_some_and(sits) {
+            self.seat = seat_of(state, &key).map(|(seat, _)| seat);
+        }
+        self.seat
+    }
+
+    /// Drops what belongs to tasks that ended, and lets go of what was held back.
+    fn forget(&mut self, state: &LeafState, epoch: Epoch) {
+        let is_open = |task: &Address| match state.entity(task) {
+            Some(Entity::Task(task)) => !crate::present::is_over(&task),
+            _ => false,
+        };
+        self.results.retain(|task, _| is_open(task));
+        self.retries.retain(|task, _| is_open(task));
+        for (task, (until, outcome)) in std::mem::take(&mut self.held_back) {
+            if until <= epoch {
+                self.results.insert(task, outcome);
+            } else {
+                self.held_back.insert(task, (until, outcome));
+            }
+        }
+    }
+
+    fn start(&mut self, task: Address, job: TaskJob) {
+        let waits = self.retries.get(&task).is_some_and(|retry| retry.at > Instant::now());
+        let known = self.running.contains(&task) || self.held_back.contains_key(&task);
+        if self.fault == Some(Fault::Silent) || waits || known || self.running.len() >= self.slots {
+            return;
+        }
+        self.running.insert(task);
+        self.count.store(self.running.len() as u64, Ordering::Relaxed);
+        let runner = self.runner.clone();
+        self.jobs.spawn(async move { (task, runner.run(job).await) });
+    }
+
+    /// Submits an operation, and again when it wasn't executed for a while.
+    async fn submit(&mut self, operation: WorkerOperation, height: Height) -> Result<(), CoreGone> {
+        let operation = Operation::Worker(operation);
+        let id = operation.id();
+        self.submitted.retain(|_, at| at.plus(RESUBMIT_HEIGHTS) > height);
+        if self.submitted.contains_key(&id) {
+            return Ok(());
+        }
+        match self.core.submit(operation.encode()).await? {
+            Ok(_) => {
+                self.submitted.insert(id, height);
+            }
+            // The next commit asks again.
+            Err(error) => tracing::warn!(operation = %id, %error, "an operation of the worker was refused"),
+        }
+        Ok(())
+    }
+}
+
+/// Ends when the node is asked to, or nobody can ask any more.
+async fn ended(ending: &mut watch::Receiver<bool>) {
+    let _sender_gone = ending.wait_for(|ending| *ending).await.is_err();
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
