@@ -5,7 +5,7 @@ use frith_ledger::certificate::{Committee, QuorumCertificate, TimeoutCertificate
 use frith_ledger::entity::ContentId;
 use frith_ledger::hash::Hash;
 use frith_ledger::parameters::OWED_MAX;
-use frith_ledger::units::{Epoch, Height, Millis};
+use frith_ledger::units::{Epoch, Height, Millis, View};
 use frith_tasks::{Executed, LeafState, Receipt, TaskEvent};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -46,6 +46,12 @@ impl LeafEntry {
             Some(Payload::Leaf(payload)) => Some(payload),
             _ => None,
         }
+    }
+
+    /// The view that it was proposed in; 0 for the one that the epoch begins with.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.block.as_ref().map_or(View::ZERO, |block| block.header.view)
     }
 
     /// Whether it is the closing block itself.
@@ -93,7 +99,7 @@ impl LeafBlocks {
         owed: &[Owed],
         entered: Millis,
     ) -> Self {
-        let owed = owed.iter().map(|owed| Owed { since: frith_ledger::units::View::ZERO, batch: owed.batch });
+        let owed = owed.iter().map(|owed| Owed { since: View::ZERO, batch: owed.batch });
         let mut owed: Vec<Owed> = owed.collect();
         owed.sort_unstable();
         let entry = LeafEntry {
@@ -211,10 +217,22 @@ impl LeafBlocks {
         })
     }
 
-    /// Whether a block from `head` down changes anything.
+    /// Whether a block that changes anything is still to be committed, when `head` is certified.
+    ///
+    /// Two certified blocks in views right after one another commit the lower one, and what is below it,
+    /// whether or not this node has been told.
     #[must_use]
     pub fn moves(&self, head: &BlockId) -> bool {
-        self.uncommitted(head).any(|entry| entry.moves)
+        for entry in self.uncommitted(head) {
+            if entry.moves {
+                return true;
+            }
+            let below = self.entries.get(&entry.parent).map_or(View::ZERO, |parent| parent.view());
+            if below.next() == entry.view() {
+                return false;
+            }
+        }
+        false
     }
 
     /// Whether the chain of this epoch that ends in `head` included the batch.

@@ -307,8 +307,7 @@ impl Host for LeafHost<'_> {
     fn propose(&mut self, now: Millis, on: &Parent<'_>) -> Option<(Payload, Summary)> {
         let parent = self.blocks.get(&on.id)?.clone();
         if parent.closed {
-            let committed = self.blocks.get(&self.blocks.tip()).is_some_and(|tip| tip.closed);
-            return (!committed).then(|| (Payload::Empty, parent.state.summary()));
+            return self.blocks.moves(&on.id).then(|| (Payload::Empty, parent.state.summary()));
         }
         let epoch = self.blocks.epoch();
         let owed = self.blocks.owed_before(&on.id, on.justify, on.timeout);
@@ -369,7 +368,7 @@ impl Host for LeafHost<'_> {
     fn has_work(&self, now: Millis, head: &BlockId) -> bool {
         let Some(entry) = self.blocks.get(head) else { return true };
         if entry.closed {
-            return self.blocks.get(&self.blocks.tip()).is_none_or(|tip| !tip.closed);
+            return self.blocks.moves(head);
         }
         let (epoch, accepted) = (self.blocks.epoch(), entry.state.roots());
         let known = self.roots_known();

@@ -97,6 +97,8 @@ impl Node {
                     self.send_members(&source.committee, &message, out);
                 }
                 Effect::Committed { blocks, proof } => match kind {
+                    // The instance ended with its closing block; empty blocks after it are nobody's news.
+                    ChainKind::Leaf if source.instance != self.leaf.blocks.instance => {}
                     ChainKind::Leaf => self.leaf_committed(now, &blocks, &proof, out),
                     ChainKind::Root => self.root_committed(now, &blocks, &proof, out),
                 },

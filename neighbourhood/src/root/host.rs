@@ -95,8 +95,11 @@ impl RootHost<'_> {
 }
 
 impl Host for RootHost<'_> {
-    fn propose(&mut self, _now: Millis, on: &Parent<'_>) -> Option<(Payload, Summary)> {
+    fn propose(&mut self, now: Millis, on: &Parent<'_>) -> Option<(Payload, Summary)> {
         let parent = self.blocks.get(&on.id)?;
+        if !self.has_work(now, &on.id) {
+            return None;
+        }
         match &parent.payload {
             None => {
                 let payload = self.first(on)?;
@@ -128,9 +131,9 @@ impl Host for RootHost<'_> {
         Vec::new()
     }
 
-    /// The instance ends with its record, so until then there is work.
-    fn has_work(&self, _now: Millis, _head: &BlockId) -> bool {
-        true
+    /// The instance ends with its record, which a certified empty block commits.
+    fn has_work(&self, _now: Millis, head: &BlockId) -> bool {
+        self.blocks.get(head).is_none_or(|entry| entry.carries || entry.payload.is_none())
     }
 
     fn save(&mut self, record: &SafetyRecord, proposal: Option<&Proposal>) -> Result<(), StoreError> {
