@@ -1,0 +1,195 @@
+//! What metering costs: wall time of metered over unmetered modules under wasmtime, and wasmtime's own fuel for
+//! comparison. Writes `bench-vm.json` into the target directory.
+//!
+//! Variants of a kernel take turns, and the shortest time of each counts, so that noise of a shared machine
+//! falls on all of them alike.
+
+#![expect(clippy::print_stdout, reason = "a benchmark's report")]
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use frith_vm::engine::wasmtime::config;
+use frith_vm::{EngineKind, Job, Limits, engine, prepare, prepare_any};
+use wasmtime::{Engine, Instance, Module, Store, TypedFunc, Val};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const ROUNDS: u32 = 25;
+const ROUND: Duration = Duration::from_millis(12);
+const FUEL: i64 = 1 << 60;
+
+struct Kernel {
+    name: &'static str,
+    text: &'static str,
+    has_floats: bool,
+}
+
+macro_rules! kernels {
+    ($($name:literal $has_floats:literal;)*) => {
+        &[$(Kernel { name: $name, text: include_str!(concat!("wat/", $name, ".wat")), has_floats: $has_floats },)*]
+    };
+}
+
+const KERNELS: &[Kernel] = kernels! {
+    "sieve" false;
+    "matmul_i32" false;
+    "fib" false;
+    "sort" false;
+    "mix" false;
+    "copy" false;
+    "table" false;
+    "crc" false;
+    "interpret" false;
+    "matmul_f64" true;
+    "mandelbrot" true;
+    "nbody" true;
+};
+
+/// One way to run a kernel.
+struct Variant {
+    store: Store<()>,
+    function: TypedFunc<i32, i64>,
+    instance: Instance,
+    best: Duration,
+    answer: i64,
+}
+
+impl Variant {
+    fn new(wasm: &[u8], consumes_fuel: bool) -> Result<Self, Failure> {
+        let mut config = config();
+        config.consume_fuel(consumes_fuel);
+        let engine = Engine::new(&config)?;
+        let module = Module::from_binary(&engine, wasm)?;
+        let mut store = Store::new(&engine, ());
+        if consumes_fuel {
+            store.set_fuel(u64::MAX)?;
+        }
+        let instance = Instance::new(&mut store, &module, &[])?;
+        let function = instance.get_typed_func::<i32, i64>(&mut store, "bench")?;
+        Ok(Self {
+            store,
+            function,
+            instance,
+            best: Duration::MAX,
+            answer: 0,
+        })
+    }
+
+    fn refuel(&mut self) -> Result<(), Failure> {
+        for (name, value) in [
+            ("frith:fuel", Val::I64(FUEL)),
+            ("frith:stack", Val::I32(1 << 20)),
+        ] {
+            if let Some(global) = self.instance.get_global(&mut self.store, name) {
+                global.set(&mut self.store, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn time(&mut self, count: i32) -> Result<Duration, Failure> {
+        self.refuel()?;
+        let start = Instant::now();
+        self.answer = self.function.call(&mut self.store, count)?;
+        Ok(start.elapsed())
+    }
+}
+
+struct Ratios {
+    metered: f64,
+    fuel: f64,
+}
+
+fn measure(kernel: &Kernel) -> Result<Ratios, Failure> {
+    let wasm = wat::parse_str(kernel.text)?;
+    let metered = prepare_any(&wasm, &Limits::default())?.wasm;
+    let mut variants = [
+        Variant::new(&wasm, false)?,
+        Variant::new(&metered, false)?,
+        Variant::new(&wasm, true)?,
+    ];
+    let mut count = 1;
+    while variants[0].time(count)? < ROUND {
+        count *= 2;
+    }
+    for _ in 0..ROUNDS {
+        for variant in &mut variants {
+            let time = variant.time(count)?;
+            variant.best = variant.best.min(time);
+        }
+    }
+    if variants
+        .iter()
+        .any(|variant| variant.answer != variants[0].answer)
+    {
+        return Err(format!("{}: the variants' answers differ", kernel.name).into());
+    }
+    let [plain, metered, fuel] = variants.map(|variant| variant.best.as_secs_f64());
+    Ok(Ratios {
+        metered: metered / plain,
+        fuel: fuel / plain,
+    })
+}
+
+/// Shortest time from a compiled module to its outcome, in microseconds: a program that only returns.
+fn start_us() -> Result<f64, Failure> {
+    let wasm = wat::parse_str(
+        r#"(module (memory 16) (data (i32.const 0) "hello") (func (export "run")))"#,
+    )?;
+    let engine = engine(EngineKind::Wasmtime)?;
+    let compiled = engine.compile(&prepare(&wasm, &Limits::default())?)?;
+    let mut best = Duration::MAX;
+    for _ in 0..2_000 {
+        let start = Instant::now();
+        engine.run_here(&compiled, &Job::default())?;
+        best = best.min(start.elapsed());
+    }
+    Ok(best.as_secs_f64() * 1e6)
+}
+
+fn geometric_mean(values: &[f64]) -> f64 {
+    (values.iter().map(|value| value.ln()).sum::<f64>() / values.len() as f64).exp()
+}
+
+fn report() -> Result<(), Failure> {
+    let (mut integer, mut float, mut fuel) = (Vec::new(), Vec::new(), Vec::new());
+    let mut kernels = serde_json::Map::new();
+    for kernel in KERNELS {
+        let ratios = measure(kernel)?;
+        println!(
+            "{:12} metered {:.3}  wasmtime fuel {:.3}",
+            kernel.name, ratios.metered, ratios.fuel
+        );
+        if kernel.has_floats {
+            float.push(ratios.metered)
+        } else {
+            integer.push(ratios.metered)
+        }
+        fuel.push(ratios.fuel);
+        let both = serde_json::json!({ "metered": ratios.metered, "wasmtime_fuel": ratios.fuel });
+        kernels.insert(kernel.name.to_owned(), both);
+    }
+    let result = serde_json::json!({
+        "vm.metered_ratio": geometric_mean(&integer),
+        "vm.float_ratio": geometric_mean(&float),
+        "vm.wasmtime_fuel_ratio": geometric_mean(&fuel),
+        "vm.start_us": start_us()?,
+        "vm.kernels": kernels,
+    });
+    let text = serde_json::to_string_pretty(&result)?;
+    println!("{text}");
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    std::fs::create_dir_all(&target)?;
+    std::fs::write(target.join("bench-vm.json"), text)?;
+    Ok(())
+}
+
+fn main() -> Result<(), Failure> {
+    let stack = frith_vm::engine::NATIVE_STACK_BYTES;
+    let thread = std::thread::Builder::new()
+        .stack_size(stack)
+        .spawn(report)?;
+    thread.join().map_err(|_| "the benchmark panicked")?
+}

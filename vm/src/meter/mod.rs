@@ -1,0 +1,76 @@
+//! Metering: one pass that turns a valid module into the module that every engine runs.
+//!
+//! The pass adds fuel, stack and memory accounting, and makes NaNs canonical. Since the result is an ordinary
+//! module, engines need no agreement beyond WebAssembly's own semantics: what they compute is equal, fuel
+//! included. Nothing of an engine's own fuel, stack or NaN settings takes part.
+//!
+//! # What is added to the module
+//!
+//! - Global `frith:fuel` (`i64`, mutable, exported): fuel left. The host sets it before the start function.
+//! - Global `frith:stack` (`i32`, mutable, exported): stack units left.
+//! - Global `frith:pages` (`i32`, mutable, exported, with a memory): pages that memory may have.
+//! - Export `frith:memory` of the memory, export `frith:start` of the start function (whose section goes, so
+//!   that the host can set the counters first).
+//! - Indices of types, functions, tables, globals and segments stay; what is new comes after the old.
+//!   Custom sections are dropped. Maxima of memory and tables are lowered to the limits.
+//!
+//! # Fuel
+//!
+//! 1. A function keeps the counter in a local. On entry it loads the global, takes the charge of its first
+//!    block, and ends the run if the counter is below zero.
+//! 2. Every basic block takes its charge, the sum of its instructions' costs ([`cost`]), when it is entered.
+//!    A loop's header checks the counter too. Code that cannot be reached has no charge.
+//! 3. The local is written back (spilled) before calls, on every exit, and before instructions that can trap,
+//!    except loads and stores; it is read again after calls.
+//! 4. Memory and table instructions that work on a length charge for it before they run, and check.
+//!
+//! **The counter decides first.** However a run ends, if the global is below zero the status is out-of-fuel
+//! and the fuel used is the limit. Else, if the stack global is below zero, it is a stack overflow. A trap
+//! of memory access uses up the whole limit: the counter isn't spilled before loads and stores, as that would
+//! cost every program what only a broken one needs. All other endings report the exact counter.
+//!
+//! # Stack
+//!
+//! A frame's units are `48 + 8 × (parameters + locals + highest operand stack) + body bytes / 8`. A run has
+//! [`crate::Limits::stack_units`]. Engines get native stacks so large that this always fails first
+//! ([`stack`] has the arithmetic).
+//!
+//! # NaNs
+//!
+//! The result of an arithmetic float instruction whose NaN bits WebAssembly leaves open is replaced by the
+//! canonical NaN when it is one, before its bits can be observed. Operands of further arithmetic, of
+//! comparisons and of conversions to integers don't observe bits, nor do locals only read by such; there the
+//! replacement is left out ([`nan`]). `neg`, `abs`, `copysign`, loads, stores and reinterpretations work on
+//! bits and stay as they are.
+//!
+//! # Cost
+//!
+//! Linear in the module's bytes, about 50 ms for 1 MiB; code grows by about a third.
+
+mod assemble;
+pub mod cost;
+mod emit;
+mod nan;
+mod scan;
+pub(crate) mod stack;
+mod walk;
+
+pub use assemble::{Entry, MemoryShape, Metadata, Metered, prepare, prepare_any};
+
+pub(crate) use scan::{FunctionPlan, Scanner};
+
+/// Export name of the fuel counter.
+pub const FUEL_EXPORT: &str = "frith:fuel";
+/// Export name of the stack counter.
+pub const STACK_EXPORT: &str = "frith:stack";
+/// Export name of the memory limit.
+pub const PAGES_EXPORT: &str = "frith:pages";
+/// Export name of the memory.
+pub const MEMORY_EXPORT: &str = "frith:memory";
+/// Export name of the start function.
+pub const START_EXPORT: &str = "frith:start";
+/// What no export of a submitted module may begin with.
+pub const RESERVED_PREFIX: &str = "frith:";
+
+/// Raised with every change of what metering emits or charges; part of the id of compiled modules.
+pub const METER_VERSION: u32 = 1;

@@ -1,0 +1,245 @@
+//! The first pass over a function: validates it, checks its limits, and plans what metering will insert.
+
+use wasmparser::{
+    FuncToValidate, FuncValidator, FuncValidatorAllocations, FunctionBody, Operator, ValType,
+    ValidatorResources,
+};
+
+use super::cost::{FUNCTION_ENTRY, LOCALS_PER_FUEL, LOOP_ENTRY, cost};
+use super::nan::OpenValues;
+use super::stack::frame_units;
+use super::walk::{Edge, Walk};
+use crate::limits::Limits;
+use crate::refusal::{Refusal, RefusalCode};
+
+/// What metering needs to know about one function.
+#[derive(Debug)]
+pub(crate) struct FunctionPlan {
+    /// Charge of each reachable basic block, in the order in which they begin.
+    pub(crate) charges: Vec<u32>,
+    /// Instructions (ascending) behind which the top of the stack is made canonical.
+    pub(crate) canonical: Vec<u32>,
+    /// Functions called directly: indices, ascending, each once.
+    pub(crate) callees: Vec<u32>,
+    /// Makes indirect calls.
+    pub(crate) indirect: bool,
+    /// Stack units of one frame.
+    pub(crate) frame: u32,
+    /// A `return` or a branch leaves the function before its end.
+    pub(crate) leaves_early: bool,
+}
+
+/// Scans functions one after another, reusing memory.
+#[derive(Default)]
+pub(crate) struct Scanner {
+    allocations: FuncValidatorAllocations,
+}
+
+/// State of the scan of one function.
+struct Scan {
+    walk: Walk,
+    open: OpenValues,
+    charges: Vec<u32>,
+    callees: Vec<u32>,
+    indirect: bool,
+    operands: u32,
+    labels: u64,
+}
+
+impl Scanner {
+    /// Validates one function and plans its metering.
+    pub(crate) fn scan(
+        &mut self,
+        function: FuncToValidate<ValidatorResources>,
+        body: &FunctionBody<'_>,
+        limits: &Limits,
+    ) -> Result<FunctionPlan, Refusal> {
+        let range = body.range();
+        let bytes = range.end - range.start;
+        if bytes > u64::from(limits.function_bytes) {
+            let limit = limits.function_bytes.into();
+            return Err(Refusal::limit(
+                RefusalCode::FunctionTooLarge,
+                range.start,
+                bytes,
+                limit,
+            ));
+        }
+        let mut validator = function.into_validator(std::mem::take(&mut self.allocations));
+        read_locals(&mut validator, body, limits)?;
+        let locals = validator.len_locals();
+        let mut scan = Scan {
+            walk: Walk::new(),
+            open: OpenValues::default(),
+            charges: vec![FUNCTION_ENTRY.saturating_add(locals / LOCALS_PER_FUEL)],
+            callees: Vec::new(),
+            indirect: false,
+            operands: 0,
+            labels: 1,
+        };
+        let mut reader = body.get_operators_reader()?;
+        let mut index = 0_u32;
+        while !reader.eof() {
+            let (operator, offset) = reader.read_with_offset()?;
+            scan.step(&mut validator, index, &operator, offset, limits)?;
+            index = index.saturating_add(1);
+        }
+        reader.finish()?;
+        self.allocations = validator.into_allocations();
+        scan.finish(locals, bytes, range.start, limits)
+    }
+}
+
+fn read_locals(
+    validator: &mut FuncValidator<ValidatorResources>,
+    body: &FunctionBody<'_>,
+    limits: &Limits,
+) -> Result<(), Refusal> {
+    let mut locals = body.get_locals_reader()?;
+    for _ in 0..locals.get_count() {
+        let offset = locals.original_position();
+        let (count, kind) = locals.read()?;
+        let total = u64::from(validator.len_locals()) + u64::from(count);
+        if total > u64::from(limits.locals) {
+            return Err(Refusal::limit(
+                RefusalCode::TooManyLocals,
+                offset,
+                total,
+                limits.locals.into(),
+            ));
+        }
+        validator.define_locals(offset, count, kind)?;
+    }
+    Ok(())
+}
+
+impl Scan {
+    fn step(
+        &mut self,
+        validator: &mut FuncValidator<ValidatorResources>,
+        index: u32,
+        operator: &Operator<'_>,
+        offset: u64,
+        limits: &Limits,
+    ) -> Result<(), Refusal> {
+        let arity = operator.operator_arity(validator).unwrap_or((0, 0));
+        validator.op(offset, operator)?;
+        let height = validator.operand_stack_height();
+        if height > limits.operands {
+            return Err(Refusal::limit(
+                RefusalCode::OperandsTooMany,
+                offset,
+                height.into(),
+                limits.operands.into(),
+            ));
+        }
+        self.operands = self.operands.max(height);
+
+        let was_live = self.walk.live();
+        if was_live {
+            self.charge(cost(operator));
+            self.open
+                .step(index, operator, arity, is_float_local(validator, operator));
+            self.note_calls(operator);
+        }
+        let edge = self.walk.step(operator);
+        self.follow_frames(operator, arity, was_live);
+        if self.walk.depth() > limits.nesting {
+            let depth = self.walk.depth().into();
+            return Err(Refusal::limit(
+                RefusalCode::NestingTooDeep,
+                offset,
+                depth,
+                limits.nesting.into(),
+            ));
+        }
+        match edge {
+            Edge::None => {}
+            Edge::Block => self.charges.push(0),
+            Edge::Loop => self.charges.push(LOOP_ENTRY),
+        }
+        Ok(())
+    }
+
+    fn charge(&mut self, units: u32) {
+        if let Some(charge) = self.charges.last_mut() {
+            *charge = charge.saturating_add(units);
+        }
+    }
+
+    fn note_calls(&mut self, operator: &Operator<'_>) {
+        match operator {
+            Operator::Call { function_index } => self.callees.push(*function_index),
+            Operator::CallIndirect { .. } => self.indirect = true,
+            _ => {}
+        }
+    }
+
+    fn follow_frames(
+        &mut self,
+        operator: &Operator<'_>,
+        (pops, pushes): (u32, u32),
+        was_live: bool,
+    ) {
+        match operator {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                self.labels += 1;
+                self.open.open_frame(if was_live { pushes } else { 0 });
+            }
+            Operator::Else => self.open.rejoin(false, pushes),
+            Operator::End => self.open.rejoin(true, pops),
+            _ => {}
+        }
+    }
+
+    fn finish(
+        mut self,
+        locals: u32,
+        bytes: u64,
+        offset: u64,
+        limits: &Limits,
+    ) -> Result<FunctionPlan, Refusal> {
+        let complexity = u64::from(locals) * self.labels;
+        if complexity > u64::from(limits.complexity) {
+            let limit = limits.complexity.into();
+            return Err(Refusal::limit(
+                RefusalCode::FunctionTooComplex,
+                offset,
+                complexity,
+                limit,
+            ));
+        }
+        let frame = frame_units(locals, self.operands, bytes);
+        if frame > limits.stack_units {
+            return Err(Refusal::limit(
+                RefusalCode::FrameTooLarge,
+                offset,
+                frame.into(),
+                limits.stack_units.into(),
+            ));
+        }
+        self.callees.sort_unstable();
+        self.callees.dedup();
+        Ok(FunctionPlan {
+            charges: self.charges,
+            canonical: self.open.finish(locals),
+            callees: self.callees,
+            indirect: self.indirect,
+            frame,
+            leaves_early: self.walk.leaves_early(),
+        })
+    }
+}
+
+fn is_float_local(validator: &FuncValidator<ValidatorResources>, operator: &Operator<'_>) -> bool {
+    let (Operator::LocalGet { local_index }
+    | Operator::LocalSet { local_index }
+    | Operator::LocalTee { local_index }) = operator
+    else {
+        return false;
+    };
+    matches!(
+        validator.get_local_type(*local_index),
+        Some(ValType::F32 | ValType::F64)
+    )
+}

@@ -1,0 +1,117 @@
+//! The child's side: sandbox, then requests until the pipe closes.
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+
+use super::protocol::{Artifact, Request, Response, receive, send};
+use super::sandbox;
+use crate::engine::{Compiled, Engine, EngineKind, NATIVE_STACK_BYTES, engine};
+use crate::job::{HostError, Job};
+use crate::limits::Limits;
+use crate::meter::prepare;
+
+/// Runs the child's side to its end; the whole program is this call. Exits with 0 when the parent closes the
+/// pipe, and with 1 when the sandbox can't be set up or the parent breaks the protocol.
+pub fn main() -> ExitCode {
+    sandbox::close_descriptors();
+    if sandbox::restrict().is_err() {
+        return ExitCode::FAILURE;
+    }
+    let worker = std::thread::Builder::new()
+        .stack_size(NATIVE_STACK_BYTES)
+        .spawn(|| {
+            let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+            serve(&mut input, &mut output)
+        });
+    match worker.map(std::thread::JoinHandle::join) {
+        Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// The engine and module of the last run.
+#[derive(Default)]
+struct Warm {
+    engine: Option<Box<dyn Engine>>,
+    module: Option<Compiled>,
+}
+
+fn serve(input: &mut impl Read, output: &mut impl Write) -> Result<(), HostError> {
+    let Some(Request::Setup(resources)) = receive(input)? else {
+        return Err(HostError::Protocol {
+            reason: "no limits",
+        });
+    };
+    sandbox::limit(&resources).map_err(|source| HostError::Io {
+        doing: "setting limits",
+        source,
+    })?;
+    send(output, &Response::Ready)?;
+    let mut warm = Warm::default();
+    while let Some(request) = receive(input)? {
+        let response = match request {
+            Request::Setup(_) => {
+                return Err(HostError::Protocol {
+                    reason: "limits twice",
+                });
+            }
+            Request::Compile {
+                engine,
+                limits,
+                wasm,
+            } => compile(engine, &limits, &wasm),
+            Request::Run {
+                engine,
+                module,
+                job,
+            } => warm.run(engine, module, &job),
+        };
+        let response = response.unwrap_or_else(|error| match error {
+            HostError::Artifact { reason } => Response::BadArtifact(reason),
+            other => Response::Failed(other.to_string()),
+        });
+        send(output, &response)?;
+    }
+    Ok(())
+}
+
+fn compile(kind: EngineKind, limits: &Limits, wasm: &[u8]) -> Result<Response, HostError> {
+    let metered = match prepare(wasm, limits) {
+        Ok(metered) => metered,
+        Err(refusal) => return Ok(Response::Refused(refusal)),
+    };
+    let engine = engine(kind)?;
+    let code = engine.save(&engine.compile(&metered)?)?;
+    Ok(Response::Compiled(Artifact {
+        metadata: metered.metadata,
+        code,
+    }))
+}
+
+impl Warm {
+    fn run(
+        &mut self,
+        kind: EngineKind,
+        module: Option<Artifact>,
+        job: &Job,
+    ) -> Result<Response, HostError> {
+        if self
+            .engine
+            .as_ref()
+            .is_none_or(|engine| engine.kind() != kind)
+        {
+            self.module = None;
+            self.engine = Some(engine(kind)?);
+        }
+        let engine = self.engine.as_deref().ok_or(HostError::NoEngine(kind))?;
+        if let Some(artifact) = module {
+            self.module = None;
+            self.module = Some(engine.load(&artifact.code, &artifact.metadata)?);
+        }
+        let module = self.module.as_ref();
+        let module = module.ok_or(HostError::Protocol {
+            reason: "a run without a module",
+        })?;
+        engine.run_here(module, job).map(Response::Done)
+    }
+}

@@ -1,0 +1,318 @@
+//! The parent's side: children, their jobs, and killing them.
+
+use std::io::{BufReader, BufWriter};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::cache::{Cache, Id};
+use super::protocol::{Artifact, CUT_SHORT, Request, Resources, Response, receive, send};
+use crate::engine::EngineKind;
+use crate::job::{FUEL_LIMIT_MAX, HostError, Job, Outcome, STDERR_BYTES_MAX};
+use crate::limits::Limits;
+
+/// How a [`Runner`] starts its processes and where it keeps compiled modules.
+#[derive(Debug, Clone)]
+pub struct RunnerConfig {
+    /// The program whose `main` calls [`super::main`] first, when started with `arguments`.
+    pub program: PathBuf,
+    /// Arguments that make it a runner.
+    pub arguments: Vec<String>,
+    /// Directory of compiled modules; this user's own, made if missing.
+    pub cache_directory: PathBuf,
+    /// Bytes that compiled modules may take there.
+    pub cache_bytes_max: u64,
+    /// Static limits of modules; the same on all nodes.
+    pub limits: Limits,
+    /// What a process may use.
+    pub resources: Resources,
+    /// Jobs that a process runs before a new one takes its place.
+    pub jobs_per_process: u32,
+}
+
+impl RunnerConfig {
+    /// The defaults: 1 GiB of compiled modules, 32 jobs a process.
+    #[must_use]
+    pub fn new(program: PathBuf, arguments: Vec<String>, cache_directory: PathBuf) -> Self {
+        Self {
+            program,
+            arguments,
+            cache_directory,
+            cache_bytes_max: 1 << 30,
+            limits: Limits::default(),
+            resources: Resources::default(),
+            jobs_per_process: 32,
+        }
+    }
+}
+
+/// Runs jobs one after another in child processes. Blocking; for parallel jobs have several, on one directory.
+#[derive(Debug)]
+pub struct Runner {
+    config: RunnerConfig,
+    cache: Cache,
+    warm: Mutex<Option<Process>>,
+    current: KillHandle,
+}
+
+/// Kills the process that works for a [`Runner`] at the moment, if there is one. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct KillHandle(Arc<Mutex<Option<Child>>>);
+
+impl KillHandle {
+    /// Kills the process. The job that runs, if one does, ends with [`HostError::RunnerEnded`].
+    pub fn kill(&self) {
+        if let Some(child) = self.lock().as_mut() {
+            // It may have ended by itself.
+            let _ = child.kill();
+        }
+    }
+
+    /// The process id of the child, if one is running.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.lock().as_ref().map(Child::id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Child>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the child that is no longer wanted, and says how it ended.
+    fn reap(&self) -> String {
+        match self.lock().take() {
+            Some(mut child) => {
+                let _ = child.kill();
+                child
+                    .wait()
+                    .map_or_else(|error| error.to_string(), |status| status.to_string())
+            }
+            None => "already ended".to_owned(),
+        }
+    }
+}
+
+/// A child process with its pipes.
+#[derive(Debug)]
+struct Process {
+    input: BufWriter<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    jobs: u32,
+    loaded: Option<(EngineKind, Id)>,
+}
+
+impl Runner {
+    /// A runner; no process is started yet.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Io`] when the directory of compiled modules can't be used.
+    pub fn new(config: RunnerConfig) -> Result<Self, HostError> {
+        let cache = Cache::open(&config.cache_directory, config.cache_bytes_max)?;
+        Ok(Self {
+            config,
+            cache,
+            warm: Mutex::new(None),
+            current: KillHandle::default(),
+        })
+    }
+
+    /// What kills the job that runs.
+    #[must_use]
+    pub fn kill_handle(&self) -> KillHandle {
+        self.current.clone()
+    }
+
+    /// Validates, meters, compiles (or finds compiled) and runs a module. Blocks; other calls wait.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] when a process fails or is killed, or the disk does. A refused module is an outcome.
+    pub fn run(&self, engine: EngineKind, wasm: &[u8], job: &Job) -> Result<Outcome, HostError> {
+        if job.fuel_limit > FUEL_LIMIT_MAX {
+            return Err(HostError::FuelLimit {
+                asked: job.fuel_limit,
+            });
+        }
+        let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = Id::new(engine, &self.config.limits, wasm);
+        let is_loaded = warm
+            .as_ref()
+            .is_some_and(|process| process.loaded == Some((engine, id)));
+        let mut artifact = if is_loaded { None } else { self.cache.get(id) };
+        let mut fresh = false;
+        if artifact.is_none() && !is_loaded {
+            self.retire(&mut warm);
+            artifact = match self.compile(engine, id, wasm)? {
+                Ok(artifact) => Some(artifact),
+                Err(outcome) => return Ok(outcome),
+            };
+            fresh = true;
+        }
+        match self.run_artifact(&mut warm, engine, id, artifact, job) {
+            Err(HostError::Artifact { .. }) if !fresh => {
+                // Of another version of the engine, most likely.
+                self.cache.remove(id);
+                self.retire(&mut warm);
+                match self.compile(engine, id, wasm)? {
+                    Ok(artifact) => self.run_artifact(&mut warm, engine, id, Some(artifact), job),
+                    Err(outcome) => Ok(outcome),
+                }
+            }
+            result => result,
+        }
+    }
+
+    /// Ends the warm process.
+    fn retire(&self, warm: &mut Option<Process>) {
+        if warm.take().is_some() {
+            self.current.reap();
+        }
+    }
+
+    /// Compiles in a process that ends afterwards, and keeps the result.
+    fn compile(
+        &self,
+        engine: EngineKind,
+        id: Id,
+        wasm: &[u8],
+    ) -> Result<Result<Artifact, Outcome>, HostError> {
+        let mut process = self.start()?;
+        let request = Request::Compile {
+            engine,
+            limits: self.config.limits.clone(),
+            wasm: wasm.to_vec(),
+        };
+        let response = self.ask(&mut process, &request);
+        drop(process);
+        self.current.reap();
+        match response? {
+            Response::Compiled(artifact) => {
+                self.cache.put(id, &artifact)?;
+                Ok(Ok(artifact))
+            }
+            Response::Refused(refusal) => Ok(Err(Outcome::refused(&refusal))),
+            Response::Failed(reason) | Response::BadArtifact(reason) => {
+                Err(HostError::Runner { reason })
+            }
+            Response::Ready | Response::Done(_) => Err(HostError::Protocol {
+                reason: "unexpected answer",
+            }),
+        }
+    }
+
+    fn run_artifact(
+        &self,
+        warm: &mut Option<Process>,
+        engine: EngineKind,
+        id: Id,
+        module: Option<Artifact>,
+        job: &Job,
+    ) -> Result<Outcome, HostError> {
+        let has_ended = self
+            .current
+            .lock()
+            .as_mut()
+            .is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
+        let module = if warm.is_some() && has_ended && module.is_none() {
+            self.cache.get(id)
+        } else {
+            module
+        };
+        if has_ended {
+            self.retire(warm);
+        }
+        let mut process = match warm.take() {
+            Some(process) => process,
+            None => self.start()?,
+        };
+        let request = Request::Run {
+            engine,
+            module,
+            job: Box::new(job.clone()),
+        };
+        let response = self.ask(&mut process, &request);
+        process.jobs += 1;
+        process.loaded = Some((engine, id));
+        let keep = matches!(response, Ok(Response::Done(_)))
+            && process.jobs < self.config.jobs_per_process;
+        if keep {
+            *warm = Some(process);
+        } else {
+            drop(process);
+            self.current.reap();
+        }
+        match response? {
+            Response::Done(outcome) if is_possible(&outcome, job) => Ok(outcome),
+            Response::Done(_) => {
+                self.retire(warm);
+                Err(HostError::Protocol {
+                    reason: "an outcome beyond the job's limits",
+                })
+            }
+            Response::BadArtifact(reason) => Err(HostError::Artifact { reason }),
+            Response::Failed(reason) => Err(HostError::Runner { reason }),
+            _ => Err(HostError::Protocol {
+                reason: "unexpected answer",
+            }),
+        }
+    }
+
+    /// Starts a child and has it set its limits.
+    fn start(&self) -> Result<Process, HostError> {
+        let mut child = Command::new(&self.config.program)
+            .args(&self.config.arguments)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|source| HostError::Io {
+                doing: "starting the runner process",
+                source,
+            })?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        *self.current.lock() = Some(child);
+        let (input, output) = pipes.ok_or(HostError::Protocol { reason: "no pipes" })?;
+        let mut process = Process {
+            input: BufWriter::new(input),
+            output: BufReader::new(output),
+            jobs: 0,
+            loaded: None,
+        };
+        match self.ask(&mut process, &Request::Setup(self.config.resources.clone()))? {
+            Response::Ready => Ok(process),
+            _ => Err(HostError::Protocol {
+                reason: "unexpected answer",
+            }),
+        }
+    }
+
+    /// One request and its answer; an ended child is [`HostError::RunnerEnded`].
+    fn ask(&self, process: &mut Process, request: &Request) -> Result<Response, HostError> {
+        let answer = send(&mut process.input, request).and_then(|()| receive(&mut process.output));
+        match answer {
+            Ok(Some(response)) => Ok(response),
+            Ok(None) | Err(HostError::Io { .. } | HostError::Protocol { reason: CUT_SHORT }) => {
+                Err(HostError::RunnerEnded {
+                    how: self.current.reap(),
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.current.reap();
+    }
+}
+
+/// Whether an honest child could have answered this.
+fn is_possible(outcome: &Outcome, job: &Job) -> bool {
+    outcome.fuel <= job.fuel_limit
+        && outcome.output.len() <= job.output_limit_bytes as usize
+        && outcome.stderr.len() <= STDERR_BYTES_MAX
+}

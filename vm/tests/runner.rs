@@ -1,0 +1,269 @@
+//! The runner process: what it can't see, what it can't use, and that its end is never a result.
+
+#![cfg(feature = "native")]
+
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::time::Duration;
+
+use frith_vm::runner::{Runner, RunnerConfig};
+use frith_vm::{EngineKind, HostError, Job, RefusalCode, Status, run_local};
+
+type Failure = Box<dyn std::error::Error>;
+
+fn config(directory: &Path) -> RunnerConfig {
+    RunnerConfig::new(
+        env!("CARGO_BIN_EXE_frith-vm-runner").into(),
+        Vec::new(),
+        directory.to_owned(),
+    )
+}
+
+fn answer(code: u32) -> Vec<u8> {
+    let text = format!(r#"(module (func (export "run") (result i32) (i32.const {code})))"#);
+    wat::parse_str(text).expect("parses")
+}
+
+fn endless() -> Vec<u8> {
+    wat::parse_str(r#"(module (func (export "run") (loop (br 0))))"#).expect("parses")
+}
+
+fn forever() -> Job {
+    Job {
+        fuel_limit: 1 << 60,
+        ..Job::default()
+    }
+}
+
+#[test]
+fn a_job_has_the_same_outcome_in_the_runner_as_in_process() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let runner = Runner::new(config(directory.path()))?;
+    for kind in EngineKind::AVAILABLE {
+        for code in [3, 4, 3] {
+            let wasm = answer(code);
+            let outcome = runner.run(*kind, &wasm, &Job::default())?;
+            assert_eq!(outcome, run_local(*kind, &wasm, &Job::default())?);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_refused_module_is_an_outcome_of_the_runner_too() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let outcome = Runner::new(config(directory.path()))?.run(
+        EngineKind::Wasmtime,
+        b"garbage",
+        &Job::default(),
+    )?;
+    assert_eq!(outcome.status, Status::Refused(RefusalCode::Invalid, 0));
+    Ok(())
+}
+
+#[test]
+fn a_process_stays_for_several_jobs_and_a_compiled_module_for_the_next_runner()
+-> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let runner = Runner::new(config(directory.path()))?;
+    let kill = runner.kill_handle();
+    runner.run(EngineKind::Wasmtime, &answer(1), &Job::default())?;
+    let first = kill.process_id();
+    runner.run(EngineKind::Wasmtime, &answer(1), &Job::default())?;
+    assert!(first.is_some());
+    assert_eq!(kill.process_id(), first);
+    let files = || std::fs::read_dir(directory.path()).map(Iterator::count);
+    assert_eq!(files()?, 2, "a key and a compiled module");
+    drop(runner);
+    let next = Runner::new(config(directory.path()))?;
+    assert_eq!(
+        next.run(EngineKind::Wasmtime, &answer(1), &Job::default())?
+            .status,
+        Status::Exit(1)
+    );
+    assert_eq!(files()?, 2);
+    Ok(())
+}
+
+#[test]
+fn a_damaged_compiled_module_is_compiled_anew() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let run = || -> Result<_, Failure> {
+        Ok(Runner::new(config(directory.path()))?
+            .run(EngineKind::Wasmtime, &answer(9), &Job::default())?
+            .status)
+    };
+    assert_eq!(run()?, Status::Exit(9));
+    let compiled = std::fs::read_dir(directory.path())?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some())
+        .ok_or("no compiled module")?;
+    let whole = std::fs::read(&compiled)?;
+    for damaged in [&whole[..whole.len() / 2], &[], &[&whole[..], b"x"].concat()] {
+        std::fs::write(&compiled, damaged)?;
+        assert_eq!(run()?, Status::Exit(9));
+        assert_eq!(std::fs::read(&compiled)?.len(), whole.len());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_killed_process_is_a_host_error_and_the_next_job_runs() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let runner = Runner::new(config(directory.path()))?;
+    runner.run(
+        EngineKind::Wasmtime,
+        &endless(),
+        &Job {
+            fuel_limit: 100_000,
+            ..Job::default()
+        },
+    )?;
+    let kill = runner.kill_handle();
+    let warm = kill.process_id().ok_or("no process")?;
+    let result = std::thread::scope(|scope| {
+        let job = scope.spawn(|| runner.run(EngineKind::Wasmtime, &endless(), &forever()));
+        wait_until_busy(warm);
+        kill.kill();
+        job.join()
+    });
+    let result = result.map_err(|_| "the job panicked")?;
+    assert!(
+        matches!(result, Err(HostError::RunnerEnded { .. })),
+        "{result:?}"
+    );
+    assert_eq!(
+        runner
+            .run(EngineKind::Wasmtime, &answer(2), &Job::default())?
+            .status,
+        Status::Exit(2)
+    );
+    Ok(())
+}
+
+/// Waits until a process has used CPU time beyond what it had used.
+fn wait_until_busy(process: u32) {
+    let used = || {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        stat.rsplit(')')
+            .next()
+            .and_then(|rest| rest.split_whitespace().nth(11)?.parse::<u64>().ok())
+            .unwrap_or(u64::MAX)
+    };
+    let before = used();
+    while used() <= before {
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_process_that_was_killed_while_idle_is_replaced() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let runner = Runner::new(config(directory.path()))?;
+    runner.run(EngineKind::Wasmi, &answer(1), &Job::default())?;
+    let kill = runner.kill_handle();
+    let before = kill.process_id();
+    kill.kill();
+    while kill.process_id().is_some_and(|id| !is_zombie(id)) {
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        runner
+            .run(EngineKind::Wasmi, &answer(1), &Job::default())?
+            .status,
+        Status::Exit(1)
+    );
+    assert_ne!(kill.process_id(), before);
+    Ok(())
+}
+
+fn is_zombie(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit(')')
+        .next()
+        .is_none_or(|rest| rest.trim_start().starts_with('Z'))
+}
+
+#[test]
+fn the_process_has_no_environment_no_inherited_descriptor_and_no_new_privileges()
+-> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    // A descriptor that is inherited: duplicated without the close-on-exec flag.
+    let secret = std::fs::File::create(directory.path().join("secret"))?;
+    let inherited = rustix::io::dup(&secret)?;
+    let runner = Runner::new(config(&directory.path().join("cache")))?;
+    runner.run(EngineKind::Wasmtime, &answer(1), &Job::default())?;
+    let process = runner.kill_handle().process_id().ok_or("no process")?;
+    assert!(inherited.as_raw_fd() > 2);
+    let proc = Path::new("/proc").join(process.to_string());
+    assert_eq!(std::fs::read(proc.join("environ"))?, b"");
+    assert_eq!(std::fs::read_link(proc.join("cwd"))?, Path::new("/"));
+    let mut descriptors: Vec<String> = std::fs::read_dir(proc.join("fd"))?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    descriptors.sort();
+    assert_eq!(descriptors, ["0", "1", "2"]);
+    let status = std::fs::read_to_string(proc.join("status"))?;
+    assert!(
+        status
+            .lines()
+            .any(|line| line.split_whitespace().eq(["NoNewPrivs:", "1"])),
+        "{status}"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_memory_cap_of_the_process_is_a_host_error_and_not_a_result() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let mut config = config(directory.path());
+    config.resources.data_bytes = 160 << 20;
+    let runner = Runner::new(config)?;
+    let bomb = wat::parse_str(
+        r#"(module (memory 1) (func (export "run") (result i32)
+            (loop $l (br_if $l (i32.ne (memory.grow (i32.const 64)) (i32.const -1)))) (memory.size)))"#,
+    )?;
+    for kind in EngineKind::AVAILABLE {
+        let result = runner.run(*kind, &bomb, &Job::default());
+        assert!(result.is_err(), "{kind}: {result:?}");
+        let small = Job {
+            memory_limit_pages: 100,
+            ..Job::default()
+        };
+        assert_eq!(runner.run(*kind, &bomb, &small)?.status, Status::Exit(65));
+    }
+    Ok(())
+}
+
+#[test]
+fn the_cpu_cap_of_the_process_ends_it() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let mut config = config(directory.path());
+    config.resources.cpu_seconds = 1;
+    let result = Runner::new(config)?.run(EngineKind::Wasmtime, &endless(), &forever());
+    assert!(
+        matches!(result, Err(HostError::RunnerEnded { .. })),
+        "{result:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_program_that_is_no_runner_is_a_host_error() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let mut config = config(directory.path());
+    config.program = "/bin/true".into();
+    let result = Runner::new(config.clone())?.run(EngineKind::Wasmi, &answer(1), &Job::default());
+    assert!(
+        matches!(
+            result,
+            Err(HostError::RunnerEnded { .. } | HostError::Io { .. })
+        ),
+        "{result:?}"
+    );
+    config.program = "/no/such/program".into();
+    let result = Runner::new(config)?.run(EngineKind::Wasmi, &answer(1), &Job::default());
+    assert!(matches!(result, Err(HostError::Io { .. })), "{result:?}");
+    Ok(())
+}
