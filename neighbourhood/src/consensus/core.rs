@@ -176,7 +176,7 @@ impl Consensus {
     pub fn tick(&mut self, now: Millis, host: &mut dyn Host, out: &mut Vec<Effect>) {
         let mut cx = Cx { now, host, out };
         self.resume = self.resume.filter(|at| *at > now);
-        if self.pacemaker.is_due(now) {
+        if self.pacemaker.expires(now) {
             self.time_out(&mut cx);
         }
         self.eager = true;

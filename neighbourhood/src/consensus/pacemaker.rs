@@ -78,9 +78,9 @@ impl Pacemaker {
         (self.first.get() / 2).max(1)
     }
 
-    /// Whether the timer has run out.
-    pub(super) fn is_due(&self, now: Millis) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= now)
+    /// Whether the timer has run out. It starts anew then.
+    pub(super) fn expires(&mut self, now: Millis) -> bool {
+        self.deadline.take_if(|deadline| *deadline <= now).is_some()
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {

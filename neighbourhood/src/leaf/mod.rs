@@ -28,5 +28,8 @@
 mod blocks;
 mod host;
 
+#[cfg(test)]
+mod tests;
+
 pub use blocks::{LeafBlocks, LeafEntry, Missing};
 pub use host::{Fault, LeafHost};

@@ -82,10 +82,7 @@ impl Node {
         let ahead = self.peers.statuses().filter(|(_, status, _)| {
             status.epoch == self.chain.epoch && (status.height > self.chain.head || status.roots > self.roots.next())
         });
-        let at = ahead.map(|(_, _, since)| since.plus(self.behind_ms())).min()?;
-        let asked = self.wants.has(&Request::Blocks { from: self.chain.head.next() })
-            || self.wants.has(&Request::Roots { from: self.roots.next() });
-        (!asked).then_some(at)
+        ahead.map(|(_, _, since)| since.plus(self.behind_ms())).filter(|at| *at > self.clock).min()
     }
 
     /// Looks whether others are ahead, and wants what they have. Whether blocks could be applied.

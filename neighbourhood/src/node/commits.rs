@@ -178,7 +178,6 @@ impl Node {
             for digest in self.pool.included(&payload.batches) {
                 writes.extend(persist::delete_held(&digest));
             }
-            self.contents_of_included(&payload.batches);
         }
         self.chain.advance(id, entry.height, entry.state.clone());
         let closes = entry.closes();

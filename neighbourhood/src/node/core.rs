@@ -80,6 +80,8 @@ pub struct Node {
     pub(super) halted: Option<String>,
     pub(super) ready: bool,
     pub(super) members: BTreeSet<PublicKey>,
+    /// The time of the last input.
+    pub(super) clock: Millis,
     /// What resuming brought about, for the first call.
     pub(super) resumed: Vec<Output>,
     /// Half of the running epoch, and all of it, has passed here.
@@ -151,6 +153,7 @@ impl Node {
             halted: None,
             ready: false,
             members: BTreeSet::new(),
+            clock: now,
             resumed: Vec::new(),
             half_over: false,
             epoch_over: false,
@@ -168,6 +171,7 @@ impl Node {
 
     /// Applies `input` at `now` and appends what is to be done to `out`, in order.
     pub fn handle(&mut self, now: Millis, input: Input, out: &mut Vec<Output>) {
+        self.clock = self.clock.max(now);
         out.append(&mut self.resumed);
         if let Some(reason) = &self.halted {
             if let Input::Submit { token, .. } = input {
@@ -197,6 +201,12 @@ impl Node {
         if self.halted.is_some() {
             return None;
         }
+        let next = self.deadline();
+        // Everything due by now was worked off: time goes on before the next call.
+        next.map(|at| at.max(self.clock.next()))
+    }
+
+    fn deadline(&self) -> Option<Millis> {
         let mut next = earlier(self.leaf.core.next_deadline(), self.root.as_ref().and_then(|r| r.core.next_deadline()));
         next = earlier(next, self.next_epoch_event());
         next = earlier(next, self.next_batch());

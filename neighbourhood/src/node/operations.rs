@@ -18,6 +18,7 @@ use frith_ledger::units::{Millis, Nonce};
 use frith_tasks::LeafState;
 use frith_tasks::content::contents;
 use parity_scale_codec::Encode as _;
+use std::collections::BTreeSet;
 
 /// Members that an operation is forwarded to by a node that can't make batches.
 const FORWARDED_TO: usize = 2;
@@ -123,16 +124,11 @@ impl Node {
         }
     }
 
-    /// The batches are in a committed block; contents that only they named are no longer asked for.
-    pub(super) fn contents_of_included(&mut self, _batches: &[BatchDigest]) {
-        let wanted: std::collections::BTreeSet<ContentId> =
-            self.pool.incomplete().flat_map(|held| held.contents.iter().map(|(id, _)| *id)).collect();
-        self.contents_asked.retain(|id, _| wanted.contains(id));
-    }
-
     /// Asks the host for contents that waiting batches name.
     pub(super) fn ask_contents(&mut self, now: Millis, out: &mut Vec<Output>) {
         let waiting: Vec<Held> = self.pool.incomplete().cloned().collect();
+        let named: BTreeSet<ContentId> = waiting.iter().flat_map(|held| held.contents.iter().map(|c| c.0)).collect();
+        self.contents_asked.retain(|id, _| named.contains(id));
         for held in waiting {
             for (id, len) in self.lacking(&held) {
                 let due = self.contents_asked.get(&id).is_none_or(|at| *at <= now);

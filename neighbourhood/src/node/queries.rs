@@ -105,6 +105,12 @@ impl Node {
         self.chain.epoch
     }
 
+    /// What this process says to new peers, so that a second one with its key is found.
+    #[must_use]
+    pub const fn twin_hello(&self) -> crate::wire::Hello {
+        self.twin.hello()
+    }
+
     /// This node's worker key.
     #[must_use]
     pub const fn key(&self) -> PublicKey {

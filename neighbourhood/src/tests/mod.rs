@@ -5,3 +5,5 @@ mod faults;
 mod members;
 mod restarts;
 mod world;
+
+pub(crate) use world::{transfer, worker_key, world_rules};

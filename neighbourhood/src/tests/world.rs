@@ -56,7 +56,7 @@ pub(super) struct World {
     pub(super) sent: u64,
 }
 
-pub(super) fn worker_key(index: usize) -> SecretKey {
+pub(crate) fn worker_key(index: usize) -> SecretKey {
     SecretKey::from_bytes(&[u8::try_from(index + 1).unwrap_or(255); 32])
 }
 
@@ -70,6 +70,48 @@ fn user_key(index: usize) -> SecretKey {
     SecretKey::from_bytes(&[u8::try_from(index + 128).unwrap_or(255); 32])
 }
 
+/// Rules of a genesis with so many workers and eight users.
+fn rules_with(nodes: usize, parameters: Parameters) -> Arc<Rules> {
+    let users: Vec<SecretKey> = (0..8).map(user_key).collect();
+    let worker = |i: usize| GenesisWorker {
+        key: worker_key(i).public().0,
+        vrf: VrfSecret::from_seed(&vrf_seed(i)).public().0,
+        account: users[i % users.len()].public().address(),
+        stake: Credits::whole(1_000),
+        collateral: Credits::whole(1_000),
+        terms: Terms { engines: 1, price: Credits::ZERO, slots: 4 },
+    };
+    let account = |key: &SecretKey| GenesisAccount { address: key.public().address(), balance: FUNDS };
+    let genesis = Genesis {
+        name: "test".to_owned(),
+        time_ms: 0,
+        beacon: [5; 32],
+        parameters,
+        accounts: users.iter().map(account).collect(),
+        workers: (0..nodes).map(worker).collect(),
+    };
+    Arc::new(Rules::new(genesis).expect("the test genesis is usable"))
+}
+
+/// Rules of a genesis with so many workers.
+pub(crate) fn world_rules(nodes: usize) -> Arc<Rules> {
+    rules_with(nodes, Parameters::test())
+}
+
+/// A transfer of one credit by a user.
+pub(crate) fn transfer(rules: &Rules, user: usize, nonce: u64) -> Operation {
+    let key = user_key(user);
+    let body = OperationBody {
+        genesis: rules.hash,
+        account: key.public().address(),
+        nonce: Nonce::new(nonce),
+        expires: Epoch::new(50),
+        fee: Credits::whole(1),
+        action: Action::Transfer { to: Address([0x42; 32]), amount: Credits::whole(1) },
+    };
+    Operation::Signed(SignedOperation::sign(body, &key))
+}
+
 impl World {
     pub(super) fn new(nodes: usize) -> Self {
         Self::with(nodes, Parameters::test(), Limits::default())
@@ -77,24 +119,7 @@ impl World {
 
     pub(super) fn with(nodes: usize, parameters: Parameters, limits: Limits) -> Self {
         let users: Vec<SecretKey> = (0..8).map(user_key).collect();
-        let worker = |i: usize| GenesisWorker {
-            key: worker_key(i).public().0,
-            vrf: VrfSecret::from_seed(&vrf_seed(i)).public().0,
-            account: users[i % users.len()].public().address(),
-            stake: Credits::whole(1_000),
-            collateral: Credits::whole(1_000),
-            terms: Terms { engines: 1, price: Credits::ZERO, slots: 4 },
-        };
-        let account = |key: &SecretKey| GenesisAccount { address: key.public().address(), balance: FUNDS };
-        let genesis = Genesis {
-            name: "test".to_owned(),
-            time_ms: 0,
-            beacon: [5; 32],
-            parameters,
-            accounts: users.iter().map(account).collect(),
-            workers: (0..nodes).map(worker).collect(),
-        };
-        let rules = Arc::new(Rules::new(genesis).expect("the test genesis is usable"));
+        let rules = rules_with(nodes, parameters);
         let mut world = Self {
             rules,
             users,
