@@ -38,7 +38,14 @@ impl Hasher for OutboxHasher {
 
     fn concat_and_hash(left: &[u8; 32], right: Option<&[u8; 32]>) -> [u8; 32] {
         match right {
-            Some(right) => Domain::OutboxInner.hasher().update(left).update(right).finish().0,
+            Some(right) => {
+                Domain::OutboxInner
+                    .hasher()
+                    .update(left)
+                    .update(right)
+                    .finish()
+                    .0
+            }
             None => *left,
         }
     }
@@ -123,11 +130,20 @@ pub fn prove(messages: &[Hash], index: u32) -> Result<ListProof, ListProofError>
     if index >= count {
         return Err(ListProofError::Index { index, count });
     }
-    let siblings = tree_of(messages).proof(&[index as usize]).proof_hashes().iter().copied().map(Hash).collect();
+    let siblings = tree_of(messages)
+        .proof(&[index as usize])
+        .proof_hashes()
+        .iter()
+        .copied()
+        .map(Hash)
+        .collect();
     let siblings: Vec<Hash> = siblings;
     let found = siblings.len();
     let siblings = BoundedVec::try_from(siblings);
-    let siblings = siblings.map_err(|_| ListProofError::Siblings { found, expected: siblings_of(index, count) })?;
+    let siblings = siblings.map_err(|_| ListProofError::Siblings {
+        found,
+        expected: siblings_of(index, count),
+    })?;
     Ok(ListProof { count, siblings })
 }
 
@@ -150,7 +166,9 @@ impl ListProof {
     pub fn verify(&self, root: &Hash, index: u32, message: &Hash) -> Result<(), ListProofError> {
         let count = self.count;
         if count > OUTBOX_MESSAGES_MAX {
-            return Err(ListProofError::TooLong { count: count as usize });
+            return Err(ListProofError::TooLong {
+                count: count as usize,
+            });
         }
         if index >= count {
             return Err(ListProofError::Index { index, count });
@@ -159,7 +177,8 @@ impl ListProof {
         if found != expected {
             return Err(ListProofError::Siblings { found, expected });
         }
-        let proof = MerkleProof::<OutboxHasher>::new(self.siblings.iter().map(|hash| hash.0).collect());
+        let proof =
+            MerkleProof::<OutboxHasher>::new(self.siblings.iter().map(|hash| hash.0).collect());
         match proof.root(&[index as usize], &[leaf_of(message)], count as usize) {
             Ok(merkle_root) if commit(count, merkle_root) == *root => Ok(()),
             _ => Err(ListProofError::Root),
@@ -178,25 +197,36 @@ mod tests {
 
     /// The Merkle root by its definition, without `rs_merkle`.
     fn naive_root(messages: &[Hash]) -> Hash {
-        let mut level: Vec<[u8; 32]> =
-            messages.iter().map(|message| Hash::of_bytes(Domain::OutboxLeaf, &message.0).0).collect();
+        let mut level: Vec<[u8; 32]> = messages
+            .iter()
+            .map(|message| Hash::of_bytes(Domain::OutboxLeaf, &message.0).0)
+            .collect();
         while level.len() > 1 {
             level = level
                 .chunks(2)
                 .map(|pair| match pair {
-                    [left, right] => Hash::of_bytes(Domain::OutboxInner, &[*left, *right].concat()).0,
+                    [left, right] => {
+                        Hash::of_bytes(Domain::OutboxInner, &[*left, *right].concat()).0
+                    }
                     alone => alone.first().copied().unwrap_or_default(),
                 })
                 .collect();
         }
         let count = u32::try_from(messages.len()).expect("few");
-        Hash::of(Domain::OutboxRoot, &(count, level.first().copied().unwrap_or_default()))
+        Hash::of(
+            Domain::OutboxRoot,
+            &(count, level.first().copied().unwrap_or_default()),
+        )
     }
 
     #[test]
     fn the_root_is_the_one_that_the_definition_gives() {
         for count in 0..=70 {
-            assert_eq!(outbox_root(&messages(count)), naive_root(&messages(count)), "{count} messages");
+            assert_eq!(
+                outbox_root(&messages(count)),
+                naive_root(&messages(count)),
+                "{count} messages"
+            );
         }
     }
 
@@ -208,8 +238,15 @@ mod tests {
             for index in 0..u32::from(count) {
                 let proof = prove(&list, index).expect("in the list");
                 for (other, message) in (0..).zip(&list) {
-                    assert_eq!(proof.verify(&root, index, message).is_ok(), other == index, "{other} of {count}");
-                    assert_eq!(proof.verify(&root, other, &list[index as usize]).is_ok(), other == index);
+                    assert_eq!(
+                        proof.verify(&root, index, message).is_ok(),
+                        other == index,
+                        "{other} of {count}"
+                    );
+                    assert_eq!(
+                        proof.verify(&root, other, &list[index as usize]).is_ok(),
+                        other == index
+                    );
                 }
             }
         }
@@ -218,11 +255,18 @@ mod tests {
     #[test]
     fn a_place_outside_the_list_can_neither_be_proven_nor_verified() {
         let list = messages(3);
-        assert_eq!(prove(&list, 3), Err(ListProofError::Index { index: 3, count: 3 }));
+        assert_eq!(
+            prove(&list, 3),
+            Err(ListProofError::Index { index: 3, count: 3 })
+        );
         assert!(prove(&[], 0).is_err());
         let proof = prove(&list, 2).expect("in the list");
         assert!(proof.verify(&outbox_root(&list), 3, &list[2]).is_err());
-        assert!(proof.verify(&outbox_root(&list), u32::MAX, &list[2]).is_err());
+        assert!(
+            proof
+                .verify(&outbox_root(&list), u32::MAX, &list[2])
+                .is_err()
+        );
     }
 
     #[test]
@@ -241,8 +285,14 @@ mod tests {
         for index in 0..5 {
             let honest = prove(&list, index).expect("in the list");
             for count in (0..64).filter(|count| *count != 5) {
-                let forged = ListProof { count, ..honest.clone() };
-                assert!(forged.verify(&root, index, &list[index as usize]).is_err(), "{count}");
+                let forged = ListProof {
+                    count,
+                    ..honest.clone()
+                };
+                assert!(
+                    forged.verify(&root, index, &list[index as usize]).is_err(),
+                    "{count}"
+                );
             }
         }
     }
@@ -252,12 +302,20 @@ mod tests {
         let list = messages(4);
         let root = outbox_root(&list);
         let leaves: Vec<_> = list.iter().map(leaf_of).collect();
-        let node = |i: usize| Hash(OutboxHasher::concat_and_hash(&leaves[i], Some(&leaves[i + 1])));
+        let node = |i: usize| {
+            Hash(OutboxHasher::concat_and_hash(
+                &leaves[i],
+                Some(&leaves[i + 1]),
+            ))
+        };
         let siblings = BoundedVec::try_from(vec![node(2)]).expect("one");
         let forged = ListProof { count: 2, siblings };
         assert!(forged.verify(&root, 0, &node(0)).is_err());
         // Nor does a leaf's hash pass for a list of one.
-        let empty = ListProof { count: 1, siblings: BoundedVec::new() };
+        let empty = ListProof {
+            count: 1,
+            siblings: BoundedVec::new(),
+        };
         assert!(empty.verify(&root, 0, &list[0]).is_err());
     }
 
@@ -268,9 +326,18 @@ mod tests {
         let honest = prove(&list, 4).expect("in the list");
         let mut more = honest.clone();
         assert!(more.siblings.push(Hash::ZERO).is_ok());
-        assert!(matches!(more.verify(&root, 4, &list[4]), Err(ListProofError::Siblings { .. })));
-        let fewer = ListProof { siblings: BoundedVec::new(), ..honest };
-        assert!(matches!(fewer.verify(&root, 4, &list[4]), Err(ListProofError::Siblings { .. })));
+        assert!(matches!(
+            more.verify(&root, 4, &list[4]),
+            Err(ListProofError::Siblings { .. })
+        ));
+        let fewer = ListProof {
+            siblings: BoundedVec::new(),
+            ..honest
+        };
+        assert!(matches!(
+            fewer.verify(&root, 4, &list[4]),
+            Err(ListProofError::Siblings { .. })
+        ));
     }
 
     proptest! {

@@ -57,7 +57,11 @@ impl VrfSecret {
         // Reduced modulo the group's order: it multiplies only points of that order.
         let scalar = Scalar::from_bytes_mod_order(clamp_integer(*scalar));
         let public = VrfPublic(EdwardsPoint::mul_base(&scalar).compress().to_bytes());
-        Self { scalar, nonce_prefix, public }
+        Self {
+            scalar,
+            nonce_prefix,
+            public,
+        }
     }
 
     /// The public half.
@@ -72,7 +76,9 @@ impl VrfSecret {
         let point = hash_to_point(&self.public, alpha);
         let point_bytes = point.compress();
         let gamma = point * self.scalar;
-        let nonce_hash = Sha512::new().chain_update(*self.nonce_prefix).chain_update(point_bytes.as_bytes());
+        let nonce_hash = Sha512::new()
+            .chain_update(*self.nonce_prefix)
+            .chain_update(point_bytes.as_bytes());
         let nonce_hash = Zeroizing::new(<[u8; 64]>::from(nonce_hash.finalize()));
         let mut nonce = Scalar::from_bytes_mod_order_wide(&nonce_hash);
         let challenge = challenge_of([
@@ -128,11 +134,17 @@ impl VrfPublic {
             u.compress().as_bytes(),
             v.compress().as_bytes(),
         ]);
-        if expected == challenge_bytes { Ok(output_of(&gamma)) } else { Err(BadVrfProof) }
+        if expected == challenge_bytes {
+            Ok(output_of(&gamma))
+        } else {
+            Err(BadVrfProof)
+        }
     }
 
     fn point(&self) -> Result<EdwardsPoint, BadVrfProof> {
-        decompress(&self.0).filter(|point| !point.is_small_order()).ok_or(BadVrfProof)
+        decompress(&self.0)
+            .filter(|point| !point.is_small_order())
+            .ok_or(BadVrfProof)
     }
 }
 
@@ -143,24 +155,36 @@ fn decompress(bytes: &[u8; 32]) -> Option<EdwardsPoint> {
 }
 
 fn split<const N: usize>(bytes: &[u8]) -> Result<([u8; N], &[u8]), BadVrfProof> {
-    bytes.split_first_chunk::<N>().map(|(head, rest)| (*head, rest)).ok_or(BadVrfProof)
+    bytes
+        .split_first_chunk::<N>()
+        .map(|(head, rest)| (*head, rest))
+        .ok_or(BadVrfProof)
 }
 
 /// `ECVRF_encode_to_curve_try_and_increment`: a point of the prime-order group that nobody knows the
 /// logarithm of.
 fn hash_to_point(key: &VrfPublic, alpha: &[u8]) -> EdwardsPoint {
     let found = (0..=u8::MAX).find_map(|counter| {
-        let hash = Sha512::new().chain_update([SUITE, 0x01]).chain_update(key.0).chain_update(alpha);
+        let hash = Sha512::new()
+            .chain_update([SUITE, 0x01])
+            .chain_update(key.0)
+            .chain_update(alpha);
         let hash = <[u8; 64]>::from(hash.chain_update([counter, 0x00]).finalize());
         let (candidate, _) = split::<32>(&hash).ok()?;
-        decompress(&candidate).filter(|point| !point.is_small_order()).map(|point| point.mul_by_cofactor())
+        decompress(&candidate)
+            .filter(|point| !point.is_small_order())
+            .map(|point| point.mul_by_cofactor())
     });
     found.expect("each of 256 tries finds a point with a chance of one half")
 }
 
 /// `ECVRF_challenge_generation` over the encodings of Y, H, Γ, U, V.
 fn challenge_of(points: [&[u8; 32]; 5]) -> [u8; CHALLENGE_BYTES] {
-    let hash = points.iter().fold(Sha512::new().chain_update([SUITE, 0x02]), |hash, point| hash.chain_update(point));
+    let hash = points
+        .iter()
+        .fold(Sha512::new().chain_update([SUITE, 0x02]), |hash, point| {
+            hash.chain_update(point)
+        });
     let hash = <[u8; 64]>::from(hash.chain_update([0x00]).finalize());
     let mut challenge = [0; CHALLENGE_BYTES];
     challenge.copy_from_slice(&hash[..CHALLENGE_BYTES]);
@@ -173,7 +197,9 @@ fn scalar_of(challenge: &[u8; CHALLENGE_BYTES]) -> Scalar {
 
 /// `ECVRF_proof_to_hash`.
 fn output_of(gamma: &EdwardsPoint) -> VrfOutput {
-    let hash = Sha512::new().chain_update([SUITE, 0x03]).chain_update(gamma.mul_by_cofactor().compress().as_bytes());
+    let hash = Sha512::new()
+        .chain_update([SUITE, 0x03])
+        .chain_update(gamma.mul_by_cofactor().compress().as_bytes());
     hash.chain_update([0x00]).finalize().into()
 }
 
@@ -200,7 +226,10 @@ mod tests {
     use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
 
     fn bytes<const N: usize>(text: &str) -> [u8; N] {
-        hex::decode(text).expect("hexadecimal").try_into().expect("as long as asked")
+        hex::decode(text)
+            .expect("hexadecimal")
+            .try_into()
+            .expect("as long as asked")
     }
 
     /// RFC 9381, appendix B.3, examples 16 to 18: secret, public key, alpha, proof, output.
@@ -238,7 +267,10 @@ mod tests {
     fn the_vectors_of_rfc_9381_hold() {
         for [secret, public, alpha, proof, output] in VECTORS {
             let secret = VrfSecret::from_seed(&bytes(secret));
-            let (public, alpha) = (VrfPublic(bytes(public)), hex::decode(alpha).expect("hexadecimal"));
+            let (public, alpha) = (
+                VrfPublic(bytes(public)),
+                hex::decode(alpha).expect("hexadecimal"),
+            );
             let (proof, output) = (VrfProof(bytes(proof)), bytes(output));
             assert_eq!(secret.public(), public);
             assert_eq!(secret.prove(&alpha), (proof, output));
@@ -253,13 +285,20 @@ mod tests {
         for bit in 0..640 {
             let mut forged = proof;
             forged.0[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(secret.public().verify(b"input", &forged), Err(BadVrfProof), "bit {bit}");
+            assert_eq!(
+                secret.public().verify(b"input", &forged),
+                Err(BadVrfProof),
+                "bit {bit}"
+            );
         }
     }
 
     #[test]
     fn a_proof_holds_for_its_key_and_input_only() {
-        let (secret, other) = (VrfSecret::from_seed(&[3; 32]), VrfSecret::from_seed(&[4; 32]));
+        let (secret, other) = (
+            VrfSecret::from_seed(&[3; 32]),
+            VrfSecret::from_seed(&[4; 32]),
+        );
         let (proof, output) = secret.prove(b"input");
         assert_eq!(secret.public().verify(b"input", &proof), Ok(output));
         assert!(secret.public().verify(b"other", &proof).is_err());
@@ -271,7 +310,8 @@ mod tests {
     fn a_response_above_the_groups_order_is_refused() {
         let secret = VrfSecret::from_seed(&[3; 32]);
         let (mut proof, _) = secret.prove(b"input");
-        let order: [u8; 32] = bytes("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
+        let order: [u8; 32] =
+            bytes("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
         let mut carry = 0;
         for (byte, added) in proof.0[48..].iter_mut().zip(order) {
             let sum = u16::from(*byte) + u16::from(added) + carry;
@@ -297,6 +337,9 @@ mod tests {
 
     #[test]
     fn the_secret_is_not_printed() {
-        assert_eq!(format!("{:?}", VrfSecret::from_seed(&[1; 32])), "VrfSecret(secret)");
+        assert_eq!(
+            format!("{:?}", VrfSecret::from_seed(&[1; 32])),
+            "VrfSecret(secret)"
+        );
     }
 }

@@ -21,7 +21,11 @@ impl MemoryStore {
     /// Bytes of all keys and values.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.tables.values().flatten().map(|(key, value)| key.len() + value.len()).sum()
+        self.tables
+            .values()
+            .flatten()
+            .map(|(key, value)| key.len() + value.len())
+            .sum()
     }
 
     fn value(&self, table: Table, key: &[u8]) -> Option<&Vec<u8>> {
@@ -52,10 +56,16 @@ impl Store for MemoryStore {
     }
 
     fn range(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
-        let Some(entries) = self.tables.get(&table) else { return Ok(Vec::new()) };
+        let Some(entries) = self.tables.get(&table) else {
+            return Ok(Vec::new());
+        };
         let from = (Bound::Included(from), Bound::Unbounded);
         let entry = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.clone(), value.clone());
-        Ok(entries.range::<[u8], _>(from).take(limit).map(entry).collect())
+        Ok(entries
+            .range::<[u8], _>(from)
+            .take(limit)
+            .map(entry)
+            .collect())
     }
 
     fn write(&mut self, batch: Vec<Write>) -> Result<(), StoreError> {
@@ -182,19 +192,29 @@ impl Disk {
 
     fn check_read(&self) -> Result<(), StoreError> {
         if self.faults.fail_reads {
-            return Err(StoreError { action: "read", reason: "injected read error".into() });
+            return Err(StoreError {
+                action: "read",
+                reason: "injected read error".into(),
+            });
         }
         Ok(())
     }
 
     /// Whether the disk takes the write with this number and so many bytes.
     fn check_write(&self, number: u64, added: usize) -> Result<(), StoreError> {
-        let refuse = |reason: &str| Err(StoreError { action: "write", reason: reason.into() });
+        let refuse = |reason: &str| {
+            Err(StoreError {
+                action: "write",
+                reason: reason.into(),
+            })
+        };
         if self.faults.fail_write == Some(number) {
             return refuse("injected write error");
         }
         match self.faults.bytes_max {
-            Some(max) if added > 0 && self.bytes.saturating_add(added) > max => refuse("no space left on device"),
+            Some(max) if added > 0 && self.bytes.saturating_add(added) > max => {
+                refuse("no space left on device")
+            }
             _ => Ok(()),
         }
     }
@@ -234,7 +254,10 @@ impl Store for SharedMemoryStore {
     fn sync(&mut self) -> Result<(), StoreError> {
         let mut disk = self.disk();
         if disk.faults.fail_syncs {
-            return Err(StoreError { action: "sync", reason: "injected sync error".into() });
+            return Err(StoreError {
+                action: "sync",
+                reason: "injected sync error".into(),
+            });
         }
         disk.unsynced.clear();
         disk.syncs += 1;
@@ -259,7 +282,12 @@ mod tests {
             let disk = SharedMemoryStore::new();
             let mut store = disk.clone();
             let mut expected = MemoryStore::new();
-            let batch = |i: u8| vec![put(Table::Meta, &[i % 3], &[i]), put(Table::Chain, &[i], &[i])];
+            let batch = |i: u8| {
+                vec![
+                    put(Table::Meta, &[i % 3], &[i]),
+                    put(Table::Chain, &[i], &[i]),
+                ]
+            };
             for i in 0..2 {
                 assert_eq!(store.write(batch(i)), Ok(()));
                 assert_eq!(expected.write(batch(i)), Ok(()));
@@ -273,7 +301,11 @@ mod tests {
             }
             assert_eq!(disk.unsynced(), 3);
             disk.crash(keep);
-            assert_eq!((disk.contents(), disk.unsynced()), (expected.clone(), 0), "keep {keep}");
+            assert_eq!(
+                (disk.contents(), disk.unsynced()),
+                (expected.clone(), 0),
+                "keep {keep}"
+            );
             assert_eq!(disk.bytes(), expected.bytes());
         }
     }
@@ -282,8 +314,19 @@ mod tests {
     fn a_deletion_that_was_not_synced_is_taken_back() {
         let disk = SharedMemoryStore::new();
         let mut store = disk.clone();
-        assert_eq!(store.write(vec![put(Table::Safety, b"vote", b"7")]).and_then(|()| store.sync()), Ok(()));
-        assert_eq!(store.write(vec![Write::Delete { table: Table::Safety, key: b"vote".to_vec() }]), Ok(()));
+        assert_eq!(
+            store
+                .write(vec![put(Table::Safety, b"vote", b"7")])
+                .and_then(|()| store.sync()),
+            Ok(())
+        );
+        assert_eq!(
+            store.write(vec![Write::Delete {
+                table: Table::Safety,
+                key: b"vote".to_vec()
+            }]),
+            Ok(())
+        );
         assert_eq!(store.get(Table::Safety, b"vote"), Ok(None));
         disk.crash(0);
         assert_eq!(store.get(Table::Safety, b"vote"), Ok(Some(b"7".to_vec())));
@@ -293,26 +336,49 @@ mod tests {
     fn a_failed_write_changes_nothing() {
         let disk = SharedMemoryStore::new();
         let mut store = disk.clone();
-        disk.set_faults(Faults { fail_write: Some(1), bytes_max: Some(20), ..Faults::default() });
+        disk.set_faults(Faults {
+            fail_write: Some(1),
+            bytes_max: Some(20),
+            ..Faults::default()
+        });
         assert_eq!(store.write(vec![put(Table::Meta, b"a", b"1")]), Ok(()));
-        assert!(store.write(vec![put(Table::Meta, b"a", b"2")]).is_err(), "the second write");
+        assert!(
+            store.write(vec![put(Table::Meta, b"a", b"2")]).is_err(),
+            "the second write"
+        );
         assert_eq!(store.get(Table::Meta, b"a"), Ok(Some(b"1".to_vec())));
-        assert!(store.write(vec![put(Table::Meta, b"b", &[0; 20])]).is_err(), "the disk is full");
+        assert!(
+            store.write(vec![put(Table::Meta, b"b", &[0; 20])]).is_err(),
+            "the disk is full"
+        );
         assert_eq!((disk.bytes(), disk.writes()), (2, 3));
-        let delete = Write::Delete { table: Table::Meta, key: b"a".to_vec() };
-        assert_eq!(store.write(vec![delete]), Ok(()), "a full disk can be emptied");
+        let delete = Write::Delete {
+            table: Table::Meta,
+            key: b"a".to_vec(),
+        };
+        assert_eq!(
+            store.write(vec![delete]),
+            Ok(()),
+            "a full disk can be emptied"
+        );
     }
 
     #[test]
     fn a_failed_sync_makes_nothing_durable() {
         let disk = SharedMemoryStore::new();
         let mut store = disk.clone();
-        disk.set_faults(Faults { fail_syncs: true, ..Faults::default() });
+        disk.set_faults(Faults {
+            fail_syncs: true,
+            ..Faults::default()
+        });
         assert_eq!(store.write(vec![put(Table::Meta, b"a", b"1")]), Ok(()));
         assert!(store.sync().is_err());
         disk.crash(0);
         assert_eq!(store.get(Table::Meta, b"a"), Ok(None));
-        disk.set_faults(Faults { fail_reads: true, ..Faults::default() });
+        disk.set_faults(Faults {
+            fail_reads: true,
+            ..Faults::default()
+        });
         assert!(store.get(Table::Meta, b"a").is_err() && store.range(Table::Meta, b"", 1).is_err());
     }
 }

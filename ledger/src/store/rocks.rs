@@ -14,8 +14,8 @@
 
 use super::{Entry, Store, StoreError, Table, Write};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
-    IteratorMode, LogLevel, Options, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBRecoveryMode, Direction, IteratorMode, LogLevel, Options, WriteBatch, WriteOptions,
 };
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,11 @@ pub struct RocksOptions {
 impl Default for RocksOptions {
     /// For a node that shares its machine: some 16 MiB in all.
     fn default() -> Self {
-        Self { block_cache_bytes: 8 << 20, write_buffer_bytes: 4 << 20, open_files_max: 256 }
+        Self {
+            block_cache_bytes: 8 << 20,
+            write_buffer_bytes: 4 << 20,
+            open_files_max: 256,
+        }
     }
 }
 
@@ -51,7 +55,9 @@ pub struct RocksStore {
 
 impl std::fmt::Debug for RocksStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RocksStore").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("RocksStore")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,12 +85,18 @@ impl RocksStore {
     /// [`StoreError`] when another process holds the directory, when the format is another, and
     /// when the disk fails or its content is damaged; it names the path.
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self, StoreError> {
-        let error = |reason: String| StoreError { action: "open", reason };
+        let error = |reason: String| StoreError {
+            action: "open",
+            reason,
+        };
         std::fs::create_dir_all(path).map_err(|e| error(format!("{}: {e}", path.display())))?;
         let families = Self::families(options);
         let db = DB::open_cf_descriptors(&Self::options(options), path, families)
             .map_err(|e| error(reason_of_open(path, &e)))?;
-        let store = Self { db, path: path.to_path_buf() };
+        let store = Self {
+            db,
+            path: path.to_path_buf(),
+        };
         store.check_format()?;
         Ok(store)
     }
@@ -104,7 +116,9 @@ impl RocksStore {
         db.set_max_background_jobs(2);
         db.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
         // A rarely written table must not keep old logs alive without bound.
-        let log_bytes = u64::try_from(options.write_buffer_bytes).unwrap_or(u64::MAX).saturating_mul(4);
+        let log_bytes = u64::try_from(options.write_buffer_bytes)
+            .unwrap_or(u64::MAX)
+            .saturating_mul(4);
         db.set_max_total_wal_size(log_bytes);
         db.set_log_level(LogLevel::Warn);
         db.set_keep_log_file_num(2);
@@ -134,17 +148,31 @@ impl RocksStore {
             };
             family(name_of(table), compression)
         });
-        tables.chain([family(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, DBCompressionType::None)]).collect()
+        tables
+            .chain([family(
+                rocksdb::DEFAULT_COLUMN_FAMILY_NAME,
+                DBCompressionType::None,
+            )])
+            .collect()
     }
 
     /// Compares the format, or writes it into a new database before anything else is written.
     fn check_format(&self) -> Result<(), StoreError> {
-        let error = |reason: String| StoreError { action: "open", reason };
+        let error = |reason: String| StoreError {
+            action: "open",
+            reason,
+        };
         let path = self.path.display();
-        match self.db.get(FORMAT_KEY).map_err(|e| error(format!("{path}: {e}")))? {
+        match self
+            .db
+            .get(FORMAT_KEY)
+            .map_err(|e| error(format!("{path}: {e}")))?
+        {
             Some(found) if found == FORMAT.to_le_bytes() => Ok(()),
             Some(found) => {
-                let found = found.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+                let found = found
+                    .first_chunk()
+                    .map_or(0, |bytes| u32::from_le_bytes(*bytes));
                 Err(error(format!(
                     "the data in {path} has storage format {found}, this program knows format {FORMAT}; \
                      use the program that wrote it, or another data directory"
@@ -161,11 +189,16 @@ impl RocksStore {
     }
 
     fn family(&self, table: Table) -> &ColumnFamily {
-        self.db.cf_handle(name_of(table)).expect("every table was opened")
+        self.db
+            .cf_handle(name_of(table))
+            .expect("every table was opened")
     }
 
     fn failed(&self, action: &'static str) -> impl Fn(rocksdb::Error) -> StoreError {
-        move |error| StoreError { action, reason: format!("{}: {error}", self.path.display()) }
+        move |error| StoreError {
+            action,
+            reason: format!("{}: {error}", self.path.display()),
+        }
     }
 }
 
@@ -182,15 +215,20 @@ fn reason_of_open(path: &Path, error: &rocksdb::Error) -> String {
 
 impl Store for RocksStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db.get_cf(self.family(table), key).map_err(self.failed("read"))
+        self.db
+            .get_cf(self.family(table), key)
+            .map_err(self.failed("read"))
     }
 
     fn range(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
-        let entries = self.db.iterator_cf(self.family(table), IteratorMode::From(from, Direction::Forward));
-        let entry = |entry: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>| {
-            entry.map(|(key, value)| (key.into_vec(), value.into_vec())).map_err(self.failed("read"))
-        };
-        entries.take(limit).map(entry).collect()
+        let entries = self.db.iterator_cf(
+            self.family(table),
+            IteratorMode::From(from, Direction::Forward),
+        );
+        let owned = entries
+            .take(limit)
+            .map(|entry| entry.map(|(key, value)| (key.into_vec(), value.into_vec())));
+        owned.collect::<Result<_, _>>().map_err(self.failed("read"))
     }
 
     fn write(&mut self, batch: Vec<Write>) -> Result<(), StoreError> {
@@ -229,8 +267,16 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("made/on/demand");
         let mut store = open(&path).expect("an empty directory");
-        assert_eq!(store.write(vec![put(Table::Safety, b"vote", b"7")]).and_then(|()| store.sync()), Ok(()));
-        assert_eq!(store.write(vec![put(Table::Chain, b"height", b"1")]), Ok(()));
+        assert_eq!(
+            store
+                .write(vec![put(Table::Safety, b"vote", b"7")])
+                .and_then(|()| store.sync()),
+            Ok(())
+        );
+        assert_eq!(
+            store.write(vec![put(Table::Chain, b"height", b"1")]),
+            Ok(())
+        );
         drop(store);
         let store = open(&path).expect("as it was left");
         assert_eq!(store.get(Table::Safety, b"vote"), Ok(Some(b"7".to_vec())));
@@ -242,7 +288,13 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let _first = open(dir.path()).expect("an empty directory");
         let error = open(dir.path()).expect_err("it is held");
-        assert_eq!(error.reason, format!("another node uses this data directory: {}", dir.path().display()));
+        assert_eq!(
+            error.reason,
+            format!(
+                "another node uses this data directory: {}",
+                dir.path().display()
+            )
+        );
     }
 
     #[test]
@@ -259,13 +311,21 @@ mod tests {
     fn a_path_that_is_a_file_is_named_in_the_error() {
         let file = tempfile::NamedTempFile::new().expect("a temporary file");
         let error = open(file.path()).expect_err("no directory");
-        assert!(error.reason.contains(&file.path().display().to_string()), "{error}");
+        assert!(
+            error.reason.contains(&file.path().display().to_string()),
+            "{error}"
+        );
     }
 
     /// The table files of a database.
     fn table_files(path: &Path) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(path).expect("it is there").flatten().map(|entry| entry.path());
-        entries.filter(|path| path.extension().is_some_and(|extension| extension == "sst")).collect()
+        let entries = std::fs::read_dir(path)
+            .expect("it is there")
+            .flatten()
+            .map(|entry| entry.path());
+        entries
+            .filter(|path| path.extension().is_some_and(|extension| extension == "sst"))
+            .collect()
     }
 
     #[test]
@@ -274,12 +334,16 @@ mod tests {
         let mut store = open(dir.path()).expect("an empty directory");
         let key = |i: u32| i.to_be_bytes();
         let value = |i: u32| [i.to_le_bytes(); 16].concat();
-        let writes = (0..512).map(|i| put(Table::Nodes, &key(i), &value(i))).collect();
+        let writes = (0..512)
+            .map(|i| put(Table::Nodes, &key(i), &value(i)))
+            .collect();
         assert_eq!(store.write(writes), Ok(()));
         assert!(store.db.flush_cf(store.family(Table::Nodes)).is_ok());
         drop(store);
         let files = table_files(dir.path());
-        let largest = files.iter().max_by_key(|file| std::fs::metadata(file).map_or(0, |data| data.len()));
+        let largest = files
+            .iter()
+            .max_by_key(|file| std::fs::metadata(file).map_or(0, |data| data.len()));
         let file = largest.expect("a flushed table");
         let intact = std::fs::read(file).expect("readable");
         let mut errors = 0;

@@ -26,10 +26,18 @@ impl Update {
 
 /// The tree below `root` after `changes`. O(changes · depth) hashes at most, fewer when they share
 /// their upper paths.
-pub(super) fn apply(root: Option<&Child>, mut changes: Vec<Change>) -> Result<Option<Child>, TreeError> {
-    changes.sort_unstable_by(|a, b| a.address.cmp(&b.address));
-    if let Some(pair) = changes.windows(2).find(|pair| pair[0].address == pair[1].address) {
-        return Err(TreeError::Duplicate { address: pair[0].address });
+pub(super) fn apply(
+    root: Option<&Child>,
+    mut changes: Vec<Change>,
+) -> Result<Option<Child>, TreeError> {
+    changes.sort_unstable_by_key(|change| change.address);
+    if let Some(pair) = changes
+        .windows(2)
+        .find(|pair| pair[0].address == pair[1].address)
+    {
+        return Err(TreeError::Duplicate {
+            address: pair[0].address,
+        });
     }
     match root {
         Some(old) => Ok(update(old, &mut changes)?.or(old)),
@@ -44,7 +52,10 @@ fn update(old: &Child, changes: &mut [Change]) -> Result<Update, TreeError> {
     };
     let prefix = old.prefix();
     // The common prefix of the old node and all changes: the extremes of a sorted batch decide it.
-    let at = prefix.first().common_bits(&first.address).min(prefix.first().common_bits(&last.address));
+    let at = prefix
+        .first()
+        .common_bits(&first.address)
+        .min(prefix.first().common_bits(&last.address));
     if at < prefix.len() {
         return beside(old, &prefix, at, changes);
     }
@@ -75,16 +86,29 @@ fn below(node: &InnerNode, changes: &mut [Change]) -> Result<Update, TreeError> 
 }
 
 /// Some changes leave the old node's path at bit `at`, above it: it gets a sibling there.
-fn beside(old: &Child, prefix: &NodePrefix, at: u16, changes: &mut [Change]) -> Result<Update, TreeError> {
+fn beside(
+    old: &Child,
+    prefix: &NodePrefix,
+    at: u16,
+    changes: &mut [Change],
+) -> Result<Update, TreeError> {
     let (zeros, ones) = divide(changes, at);
     let old_is_right = prefix.first().bit(at);
-    let (mine, others) = if old_is_right { (ones, zeros) } else { (zeros, ones) };
+    let (mine, others) = if old_is_right {
+        (ones, zeros)
+    } else {
+        (zeros, ones)
+    };
     let (mine, sibling) = (update(old, mine)?, build(others)?);
     if sibling.is_none() && matches!(mine, Update::Same) {
         return Ok(Update::Same);
     }
     let mine = mine.or(old);
-    let (left, right) = if old_is_right { (sibling, mine) } else { (mine, sibling) };
+    let (left, right) = if old_is_right {
+        (sibling, mine)
+    } else {
+        (mine, sibling)
+    };
     Child::join(NodePrefix::of(&prefix.first(), at), left, right).map(Update::Now)
 }
 

@@ -29,7 +29,9 @@ pub fn draw_point(random: &Hash, stake: Credits) -> Option<Credits> {
     let (carried, _) = multiply(low, stake.get());
     let (point, rest) = multiply(high, stake.get());
     // The whole product is below stake · 2^256, so the carry can't overflow.
-    Some(Credits::new(point + u128::from(rest.checked_add(carried).is_none())))
+    Some(Credits::new(
+        point + u128::from(rest.checked_add(carried).is_none()),
+    ))
 }
 
 /// The 256-bit product, upper half first.
@@ -40,7 +42,10 @@ fn multiply(a: u128, b: u128) -> (u128, u128) {
     // Below 2^128: (2^64 - 1)^2 + 2^64 - 1 < 2^128.
     let cross = a_high * b_low + (low >> 64);
     let other = a_low * b_high + (cross & LOW);
-    (a_high * b_high + (cross >> 64) + (other >> 64), other << 64 | low & LOW)
+    (
+        a_high * b_high + (cross >> 64) + (other >> 64),
+        other << 64 | low & LOW,
+    )
 }
 
 /// Proof of one draw.
@@ -67,12 +72,17 @@ impl DrawProof {
     /// As [`DrawProof::verify`].
     pub fn verify_claim(&self, root: &Summary, random: &Hash) -> Result<LeafClaim, ProofError> {
         let address = self.address;
-        let claim = self.path.verify(root, &address)?.ok_or(ProofError::Missing { address })?;
+        let claim = self
+            .path
+            .verify(root, &address)?
+            .ok_or(ProofError::Missing { address })?;
         let point = draw_point(random, root.stake).ok_or(ProofError::NotDrawn { address })?;
         let mut before = Credits::ZERO;
         for step in &self.path.steps {
             if address.bit(u16::from(step.len)) {
-                before = before.add(step.sibling.stake).map_err(|_| ProofError::Overflow)?;
+                before = before
+                    .add(step.sibling.stake)
+                    .map_err(|_| ProofError::Overflow)?;
             }
         }
         // The unit's number among the holder's own, if it is the holder's at all.
@@ -98,7 +108,10 @@ mod tests {
         let point = |random, stake| draw_point(&random, Credits::new(stake)).map(Credits::get);
         assert_eq!(point(hash(u128::MAX, u128::MAX), 0), None);
         assert_eq!(point(hash(u128::MAX, u128::MAX), 1), Some(0));
-        assert_eq!(point(hash(u128::MAX, u128::MAX), u128::MAX), Some(u128::MAX - 1));
+        assert_eq!(
+            point(hash(u128::MAX, u128::MAX), u128::MAX),
+            Some(u128::MAX - 1)
+        );
         assert_eq!(point(hash(1 << 127, 0), 10), Some(5));
         assert_eq!(point(hash((1 << 127) - 1, u128::MAX), 10), Some(4));
         // 1/3 rounded up just reaches the second third of three units.

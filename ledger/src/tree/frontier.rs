@@ -102,18 +102,37 @@ fn show<A: Asked>(child: &Child, asked: &A, items: &mut Vec<FrontierItem>) {
         Link::Leaf(node) => {
             let (address, leaf) = (node.address, &node.leaf);
             let (credits, stake) = (leaf.credits, leaf.stake);
-            items.push(if A::WITH_ENTITIES && asked.within(&child.prefix()).is_some() {
-                let bytes = BoundedVec::try_from(leaf.bytes.to_vec()).expect("the tree holds no longer entities");
-                FrontierItem::Entry { address, bytes, credits, stake }
-            } else {
-                FrontierItem::Claim { address, claim: LeafClaim { entity: leaf.entity_hash(), credits, stake } }
-            });
+            items.push(
+                if A::WITH_ENTITIES && asked.within(&child.prefix()).is_some() {
+                    let bytes = BoundedVec::try_from(leaf.bytes.to_vec())
+                        .expect("the tree holds no longer entities");
+                    FrontierItem::Entry {
+                        address,
+                        bytes,
+                        credits,
+                        stake,
+                    }
+                } else {
+                    FrontierItem::Claim {
+                        address,
+                        claim: LeafClaim {
+                            entity: leaf.entity_hash(),
+                            credits,
+                            stake,
+                        },
+                    }
+                },
+            );
         }
         Link::Inner(node) => {
             let prefix = node.prefix;
             if asked.within(&prefix).is_none() {
                 let (left, right) = (node.left.summary, node.right.summary);
-                items.push(FrontierItem::Split { prefix, left, right });
+                items.push(FrontierItem::Split {
+                    prefix,
+                    left,
+                    right,
+                });
                 return;
             }
             let at = u8::try_from(prefix.len()).unwrap_or(u8::MAX);
@@ -122,9 +141,15 @@ fn show<A: Asked>(child: &Child, asked: &A, items: &mut Vec<FrontierItem>) {
                 if asked.within(&prefix.half(bit)).is_some() {
                     show(half, asked, items);
                 } else if bit {
-                    items.push(FrontierItem::Right { at, summary: half.summary });
+                    items.push(FrontierItem::Right {
+                        at,
+                        summary: half.summary,
+                    });
                 } else {
-                    items.push(FrontierItem::Left { at, summary: half.summary });
+                    items.push(FrontierItem::Left {
+                        at,
+                        summary: half.summary,
+                    });
                 }
             }
         }
@@ -140,7 +165,9 @@ struct Part<'a> {
 
 enum Kind<'a> {
     /// A hidden subtree under a prefix of `len` bits.
-    Hidden { len: u16 },
+    Hidden {
+        len: u16,
+    },
     Claim(LeafClaim),
     Entry(&'a [u8]),
 }
@@ -159,9 +186,15 @@ pub(super) fn verify<'a, A: Asked>(
 ) -> Result<Vec<(Address, Shown<'a>)>, ProofError> {
     let parts = place(items)?;
     if parts.windows(2).any(|pair| pair[0].bits >= pair[1].bits) {
-        return Err(ProofError::Shape { rule: "items stand in order of their addresses" });
+        return Err(ProofError::Shape {
+            rule: "items stand in order of their addresses",
+        });
     }
-    let found = if parts.is_empty() { Summary::EMPTY } else { rebuild(&parts, 0, asked)? };
+    let found = if parts.is_empty() {
+        Summary::EMPTY
+    } else {
+        rebuild(&parts, 0, asked)?
+    };
     same_root(root, &found)?;
     Ok(parts.into_iter().filter_map(Part::shown).collect())
 }
@@ -173,7 +206,11 @@ impl<'a> Part<'a> {
             Kind::Claim(claim) => Some((self.bits, Shown::Claim(claim))),
             Kind::Entry(bytes) => {
                 let Summary { credits, stake, .. } = self.summary;
-                let claim = LeafClaim { entity: Hash::of_bytes(Domain::Entity, bytes), credits, stake };
+                let claim = LeafClaim {
+                    entity: Hash::of_bytes(Domain::Entity, bytes),
+                    credits,
+                    stake,
+                };
                 Some((self.bits, Shown::Entry(bytes, claim)))
             }
         }
@@ -194,17 +231,27 @@ fn place(items: &[FrontierItem]) -> Result<Vec<Part<'_>>, ProofError> {
                 continue;
             }
             FrontierItem::Right { at, summary } => {
-                let before = parts.last().ok_or(ProofError::Shape { rule: "a right child has a sibling" })?;
+                let before = parts.last().ok_or(ProofError::Shape {
+                    rule: "a right child has a sibling",
+                })?;
                 if !waiting.is_empty() {
-                    return Err(ProofError::Shape { rule: "two hidden siblings are sent as a split node" });
+                    return Err(ProofError::Shape {
+                        rule: "two hidden siblings are sent as a split node",
+                    });
                 }
                 let at = u16::from(*at);
                 let bits = NodePrefix::of(&before.bits, at).half(true).first();
                 parts.push(hidden(bits, at + 1, *summary));
             }
-            FrontierItem::Split { prefix, left, right } => {
+            FrontierItem::Split {
+                prefix,
+                left,
+                right,
+            } => {
                 if prefix.len() >= NodePrefix::LEN_MAX {
-                    return Err(ProofError::Shape { rule: "an inner node is above two leaves" });
+                    return Err(ProofError::Shape {
+                        rule: "an inner node is above two leaves",
+                    });
                 }
                 for (bit, summary) in [(false, left), (true, right)] {
                     parts.push(hidden(prefix.half(bit).first(), prefix.len() + 1, *summary));
@@ -212,16 +259,29 @@ fn place(items: &[FrontierItem]) -> Result<Vec<Part<'_>>, ProofError> {
             }
             FrontierItem::Claim { address, claim } => {
                 let summary = claim.summary(address)?;
-                parts.push(Part { bits: *address, summary, kind: Kind::Claim(*claim) });
+                parts.push(Part {
+                    bits: *address,
+                    summary,
+                    kind: Kind::Claim(*claim),
+                });
             }
-            FrontierItem::Entry { address, bytes, credits, stake } => {
+            FrontierItem::Entry {
+                address,
+                bytes,
+                credits,
+                stake,
+            } => {
                 let claim = LeafClaim {
                     entity: Hash::of_bytes(Domain::Entity, bytes),
                     credits: *credits,
                     stake: *stake,
                 };
                 let summary = claim.summary(address)?;
-                parts.push(Part { bits: *address, summary, kind: Kind::Entry(bytes) });
+                parts.push(Part {
+                    bits: *address,
+                    summary,
+                    kind: Kind::Entry(bytes),
+                });
             }
         }
         let anchor = parts[first].bits;
@@ -229,18 +289,30 @@ fn place(items: &[FrontierItem]) -> Result<Vec<Part<'_>>, ProofError> {
             parts[index].bits = NodePrefix::of(&anchor, at).half(false).first();
         }
     }
-    if waiting.is_empty() { Ok(parts) } else { Err(ProofError::Shape { rule: "a left child has a sibling" }) }
+    if waiting.is_empty() {
+        Ok(parts)
+    } else {
+        Err(ProofError::Shape {
+            rule: "a left child has a sibling",
+        })
+    }
 }
 
 const fn hidden<'a>(bits: Address, len: u16, summary: Summary) -> Part<'a> {
-    Part { bits, summary, kind: Kind::Hidden { len } }
+    Part {
+        bits,
+        summary,
+        kind: Kind::Hidden { len },
+    }
 }
 
 /// The summary of the subtree over `parts`, which agree on their first `below` bits. Recursion is at
 /// most 256 deep: `below` grows.
 fn rebuild<A: Asked>(parts: &[Part<'_>], below: u16, asked: &A) -> Result<Summary, ProofError> {
     let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
-        return Err(ProofError::Shape { rule: "an inner node has two children" });
+        return Err(ProofError::Shape {
+            rule: "an inner node has two children",
+        });
     };
     if parts.len() > 1 {
         let at = first.bits.common_bits(&last.bits);
@@ -251,7 +323,9 @@ fn rebuild<A: Asked>(parts: &[Part<'_>], below: u16, asked: &A) -> Result<Summar
     }
     if let Kind::Hidden { len } = first.kind {
         if len != below {
-            return Err(ProofError::Shape { rule: "a hidden child is as deep as its place" });
+            return Err(ProofError::Shape {
+                rule: "a hidden child is as deep as its place",
+            });
         }
         if let Some(address) = asked.within(&NodePrefix::of(&first.bits, below)) {
             return Err(ProofError::Missing { address });

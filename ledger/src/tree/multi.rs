@@ -31,7 +31,10 @@ impl Asked for Addresses {
 
     fn within(&self, region: &NodePrefix) -> Option<Address> {
         let at = self.0.partition_point(|address| *address < region.first());
-        self.0.get(at).copied().filter(|address| *address <= region.last())
+        self.0
+            .get(at)
+            .copied()
+            .filter(|address| *address <= region.last())
     }
 }
 
@@ -44,8 +47,14 @@ impl MultiProof {
 
     pub(super) fn build(root: Option<&Child>, addresses: &[Address]) -> Self {
         let asked = Addresses::new(&addresses[..addresses.len().min(Self::ADDRESSES_MAX)]);
-        let items = if asked.0.is_empty() { Vec::new() } else { collect(root, &asked) };
-        Self { items: Items::try_from(items).expect("257 items an address at most") }
+        let items = if asked.0.is_empty() {
+            Vec::new()
+        } else {
+            collect(root, &asked)
+        };
+        Self {
+            items: Items::try_from(items).expect("257 items an address at most"),
+        }
     }
 
     /// Checks the proof and says what is at each of `addresses`, in their order: `None` where
@@ -53,14 +62,20 @@ impl MultiProof {
     ///
     /// # Errors
     /// [`ProofError`] when the proof is not of this root, or leaves an address out.
-    pub fn verify(&self, root: &Summary, addresses: &[Address]) -> Result<Vec<Option<LeafClaim>>, ProofError> {
+    pub fn verify(
+        &self,
+        root: &Summary,
+        addresses: &[Address],
+    ) -> Result<Vec<Option<LeafClaim>>, ProofError> {
         let asked = Addresses::new(addresses);
         if asked.0.is_empty() {
             return Ok(Vec::new());
         }
         let shown = verify(&self.items, root, &asked)?;
         let claim_of = |address: &Address| {
-            let at = shown.binary_search_by(|(place, _)| place.cmp(address)).ok()?;
+            let at = shown
+                .binary_search_by(|(place, _)| place.cmp(address))
+                .ok()?;
             match shown.get(at)?.1 {
                 Shown::Claim(claim) | Shown::Entry(_, claim) => Some(claim),
             }

@@ -77,14 +77,25 @@ impl Child {
     pub(super) fn leaf(address: Address, leaf: Leaf) -> Result<Self, TreeError> {
         let Leaf { credits, stake, .. } = leaf;
         if stake > credits {
-            return Err(TreeError::StakeAboveCredits { address, credits, stake });
+            return Err(TreeError::StakeAboveCredits {
+                address,
+                credits,
+                stake,
+            });
         }
         if leaf.bytes.len() > ENTITY_BYTES_MAX {
             let found = leaf.bytes.len();
-            return Err(TreeError::EntityTooLong { address, found, max: ENTITY_BYTES_MAX });
+            return Err(TreeError::EntityTooLong {
+                address,
+                found,
+                max: ENTITY_BYTES_MAX,
+            });
         }
         let summary = Summary::of_leaf(&address, &leaf.entity_hash(), credits, stake);
-        Ok(Self { summary, link: Link::Leaf(Arc::new(LeafNode { address, leaf })) })
+        Ok(Self {
+            summary,
+            link: Link::Leaf(Arc::new(LeafNode { address, leaf })),
+        })
     }
 
     /// The node that joins two subtrees at `prefix`; the other one when one is empty.
@@ -96,7 +107,14 @@ impl Child {
         match (left, right) {
             (Some(left), Some(right)) => {
                 let summary = Summary::of_inner(&prefix, &left.summary, &right.summary)?;
-                Ok(Some(Self { summary, link: Link::Inner(Arc::new(InnerNode { prefix, left, right })) }))
+                Ok(Some(Self {
+                    summary,
+                    link: Link::Inner(Arc::new(InnerNode {
+                        prefix,
+                        left,
+                        right,
+                    })),
+                }))
             }
             (one, other) => Ok(one.or(other)),
         }

@@ -71,9 +71,16 @@ impl LeafClaim {
 
     pub(super) fn summary(&self, address: &Address) -> Result<Summary, ProofError> {
         if self.stake > self.credits {
-            return Err(ProofError::Shape { rule: "stake is at most credits" });
+            return Err(ProofError::Shape {
+                rule: "stake is at most credits",
+            });
         }
-        Ok(Summary::of_leaf(address, &self.entity, self.credits, self.stake))
+        Ok(Summary::of_leaf(
+            address,
+            &self.entity,
+            self.credits,
+            self.stake,
+        ))
     }
 }
 
@@ -129,31 +136,48 @@ impl PathProof {
         let mut steps = Vec::new();
         let mut here = root;
         let end = loop {
-            let Some(child) = here else { break PathEnd::Empty };
+            let Some(child) = here else {
+                break PathEnd::Empty;
+            };
             match &child.link {
                 Link::Leaf(node) => {
                     let Summary { credits, stake, .. } = child.summary;
-                    let claim = LeafClaim { entity: node.leaf.entity_hash(), credits, stake };
+                    let claim = LeafClaim {
+                        entity: node.leaf.entity_hash(),
+                        credits,
+                        stake,
+                    };
                     break if node.address == *address {
                         PathEnd::Leaf(claim)
                     } else {
-                        PathEnd::OtherLeaf { address: node.address, claim }
+                        PathEnd::OtherLeaf {
+                            address: node.address,
+                            claim,
+                        }
                     };
                 }
                 Link::Inner(node) if node.prefix.contains(address) => {
                     let bit = address.bit(node.prefix.len());
                     // An inner node's prefix is at most 255 bits: below it stand two leaves.
                     let len = u8::try_from(node.prefix.len()).unwrap_or(u8::MAX);
-                    steps.push(PathStep { len, sibling: node.half(!bit).summary });
+                    steps.push(PathStep {
+                        len,
+                        sibling: node.half(!bit).summary,
+                    });
                     here = Some(node.half(bit));
                 }
                 Link::Inner(node) => {
                     let (left, right) = (node.left.summary, node.right.summary);
-                    break PathEnd::OtherInner { prefix: node.prefix, left, right };
+                    break PathEnd::OtherInner {
+                        prefix: node.prefix,
+                        left,
+                        right,
+                    };
                 }
             }
         };
-        let steps = BoundedVec::try_from(steps).expect("prefixes lengthen, so a path has at most 256 nodes");
+        let steps = BoundedVec::try_from(steps)
+            .expect("prefixes lengthen, so a path has at most 256 nodes");
         Self { steps, end }
     }
 
@@ -163,14 +187,22 @@ impl PathProof {
     ///
     /// # Errors
     /// [`ProofError`] when the proof isn't one of this address under this root.
-    pub fn verify(&self, root: &Summary, address: &Address) -> Result<Option<LeafClaim>, ProofError> {
+    pub fn verify(
+        &self,
+        root: &Summary,
+        address: &Address,
+    ) -> Result<Option<LeafClaim>, ProofError> {
         let below = self.steps.last().map_or(0, |step| u16::from(step.len) + 1);
         if self.steps.windows(2).any(|pair| pair[0].len >= pair[1].len) {
-            return Err(ProofError::Shape { rule: "prefixes lengthen on the way down" });
+            return Err(ProofError::Shape {
+                rule: "prefixes lengthen on the way down",
+            });
         }
         let (mut summary, claim) = self.end.summary(address, below)?;
         if summary.is_empty() && !self.steps.is_empty() {
-            return Err(ProofError::Shape { rule: "both children of an inner node are occupied" });
+            return Err(ProofError::Shape {
+                rule: "both children of an inner node are occupied",
+            });
         }
         for step in self.steps.iter().rev() {
             let len = u16::from(step.len);
@@ -189,10 +221,17 @@ impl PathProof {
     ///
     /// # Errors
     /// [`ProofError`] also when there is no entity or another.
-    pub fn verify_entity(&self, root: &Summary, address: &Address, bytes: &[u8]) -> Result<LeafClaim, ProofError> {
+    pub fn verify_entity(
+        &self,
+        root: &Summary,
+        address: &Address,
+        bytes: &[u8],
+    ) -> Result<LeafClaim, ProofError> {
         match self.verify(root, address)? {
             Some(claim) if claim.is_of(bytes) => Ok(claim),
-            Some(_) => Err(ProofError::Shape { rule: "the entity has the hash that the leaf names" }),
+            Some(_) => Err(ProofError::Shape {
+                rule: "the entity has the hash that the leaf names",
+            }),
             None => Err(ProofError::Missing { address: *address }),
         }
     }
@@ -201,21 +240,36 @@ impl PathProof {
 impl PathEnd {
     /// The summary of the subtree in which the path ends, all of which agrees with `address` on the
     /// first `below` bits, and what it says about `address`.
-    fn summary(&self, address: &Address, below: u16) -> Result<(Summary, Option<LeafClaim>), ProofError> {
+    fn summary(
+        &self,
+        address: &Address,
+        below: u16,
+    ) -> Result<(Summary, Option<LeafClaim>), ProofError> {
         match self {
             Self::Empty => Ok((Summary::EMPTY, None)),
             Self::Leaf(claim) => Ok((claim.summary(address)?, Some(*claim))),
-            Self::OtherLeaf { address: other, claim } => {
+            Self::OtherLeaf {
+                address: other,
+                claim,
+            } => {
                 let common = other.common_bits(address);
                 if common < below || common == NodePrefix::LEN_MAX {
-                    return Err(ProofError::Shape { rule: "the other leaf stands in the address's place" });
+                    return Err(ProofError::Shape {
+                        rule: "the other leaf stands in the address's place",
+                    });
                 }
                 Ok((claim.summary(other)?, None))
             }
-            Self::OtherInner { prefix, left, right } => {
+            Self::OtherInner {
+                prefix,
+                left,
+                right,
+            } => {
                 let common = prefix.first().common_bits(address);
                 if common < below || common >= prefix.len() || prefix.len() >= NodePrefix::LEN_MAX {
-                    return Err(ProofError::Shape { rule: "the other node stands in the address's place" });
+                    return Err(ProofError::Shape {
+                        rule: "the other node stands in the address's place",
+                    });
                 }
                 Ok((join(prefix, left, right)?, None))
             }
@@ -224,9 +278,15 @@ impl PathEnd {
 }
 
 /// The inner node over two children that a peer states.
-pub(super) fn join(prefix: &NodePrefix, left: &Summary, right: &Summary) -> Result<Summary, ProofError> {
+pub(super) fn join(
+    prefix: &NodePrefix,
+    left: &Summary,
+    right: &Summary,
+) -> Result<Summary, ProofError> {
     if !left.is_occupied() || !right.is_occupied() {
-        return Err(ProofError::Shape { rule: "both children of an inner node are occupied" });
+        return Err(ProofError::Shape {
+            rule: "both children of an inner node are occupied",
+        });
     }
     Summary::of_inner(prefix, left, right).map_err(|_| ProofError::Overflow)
 }
@@ -236,5 +296,8 @@ pub(super) fn same_root(expected: &Summary, found: &Summary) -> Result<(), Proof
     if expected == found {
         return Ok(());
     }
-    Err(ProofError::Root { expected: expected.hash, found: found.hash })
+    Err(ProofError::Root {
+        expected: expected.hash,
+        found: found.hash,
+    })
 }

@@ -58,7 +58,11 @@ struct Place {
 #[derive(Encode, Decode)]
 enum Body {
     #[codec(index = 0)]
-    Leaf { credits: Credits, stake: Credits, bytes: Vec<u8> },
+    Leaf {
+        credits: Credits,
+        stake: Credits,
+        bytes: Vec<u8>,
+    },
     #[codec(index = 1)]
     Inner { left: Place, right: Place },
 }
@@ -105,7 +109,10 @@ pub enum LoadError {
 
 impl Place {
     fn of(child: &Child) -> Self {
-        Self { prefix: child.prefix(), summary: child.summary }
+        Self {
+            prefix: child.prefix(),
+            summary: child.summary,
+        }
     }
 
     fn key(&self) -> Vec<u8> {
@@ -118,7 +125,11 @@ impl Place {
     }
 
     fn corrupt(&self, reason: &'static str) -> LoadError {
-        LoadError::Corrupt { prefix: self.prefix, hash: self.summary.hash, reason }
+        LoadError::Corrupt {
+            prefix: self.prefix,
+            hash: self.summary.hash,
+            reason,
+        }
     }
 }
 
@@ -149,7 +160,9 @@ fn version_key(number: u64) -> Vec<u8> {
 }
 
 fn number_of(bytes: &[u8]) -> Option<u64> {
-    bytes.first_chunk::<NUMBER_BYTES>().map(|bytes| u64::from_be_bytes(*bytes))
+    bytes
+        .first_chunk::<NUMBER_BYTES>()
+        .map(|bytes| u64::from_be_bytes(*bytes))
 }
 
 /// The writes that save `version` under `number`: its record, the nodes that `previous` hasn't, and
@@ -159,12 +172,22 @@ fn number_of(bytes: &[u8]) -> Option<u64> {
 /// `number` is above it and was never used for another state.
 #[must_use]
 pub fn save(previous: Option<(u64, &Version)>, number: u64, version: &Version) -> Vec<Write> {
-    debug_assert!(previous.is_none_or(|(before, _)| before < number), "numbers grow");
-    let mut difference = Difference { number, writes: Vec::new() };
+    debug_assert!(
+        previous.is_none_or(|(before, _)| before < number),
+        "numbers grow"
+    );
+    let mut difference = Difference {
+        number,
+        writes: Vec::new(),
+    };
     let old = previous.and_then(|(_, version)| version.root.as_ref());
     difference.between(old, version.root.as_ref());
     let root = version.root.as_ref().map(Place::of);
-    difference.writes.push(Write::Put { table: Table::Nodes, key: version_key(number), value: sealed(&root) });
+    difference.writes.push(Write::Put {
+        table: Table::Nodes,
+        key: version_key(number),
+        value: sealed(&root),
+    });
     difference.writes
 }
 
@@ -191,13 +214,17 @@ impl Difference {
                 self.between(Some(&before.left), Some(&after.left));
                 self.between(Some(&before.right), Some(&after.right));
             }
-            (_, Link::Inner(after)) if new_at.len() < old_at.len() && new_at.contains(&old_at.first()) => {
+            (_, Link::Inner(after))
+                if new_at.len() < old_at.len() && new_at.contains(&old_at.first()) =>
+            {
                 self.written(new);
                 let bit = old_at.first().bit(new_at.len());
                 self.between(Some(old), Some(after.half(bit)));
                 self.between(None, Some(after.half(!bit)));
             }
-            (Link::Inner(before), _) if old_at.len() < new_at.len() && old_at.contains(&new_at.first()) => {
+            (Link::Inner(before), _)
+                if old_at.len() < new_at.len() && old_at.contains(&new_at.first()) =>
+            {
                 self.stale(old);
                 let bit = new_at.first().bit(old_at.len());
                 self.between(Some(before.half(bit)), Some(new));
@@ -221,19 +248,41 @@ impl Difference {
     fn stale(&mut self, child: &Child) {
         let mut key = self.number.to_be_bytes().to_vec();
         key.extend(Place::of(child).key());
-        self.writes.push(Write::Put { table: Table::Stale, key, value: Vec::new() });
+        self.writes.push(Write::Put {
+            table: Table::Stale,
+            key,
+            value: Vec::new(),
+        });
     }
 
     fn written(&mut self, child: &Child) {
         let body = match &child.link {
             Link::Leaf(node) => {
-                let Leaf { bytes, credits, stake } = &node.leaf;
-                Body::Leaf { credits: *credits, stake: *stake, bytes: bytes.to_vec() }
+                let Leaf {
+                    bytes,
+                    credits,
+                    stake,
+                } = &node.leaf;
+                Body::Leaf {
+                    credits: *credits,
+                    stake: *stake,
+                    bytes: bytes.to_vec(),
+                }
             }
-            Link::Inner(node) => Body::Inner { left: Place::of(&node.left), right: Place::of(&node.right) },
+            Link::Inner(node) => Body::Inner {
+                left: Place::of(&node.left),
+                right: Place::of(&node.right),
+            },
         };
-        let value = sealed(&Record { written: self.number, body });
-        self.writes.push(Write::Put { table: Table::Nodes, key: Place::of(child).key(), value });
+        let value = sealed(&Record {
+            written: self.number,
+            body,
+        });
+        self.writes.push(Write::Put {
+            table: Table::Nodes,
+            key: Place::of(child).key(),
+            value,
+        });
     }
 }
 
@@ -243,7 +292,9 @@ impl Difference {
 /// # Errors
 /// [`LoadError`] names the damaged or missing node.
 pub fn load(store: &dyn Store, number: u64) -> Result<Option<Version>, LoadError> {
-    let Some(bytes) = store.get(Table::Nodes, &version_key(number))? else { return Ok(None) };
+    let Some(bytes) = store.get(Table::Nodes, &version_key(number))? else {
+        return Ok(None);
+    };
     let root: Option<Place> = unsealed(&bytes).map_err(|_| LoadError::Version { number })?;
     let root = root.map(|place| load_node(store, &place)).transpose()?;
     Ok(Some(Version { root }))
@@ -255,12 +306,24 @@ fn load_node(store: &dyn Store, place: &Place) -> Result<Child, LoadError> {
     let Place { prefix, summary } = *place;
     let bytes = store
         .get(Table::Nodes, &place.key())?
-        .ok_or(LoadError::Missing { prefix, hash: summary.hash })?;
+        .ok_or(LoadError::Missing {
+            prefix,
+            hash: summary.hash,
+        })?;
     let record: Record = unsealed(&bytes).map_err(|reason| place.corrupt(reason))?;
     let child = match record.body {
-        Body::Leaf { credits, stake, bytes } if prefix.len() == NodePrefix::LEN_MAX => {
-            let leaf = Leaf { bytes: Arc::from(bytes), credits, stake };
-            Child::leaf(prefix.first(), leaf).map_err(|_| place.corrupt("its sums are impossible"))?
+        Body::Leaf {
+            credits,
+            stake,
+            bytes,
+        } if prefix.len() == NodePrefix::LEN_MAX => {
+            let leaf = Leaf {
+                bytes: Arc::from(bytes),
+                credits,
+                stake,
+            };
+            Child::leaf(prefix.first(), leaf)
+                .map_err(|_| place.corrupt("its sums are impossible"))?
         }
         Body::Inner { left, right } => {
             for (bit, half) in [(false, &left), (true, &right)] {
@@ -272,11 +335,22 @@ fn load_node(store: &dyn Store, place: &Place) -> Result<Child, LoadError> {
             let (left, right) = (load_node(store, &left)?, load_node(store, &right)?);
             let summary = Summary::of_inner(&prefix, &left.summary, &right.summary)
                 .map_err(|_| place.corrupt("its sums are impossible"))?;
-            Child { summary, link: Link::Inner(Arc::new(InnerNode { prefix, left, right })) }
+            Child {
+                summary,
+                link: Link::Inner(Arc::new(InnerNode {
+                    prefix,
+                    left,
+                    right,
+                })),
+            }
         }
         Body::Leaf { .. } => return Err(place.corrupt("a leaf stands at a whole address")),
     };
-    if child.summary == summary { Ok(child) } else { Err(place.corrupt("it has another hash or other sums")) }
+    if child.summary == summary {
+        Ok(child)
+    } else {
+        Err(place.corrupt("it has another hash or other sums"))
+    }
 }
 
 /// The numbers of the versions in the store, in order; at most 1024 of them, the oldest.
@@ -285,10 +359,12 @@ fn load_node(store: &dyn Store, place: &Place) -> Result<Child, LoadError> {
 /// [`StoreError`] when the store fails.
 pub fn kept_versions(store: &dyn Store) -> Result<Vec<u64>, StoreError> {
     let entries = store.range(Table::Nodes, &[VERSION], VERSIONS_AT_ONCE)?;
-    let numbers = entries.iter().map_while(|(key, _)| match key.split_first() {
-        Some((&VERSION, number)) => number_of(number),
-        _ => None,
-    });
+    let numbers = entries
+        .iter()
+        .map_while(|(key, _)| match key.split_first() {
+            Some((&VERSION, number)) => number_of(number),
+            _ => None,
+        });
     Ok(numbers.collect())
 }
 
@@ -300,14 +376,22 @@ pub fn kept_versions(store: &dyn Store) -> Result<Vec<u64>, StoreError> {
 /// # Errors
 /// [`StoreError`] when the store fails, also for a damaged record.
 pub fn prune(store: &dyn Store, keep_from: u64, limit: usize) -> Result<Vec<Write>, StoreError> {
-    let forgotten = kept_versions(store)?.into_iter().filter(|number| *number < keep_from).take(limit.max(1));
-    let delete = |number| Write::Delete { table: Table::Nodes, key: version_key(number) };
+    let forgotten = kept_versions(store)?
+        .into_iter()
+        .filter(|number| *number < keep_from)
+        .take(limit.max(1));
+    let delete = |number| Write::Delete {
+        table: Table::Nodes,
+        key: version_key(number),
+    };
     let mut writes: Vec<Write> = forgotten.map(delete).collect();
     if !writes.is_empty() {
         return Ok(writes);
     }
     for (stale_key, _) in store.range(Table::Stale, &[], limit.max(1))? {
-        let Some(since) = number_of(&stale_key) else { return Err(damaged(&stale_key)) };
+        let Some(since) = number_of(&stale_key) else {
+            return Err(damaged(&stale_key));
+        };
         if since > keep_from {
             break;
         }
@@ -315,15 +399,24 @@ pub fn prune(store: &dyn Store, keep_from: u64, limit: usize) -> Result<Vec<Writ
         if let Some(bytes) = store.get(Table::Nodes, &key)? {
             let record: Record = unsealed(&bytes).map_err(|_| damaged(&key))?;
             if record.written < since {
-                writes.push(Write::Delete { table: Table::Nodes, key });
+                writes.push(Write::Delete {
+                    table: Table::Nodes,
+                    key,
+                });
             }
         }
-        writes.push(Write::Delete { table: Table::Stale, key: stale_key });
+        writes.push(Write::Delete {
+            table: Table::Stale,
+            key: stale_key,
+        });
     }
     Ok(writes)
 }
 
 fn damaged(key: &[u8]) -> StoreError {
     let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    StoreError { action: "read", reason: format!("the record {key} of the state is damaged") }
+    StoreError {
+        action: "read",
+        reason: format!("the record {key} of the state is damaged"),
+    }
 }

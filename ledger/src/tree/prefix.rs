@@ -14,7 +14,10 @@ pub struct NodePrefix {
 
 impl NodePrefix {
     /// The whole address space.
-    pub const ROOT: Self = Self { bits: Address([0; 32]), len: 0 };
+    pub const ROOT: Self = Self {
+        bits: Address([0; 32]),
+        len: 0,
+    };
     /// Bits of an address.
     pub const LEN_MAX: u16 = 256;
 
@@ -78,13 +81,19 @@ impl NodePrefix {
         if bit {
             bits.0[usize::from(self.len / 8)] |= 0x80 >> (self.len % 8);
         }
-        Self { bits, len: self.len + 1 }
+        Self {
+            bits,
+            len: self.len + 1,
+        }
     }
 }
 
 impl From<Prefix> for NodePrefix {
     fn from(prefix: Prefix) -> Self {
-        Self { bits: prefix.first(), len: u16::from(prefix.len()) }
+        Self {
+            bits: prefix.first(),
+            len: u16::from(prefix.len()),
+        }
     }
 }
 
@@ -95,7 +104,11 @@ impl Decode for NodePrefix {
             return Err("prefix longer than an address".into());
         }
         let prefix = Self::of(&bits, len);
-        if prefix.bits == bits { Ok(prefix) } else { Err("prefix has bits past its length".into()) }
+        if prefix.bits == bits {
+            Ok(prefix)
+        } else {
+            Err("prefix has bits past its length".into())
+        }
     }
 }
 
@@ -126,7 +139,10 @@ mod tests {
             if len < 256 {
                 assert_eq!(prefix.half(false).first(), prefix.first());
                 assert_eq!(prefix.half(true).last(), prefix.last());
-                assert_eq!(NodePrefix::of(&address, len + 1), prefix.half(address.bit(len)));
+                assert_eq!(
+                    NodePrefix::of(&address, len + 1),
+                    prefix.half(address.bit(len))
+                );
             }
         }
     }
@@ -136,7 +152,10 @@ mod tests {
         let address = Address([0x5c; 32]);
         for len in 0..=64 {
             let short = Prefix::of(&address, len).expect("at most 64");
-            assert_eq!(NodePrefix::from(short), NodePrefix::of(&address, u16::from(len)));
+            assert_eq!(
+                NodePrefix::from(short),
+                NodePrefix::of(&address, u16::from(len))
+            );
         }
     }
 

@@ -65,19 +65,45 @@ impl RangeProof {
     /// Bytes of a shown entity beside its encoding, at most.
     const ENTRY_OVERHEAD: usize = 72;
 
-    pub(super) fn build(version: &Version, prefix: Prefix, from: Address, limit: usize, bytes_max: usize) -> Self {
-        let mut interval = Interval { prefix: prefix.into(), from, next: None };
+    pub(super) fn build(
+        version: &Version,
+        prefix: Prefix,
+        from: Address,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Self {
+        let mut interval = Interval {
+            prefix: prefix.into(),
+            from,
+            next: None,
+        };
         if interval.is_empty() {
-            return Self { next: None, items: Items::new() };
+            return Self {
+                next: None,
+                items: Items::new(),
+            };
         }
-        interval.next = Self::end(version, &interval, limit.clamp(1, Self::ENTRIES_MAX), bytes_max);
+        interval.next = Self::end(
+            version,
+            &interval,
+            limit.clamp(1, Self::ENTRIES_MAX),
+            bytes_max,
+        );
         let items = collect(version.root.as_ref(), &interval);
         // At most ENTRIES_MAX entities and the siblings of two paths.
-        Self { next: interval.next, items: Items::try_from(items).expect("entities and two paths fit") }
+        Self {
+            next: interval.next,
+            items: Items::try_from(items).expect("entities and two paths fit"),
+        }
     }
 
     /// The first entity's address that doesn't fit any more.
-    fn end(version: &Version, interval: &Interval, limit: usize, bytes_max: usize) -> Option<Address> {
+    fn end(
+        version: &Version,
+        interval: &Interval,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Option<Address> {
         let mut bytes = 0_usize;
         for (count, (address, leaf)) in version.iter_from(interval.first()).enumerate() {
             if address > interval.prefix.last() {
@@ -98,32 +124,62 @@ impl RangeProof {
     ///
     /// # Errors
     /// [`ProofError`] when the proof is of another root, leaves an entity out or adds one.
-    pub fn verify(&self, root: &Summary, prefix: Prefix, from: Address) -> Result<RangePart, ProofError> {
-        let interval = Interval { prefix: prefix.into(), from, next: self.next };
+    pub fn verify(
+        &self,
+        root: &Summary,
+        prefix: Prefix,
+        from: Address,
+    ) -> Result<RangePart, ProofError> {
+        let interval = Interval {
+            prefix: prefix.into(),
+            from,
+            next: self.next,
+        };
         if interval.is_empty() {
-            return Ok(RangePart { entries: Vec::new(), next: None });
+            return Ok(RangePart {
+                entries: Vec::new(),
+                next: None,
+            });
         }
-        if self.next.is_some_and(|next| next <= interval.first() || next > interval.prefix.last()) {
-            return Err(ProofError::Shape { rule: "a range goes on inside its prefix" });
+        if self
+            .next
+            .is_some_and(|next| next <= interval.first() || next > interval.prefix.last())
+        {
+            return Err(ProofError::Shape {
+                rule: "a range goes on inside its prefix",
+            });
         }
         let mut entries = Vec::new();
         for (address, shown) in verify(&self.items, root, &interval)? {
-            let asked = interval.within(&NodePrefix::of(&address, NodePrefix::LEN_MAX)).is_some();
+            let asked = interval
+                .within(&NodePrefix::of(&address, NodePrefix::LEN_MAX))
+                .is_some();
             match shown {
                 Shown::Entry(bytes, claim) if asked => {
-                    let leaf = Leaf { bytes: Arc::from(bytes), credits: claim.credits, stake: claim.stake };
+                    let leaf = Leaf {
+                        bytes: Arc::from(bytes),
+                        credits: claim.credits,
+                        stake: claim.stake,
+                    };
                     entries.push((address, leaf));
                 }
                 Shown::Claim(_) if !asked => {}
                 Shown::Claim(_) => return Err(ProofError::Missing { address }),
                 Shown::Entry(..) => {
-                    return Err(ProofError::Shape { rule: "entities outside the interval are not sent" });
+                    return Err(ProofError::Shape {
+                        rule: "entities outside the interval are not sent",
+                    });
                 }
             }
         }
         if entries.is_empty() && self.next.is_some() {
-            return Err(ProofError::Shape { rule: "a range that goes on shows an entity" });
+            return Err(ProofError::Shape {
+                rule: "a range that goes on shows an entity",
+            });
         }
-        Ok(RangePart { entries, next: self.next })
+        Ok(RangePart {
+            entries,
+            next: self.next,
+        })
     }
 }

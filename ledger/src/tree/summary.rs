@@ -4,7 +4,9 @@ use super::prefix::NodePrefix;
 use crate::address::Address;
 use crate::credits::Credits;
 use crate::hash::{Domain, Hash};
-use parity_scale_codec::{Compact, Decode, Encode, EncodeLike, Error, Input, MaxEncodedLen, Output};
+use parity_scale_codec::{
+    Compact, Decode, Encode, EncodeLike, Error, Input, MaxEncodedLen, Output,
+};
 
 /// What a subtree is known by: 33 to 75 bytes of SCALE (hash, then compact sums).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -58,7 +60,12 @@ pub enum TreeError {
 
 impl Summary {
     /// The summary of nothing.
-    pub const EMPTY: Self = Self { hash: Hash::ZERO, credits: Credits::ZERO, stake: Credits::ZERO, entities: 0 };
+    pub const EMPTY: Self = Self {
+        hash: Hash::ZERO,
+        credits: Credits::ZERO,
+        stake: Credits::ZERO,
+        entities: 0,
+    };
 
     /// Bytes that enter a parent's hash.
     const HASHED_BYTES: usize = 72;
@@ -75,27 +82,49 @@ impl Summary {
     }
 
     /// The summary of the leaf at `address`. Stake is not compared with credits here.
-    pub(super) fn of_leaf(address: &Address, entity: &Hash, credits: Credits, stake: Credits) -> Self {
+    pub(super) fn of_leaf(
+        address: &Address,
+        entity: &Hash,
+        credits: Credits,
+        stake: Credits,
+    ) -> Self {
         let mut bytes = [0; 96];
         bytes[..32].copy_from_slice(&address.0);
         bytes[32..64].copy_from_slice(&entity.0);
         bytes[64..80].copy_from_slice(&credits.get().to_le_bytes());
         bytes[80..].copy_from_slice(&stake.get().to_le_bytes());
-        Self { hash: Hash::of_bytes(Domain::TreeLeaf, &bytes), credits, stake, entities: 1 }
+        Self {
+            hash: Hash::of_bytes(Domain::TreeLeaf, &bytes),
+            credits,
+            stake,
+            entities: 1,
+        }
     }
 
     /// The summary of the inner node at `prefix` over two children that are not empty.
-    pub(super) fn of_inner(prefix: &NodePrefix, left: &Self, right: &Self) -> Result<Self, TreeError> {
+    pub(super) fn of_inner(
+        prefix: &NodePrefix,
+        left: &Self,
+        right: &Self,
+    ) -> Result<Self, TreeError> {
         let overflow = || TreeError::Overflow { prefix: *prefix };
         let credits = left.credits.add(right.credits).map_err(|_| overflow())?;
         let stake = left.stake.add(right.stake).map_err(|_| overflow())?;
-        let entities = left.entities.checked_add(right.entities).ok_or_else(overflow)?;
+        let entities = left
+            .entities
+            .checked_add(right.entities)
+            .ok_or_else(overflow)?;
         let mut bytes = [0; 34 + 2 * Self::HASHED_BYTES];
         bytes[..32].copy_from_slice(&prefix.first().0);
         bytes[32..34].copy_from_slice(&prefix.len().to_le_bytes());
         left.put(&mut bytes[34..34 + Self::HASHED_BYTES]);
         right.put(&mut bytes[34 + Self::HASHED_BYTES..]);
-        Ok(Self { hash: Hash::of_bytes(Domain::TreeInner, &bytes), credits, stake, entities })
+        Ok(Self {
+            hash: Hash::of_bytes(Domain::TreeInner, &bytes),
+            credits,
+            stake,
+            entities,
+        })
     }
 
     fn put(&self, bytes: &mut [u8]) {
@@ -113,7 +142,11 @@ impl Summary {
 ///
 /// # Errors
 /// [`TreeError::Overflow`] when a sum doesn't fit.
-pub fn combine(prefix: impl Into<NodePrefix>, left: &Summary, right: &Summary) -> Result<Summary, TreeError> {
+pub fn combine(
+    prefix: impl Into<NodePrefix>,
+    left: &Summary,
+    right: &Summary,
+) -> Result<Summary, TreeError> {
     if left.is_empty() {
         return Ok(*right);
     }
@@ -146,7 +179,12 @@ impl Decode for Summary {
         if stake > credits {
             return Err("more stake than credits".into());
         }
-        Ok(Self { hash, credits, stake, entities })
+        Ok(Self {
+            hash,
+            credits,
+            stake,
+            entities,
+        })
     }
 }
 

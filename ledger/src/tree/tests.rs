@@ -36,9 +36,12 @@ fn address() -> impl Strategy<Value = Address> {
 }
 
 fn leaves() -> impl Strategy<Value = Leaf> {
-    (any::<u8>(), any::<u32>(), prop_oneof![Just(0_u32), any::<u32>()]).prop_map(|(content, credits, stake)| {
-        leaf(content, credits, stake)
-    })
+    (
+        any::<u8>(),
+        any::<u32>(),
+        prop_oneof![Just(0_u32), any::<u32>()],
+    )
+        .prop_map(|(content, credits, stake)| leaf(content, credits, stake))
 }
 
 fn entities(max: usize) -> impl Strategy<Value = Entities> {
@@ -46,7 +49,13 @@ fn entities(max: usize) -> impl Strategy<Value = Entities> {
 }
 
 fn puts(entities: &Entities) -> Vec<Change> {
-    entities.iter().map(|(address, leaf)| Change { address: *address, leaf: Some(leaf.clone()) }).collect()
+    entities
+        .iter()
+        .map(|(address, leaf)| Change {
+            address: *address,
+            leaf: Some(leaf.clone()),
+        })
+        .collect()
 }
 
 fn version_of(entities: &Entities) -> Version {

@@ -28,7 +28,9 @@ impl Version {
     /// The root's summary.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        self.root.as_ref().map_or(Summary::EMPTY, |root| root.summary)
+        self.root
+            .as_ref()
+            .map_or(Summary::EMPTY, |root| root.summary)
     }
 
     /// The entity at `address`. O(depth), about log₂ of the number of entities.
@@ -52,7 +54,9 @@ impl Version {
     /// [`TreeError`] when an address comes twice, a leaf has more stake than credits or too many
     /// bytes, or a sum doesn't fit.
     pub fn apply(&self, changes: Vec<Change>) -> Result<Self, TreeError> {
-        Ok(Self { root: apply(self.root.as_ref(), changes)? })
+        Ok(Self {
+            root: apply(self.root.as_ref(), changes)?,
+        })
     }
 
     /// Proves what is at `address`: its entity, or that there is none. About 50 bytes a level.
@@ -93,7 +97,10 @@ impl Version {
     #[must_use]
     pub fn prove_draw(&self, random: &Hash) -> Option<DrawProof> {
         let address = self.draw(random)?;
-        Some(DrawProof { address, path: self.prove(&address) })
+        Some(DrawProof {
+            address,
+            path: self.prove(&address),
+        })
     }
 
     /// Proves all entities under `prefix` from address `from` on, in order, as many as fit.
@@ -101,7 +108,13 @@ impl Version {
     /// At most `limit` entities with at most `bytes_max` encoded bytes together, but at least one
     /// where there is one. The proof says where to go on.
     #[must_use]
-    pub fn range(&self, prefix: Prefix, from: Address, limit: usize, bytes_max: usize) -> RangeProof {
+    pub fn range(
+        &self,
+        prefix: Prefix,
+        from: Address,
+        limit: usize,
+        bytes_max: usize,
+    ) -> RangeProof {
         RangeProof::build(self, prefix, from, limit, bytes_max)
     }
 
@@ -124,7 +137,11 @@ impl Version {
         while let Some(child) = here {
             let own = child.prefix();
             if own.len() >= prefix.len() {
-                return if prefix.contains(&own.first()) { child.summary } else { Summary::EMPTY };
+                return if prefix.contains(&own.first()) {
+                    child.summary
+                } else {
+                    Summary::EMPTY
+                };
             }
             here = match &child.link {
                 Link::Inner(node) if own.contains(&prefix.first()) => {

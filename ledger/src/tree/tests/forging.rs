@@ -6,7 +6,8 @@ use crate::codec::{BoundedVec, decode};
 use crate::credits::Credits;
 use crate::hash::Hash;
 use crate::tree::{
-    DrawProof, FrontierItem, MultiProof, NodePrefix, PathEnd, PathProof, PathStep, RangeProof, Summary, Version,
+    DrawProof, FrontierItem, MultiProof, NodePrefix, PathEnd, PathProof, PathStep, RangeProof,
+    Summary, Version,
 };
 use parity_scale_codec::{Decode, Encode};
 use proptest::prelude::*;
@@ -126,16 +127,31 @@ fn summary() -> impl Strategy<Value = Summary> {
 
 fn item() -> impl Strategy<Value = FrontierItem> {
     let claim = (address(), any::<[u8; 32]>()).prop_map(|(address, entity)| {
-        let claim = crate::tree::LeafClaim { entity: Hash(entity), credits: Credits::new(5), stake: Credits::new(3) };
+        let claim = crate::tree::LeafClaim {
+            entity: Hash(entity),
+            credits: Credits::new(5),
+            stake: Credits::new(3),
+        };
         FrontierItem::Claim { address, claim }
     });
-    let entry = (address(), prop::collection::vec(any::<u8>(), 0..9)).prop_map(|(address, bytes)| {
-        let bytes = BoundedVec::try_from(bytes).expect("few bytes");
-        FrontierItem::Entry { address, bytes, credits: Credits::new(5), stake: Credits::new(3) }
-    });
-    let split = (address(), 0_u16..256, summary(), summary()).prop_map(|(address, len, left, right)| {
-        FrontierItem::Split { prefix: NodePrefix::of(&address, len), left, right }
-    });
+    let entry =
+        (address(), prop::collection::vec(any::<u8>(), 0..9)).prop_map(|(address, bytes)| {
+            let bytes = BoundedVec::try_from(bytes).expect("few bytes");
+            FrontierItem::Entry {
+                address,
+                bytes,
+                credits: Credits::new(5),
+                stake: Credits::new(3),
+            }
+        });
+    let split =
+        (address(), 0_u16..256, summary(), summary()).prop_map(|(address, len, left, right)| {
+            FrontierItem::Split {
+                prefix: NodePrefix::of(&address, len),
+                left,
+                right,
+            }
+        });
     prop_oneof![
         (any::<u8>(), summary()).prop_map(|(at, summary)| FrontierItem::Left { at, summary }),
         (any::<u8>(), summary()).prop_map(|(at, summary)| FrontierItem::Right { at, summary }),
@@ -147,7 +163,9 @@ fn item() -> impl Strategy<Value = FrontierItem> {
 
 /// Four entities, two in each half of the address space, and the proof of the first.
 fn small() -> (Version, Address, PathProof) {
-    let entities: Entities = [0x00, 0x40, 0x80, 0xc0].map(|i| (Address([i; 32]), leaf(3, 10, 4))).into();
+    let entities: Entities = [0x00, 0x40, 0x80, 0xc0]
+        .map(|i| (Address([i; 32]), leaf(3, 10, 4)))
+        .into();
     let version = version_of(&entities);
     let address = Address([0; 32]);
     let proof = version.prove(&address);
@@ -188,10 +206,20 @@ fn steps_that_do_not_lengthen_or_have_an_empty_sibling_are_refused() {
         let mut steps = honest.steps.to_vec();
         change(&mut steps);
         let steps = BoundedVec::try_from(steps).expect("few");
-        PathProof { steps, end: honest.end }.verify(&root, &address)
+        PathProof {
+            steps,
+            end: honest.end,
+        }
+        .verify(&root, &address)
     };
     assert!(with(&|steps| steps.swap(0, 1)).is_err());
-    assert!(with(&|steps| steps.push(PathStep { len: 200, sibling: Summary::EMPTY })).is_err());
+    assert!(
+        with(&|steps| steps.push(PathStep {
+            len: 200,
+            sibling: Summary::EMPTY
+        }))
+        .is_err()
+    );
     assert!(with(&|steps| steps.insert(1, steps[0])).is_err());
     assert!(with(&|steps| steps.truncate(1)).is_err());
 }
@@ -201,13 +229,42 @@ fn a_present_entity_cannot_be_excluded_by_its_neighbour() {
     let (version, address, honest) = small();
     let root = version.summary();
     let neighbour = version.prove(&Address([0x40; 32]));
-    let PathEnd::Leaf(claim) = neighbour.end else { panic!("it is there") };
-    let end = PathEnd::OtherLeaf { address: Address([0x40; 32]), claim };
-    assert!(PathProof { steps: neighbour.steps, end }.verify(&root, &address).is_err());
-    let end = PathEnd::OtherLeaf { address: Address([0x40; 32]), claim };
-    assert!(PathProof { steps: honest.steps.clone(), end }.verify(&root, &address).is_err());
+    let PathEnd::Leaf(claim) = neighbour.end else {
+        panic!("it is there")
+    };
+    let end = PathEnd::OtherLeaf {
+        address: Address([0x40; 32]),
+        claim,
+    };
+    assert!(
+        PathProof {
+            steps: neighbour.steps,
+            end
+        }
+        .verify(&root, &address)
+        .is_err()
+    );
+    let end = PathEnd::OtherLeaf {
+        address: Address([0x40; 32]),
+        claim,
+    };
+    assert!(
+        PathProof {
+            steps: honest.steps.clone(),
+            end
+        }
+        .verify(&root, &address)
+        .is_err()
+    );
     let end = PathEnd::Empty;
-    assert!(PathProof { steps: honest.steps, end }.verify(&root, &address).is_err());
+    assert!(
+        PathProof {
+            steps: honest.steps,
+            end
+        }
+        .verify(&root, &address)
+        .is_err()
+    );
 }
 
 #[test]
@@ -215,12 +272,21 @@ fn sums_are_part_of_what_is_proven() {
     let (version, address, honest) = small();
     let root = version.summary();
     for (credits, stake) in [(11, 4), (10, 5), (10, 11)] {
-        let PathEnd::Leaf(mut claim) = honest.end else { panic!("it is there") };
+        let PathEnd::Leaf(mut claim) = honest.end else {
+            panic!("it is there")
+        };
         (claim.credits, claim.stake) = (Credits::new(credits), Credits::new(stake));
-        let forged = PathProof { end: PathEnd::Leaf(claim), steps: honest.steps.clone() };
+        let forged = PathProof {
+            end: PathEnd::Leaf(claim),
+            steps: honest.steps.clone(),
+        };
         assert!(forged.verify(&root, &address).is_err());
         // Nor does it hold when the root is told the same lie with the true hash.
-        let told = Summary { credits: Credits::new(40 - 10 + credits), stake: root.stake, ..root };
+        let told = Summary {
+            credits: Credits::new(40 - 10 + credits),
+            stake: root.stake,
+            ..root
+        };
         assert!(forged.verify(&told, &address).is_err());
     }
 }

@@ -26,12 +26,23 @@ fn bit(address: &Address, index: u16) -> bool {
 
 /// The subtree of `sorted`, which agree on the bits before `at`; one bit a call, nothing skipped.
 fn subtree(sorted: &[(&Address, &Leaf)], at: u16) -> Summary {
-    let [(address, leaf), ..] = sorted else { return Summary::EMPTY };
+    let [(address, leaf), ..] = sorted else {
+        return Summary::EMPTY;
+    };
     if sorted.len() == 1 {
         let entity = hash("frith v1 entity", &[&leaf.bytes]);
-        let sums = [leaf.credits.get().to_le_bytes(), leaf.stake.get().to_le_bytes()].concat();
+        let sums = [
+            leaf.credits.get().to_le_bytes(),
+            leaf.stake.get().to_le_bytes(),
+        ]
+        .concat();
         let hash = hash("frith v1 tree leaf", &[&address.0, &entity.0, &sums]);
-        return Summary { hash, credits: leaf.credits, stake: leaf.stake, entities: 1 };
+        return Summary {
+            hash,
+            credits: leaf.credits,
+            stake: leaf.stake,
+            entities: 1,
+        };
     }
     let (zeros, ones): (Vec<_>, Vec<_>) = sorted.iter().partition(|(address, _)| !bit(address, at));
     let (left, right) = (subtree(&zeros, at + 1), subtree(&ones, at + 1));
@@ -57,7 +68,10 @@ fn subtree(sorted: &[(&Address, &Leaf)], at: u16) -> Summary {
         .collect();
     let add = |left: crate::credits::Credits, right| left.add(right).expect("small sums");
     Summary {
-        hash: hash("frith v1 tree inner node", &[&prefix, &at.to_le_bytes(), &children]),
+        hash: hash(
+            "frith v1 tree inner node",
+            &[&prefix, &at.to_le_bytes(), &children],
+        ),
         credits: add(left.credits, right.credits),
         stake: add(left.stake, right.stake),
         entities: left.entities + right.entities,

@@ -22,7 +22,9 @@ fn versions_of(history: &[Vec<(Address, Option<u8>)>]) -> Vec<Version> {
             address,
             leaf: content.map(|content| leaf(content, 5, 2)),
         };
-        version = version.apply(batch.into_iter().map(change).collect()).expect("small sums");
+        version = version
+            .apply(batch.into_iter().map(change).collect())
+            .expect("small sums");
         versions.push(version.clone());
     }
     versions
@@ -39,7 +41,10 @@ fn prune_all(store: &mut dyn Store, keep_from: u64, limit: usize) {
 }
 
 fn entities_of(version: &Version) -> Entities {
-    version.iter().map(|(address, leaf)| (address, leaf.clone())).collect()
+    version
+        .iter()
+        .map(|(address, leaf)| (address, leaf.clone()))
+        .collect()
 }
 
 proptest! {
@@ -108,12 +113,26 @@ proptest! {
 
 #[test]
 fn a_missing_node_is_named() {
-    let version = version_of(&[(Address([1; 32]), leaf(1, 1, 1)), (Address([2; 32]), leaf(1, 1, 1))].into());
+    let version = version_of(
+        &[
+            (Address([1; 32]), leaf(1, 1, 1)),
+            (Address([2; 32]), leaf(1, 1, 1)),
+        ]
+        .into(),
+    );
     let mut store = MemoryStore::new();
     assert_eq!(store.write(save(None, 1, &version)), Ok(()));
-    let entries = store.range(Table::Nodes, &[1], 10).expect("memory does not fail");
+    let entries = store
+        .range(Table::Nodes, &[1], 10)
+        .expect("memory does not fail");
     let (key, _) = entries.last().expect("three nodes").clone();
-    assert_eq!(store.write(vec![Write::Delete { table: Table::Nodes, key }]), Ok(()));
+    assert_eq!(
+        store.write(vec![Write::Delete {
+            table: Table::Nodes,
+            key
+        }]),
+        Ok(())
+    );
     assert!(matches!(
         load(&store, 1),
         Err(LoadError::Missing { prefix, .. }) if prefix.first() == Address([2; 32])
@@ -123,7 +142,9 @@ fn a_missing_node_is_named() {
 
 #[test]
 fn a_crash_leaves_whole_versions() {
-    let history: Vec<_> = (0..6_u8).map(|i| vec![(Address([i; 32]), Some(i)), (Address([i / 2; 32]), None)]).collect();
+    let history: Vec<_> = (0..6_u8)
+        .map(|i| vec![(Address([i; 32]), Some(i)), (Address([i / 2; 32]), None)])
+        .collect();
     let versions = versions_of(&history);
     for lost in 0..=versions.len() {
         let disk = SharedMemoryStore::new();
@@ -137,7 +158,9 @@ fn a_crash_leaves_whole_versions() {
         let kept = kept_versions(&store).expect("memory does not fail");
         assert_eq!(kept.len(), versions.len() - lost);
         for (number, version) in kept.into_iter().zip(&versions) {
-            let loaded = load(&store, number).expect("nothing is damaged").expect("it is listed");
+            let loaded = load(&store, number)
+                .expect("nothing is damaged")
+                .expect("it is listed");
             assert_eq!(loaded.summary(), version.summary());
         }
     }

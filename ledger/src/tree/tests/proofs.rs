@@ -4,7 +4,9 @@ use super::{address, entities, version_of};
 use crate::address::{Address, Prefix};
 use crate::codec::decode;
 use crate::hash::Hash;
-use crate::tree::{DrawProof, LeafClaim, MultiProof, PathProof, RangeProof, Summary, Version, draw_point};
+use crate::tree::{
+    DrawProof, LeafClaim, MultiProof, PathProof, RangeProof, Summary, Version, draw_point,
+};
 use parity_scale_codec::{Decode, Encode};
 use proptest::prelude::*;
 
@@ -15,7 +17,11 @@ fn sent<T: Encode + Decode>(proof: &T) -> T {
 
 fn claim_of(version: &Version, address: &Address) -> Option<LeafClaim> {
     let leaf = version.get(address)?;
-    Some(LeafClaim { entity: leaf.entity_hash(), credits: leaf.credits, stake: leaf.stake })
+    Some(LeafClaim {
+        entity: leaf.entity_hash(),
+        credits: leaf.credits,
+        stake: leaf.stake,
+    })
 }
 
 proptest! {
@@ -133,10 +139,25 @@ proptest! {
 #[test]
 fn the_empty_tree_proves_that_nothing_is_there() {
     let (version, address) = (Version::empty(), Address([5; 32]));
-    assert_eq!(version.prove(&address).verify(&Summary::EMPTY, &address), Ok(None));
-    assert_eq!(version.prove_many(&[address]).verify(&Summary::EMPTY, &[address]), Ok(vec![None]));
+    assert_eq!(
+        version.prove(&address).verify(&Summary::EMPTY, &address),
+        Ok(None)
+    );
+    assert_eq!(
+        version
+            .prove_many(&[address])
+            .verify(&Summary::EMPTY, &[address]),
+        Ok(vec![None])
+    );
     assert_eq!(version.draw(&Hash([9; 32])), None);
     assert!(version.prove_draw(&Hash([9; 32])).is_none());
-    let part = version.range(Prefix::ROOT, address, 10, 1000).verify(&Summary::EMPTY, Prefix::ROOT, address);
-    assert_eq!(part.map(|part| (part.entries, part.next)), Ok((Vec::new(), None)));
+    let part = version.range(Prefix::ROOT, address, 10, 1000).verify(
+        &Summary::EMPTY,
+        Prefix::ROOT,
+        address,
+    );
+    assert_eq!(
+        part.map(|part| (part.entries, part.next)),
+        Ok((Vec::new(), None))
+    );
 }

@@ -4,18 +4,26 @@ use super::{Entities, address, entities, leaf, leaves, oracle, puts, version_of}
 use crate::address::{Address, Prefix};
 use crate::credits::Credits;
 use crate::tree::node::Link;
-use crate::tree::{Change, ENTITY_BYTES_MAX, Leaf, NodePrefix, Summary, TreeError, Version, combine};
+use crate::tree::{
+    Change, ENTITY_BYTES_MAX, Leaf, NodePrefix, Summary, TreeError, Version, combine,
+};
 use proptest::prelude::*;
 use std::sync::Arc;
 
 /// The summary of the entities under `prefix`, made by dividing wherever `divided` says and building
 /// a tree of its own from every undivided part.
-fn divided(entities: &Entities, prefix: NodePrefix, divide: &dyn Fn(&NodePrefix) -> bool) -> Summary {
+fn divided(
+    entities: &Entities,
+    prefix: NodePrefix,
+    divide: &dyn Fn(&NodePrefix) -> bool,
+) -> Summary {
     if prefix.len() < 256 && divide(&prefix) {
         let halves = [false, true].map(|bit| divided(entities, prefix.half(bit), divide));
         return combine(prefix, &halves[0], &halves[1]).expect("small sums");
     }
-    let part = entities.range(prefix.first()..=prefix.last()).map(|(address, leaf)| (*address, leaf.clone()));
+    let part = entities
+        .range(prefix.first()..=prefix.last())
+        .map(|(address, leaf)| (*address, leaf.clone()));
     version_of(&part.collect()).summary()
 }
 
@@ -103,7 +111,10 @@ proptest! {
 }
 
 fn is_shared(a: &Version, b: &Version) -> bool {
-    match (a.root.as_ref().map(|root| &root.link), b.root.as_ref().map(|root| &root.link)) {
+    match (
+        a.root.as_ref().map(|root| &root.link),
+        b.root.as_ref().map(|root| &root.link),
+    ) {
         (None, None) => true,
         (Some(Link::Leaf(a)), Some(Link::Leaf(b))) => Arc::ptr_eq(a, b),
         (Some(Link::Inner(a)), Some(Link::Inner(b))) => Arc::ptr_eq(a, b),
@@ -115,25 +126,69 @@ fn is_shared(a: &Version, b: &Version) -> bool {
 fn the_empty_tree_has_the_zero_summary() {
     let mut version = Version::empty();
     assert_eq!(version.summary(), Summary::EMPTY);
-    let change = |leaf| vec![Change { address: Address([1; 32]), leaf }];
-    version = version.apply(change(Some(leaf(3, 2, 1)))).expect("small sums");
+    let change = |leaf| {
+        vec![Change {
+            address: Address([1; 32]),
+            leaf,
+        }]
+    };
+    version = version
+        .apply(change(Some(leaf(3, 2, 1))))
+        .expect("small sums");
     assert_ne!(version.summary(), Summary::EMPTY);
     version = version.apply(change(None)).expect("small sums");
     assert_eq!(version.summary(), Summary::EMPTY);
-    assert_eq!((version.get(&Address([1; 32])), version.iter().next()), (None, None));
+    assert_eq!(
+        (version.get(&Address([1; 32])), version.iter().next()),
+        (None, None)
+    );
 }
 
 #[test]
 fn a_refused_batch_says_why() {
-    let put = |address: u8, leaf| Change { address: Address([address; 32]), leaf: Some(leaf) };
-    let apply = |changes| Version::empty().apply(changes).map(|version| version.summary());
-    let twice = vec![put(1, leaf(1, 1, 1)), put(2, leaf(1, 1, 1)), put(1, leaf(1, 1, 1))];
-    assert_eq!(apply(twice), Err(TreeError::Duplicate { address: Address([1; 32]) }));
-    let staked = Leaf { stake: Credits::new(9), ..leaf(1, 1, 1) };
-    assert!(matches!(apply(vec![put(1, staked)]), Err(TreeError::StakeAboveCredits { .. })));
-    let rich = Leaf { credits: Credits::new(u128::MAX), ..leaf(1, 1, 1) };
+    let put = |address: u8, leaf| Change {
+        address: Address([address; 32]),
+        leaf: Some(leaf),
+    };
+    let apply = |changes| {
+        Version::empty()
+            .apply(changes)
+            .map(|version| version.summary())
+    };
+    let twice = vec![
+        put(1, leaf(1, 1, 1)),
+        put(2, leaf(1, 1, 1)),
+        put(1, leaf(1, 1, 1)),
+    ];
+    assert_eq!(
+        apply(twice),
+        Err(TreeError::Duplicate {
+            address: Address([1; 32])
+        })
+    );
+    let staked = Leaf {
+        stake: Credits::new(9),
+        ..leaf(1, 1, 1)
+    };
+    assert!(matches!(
+        apply(vec![put(1, staked)]),
+        Err(TreeError::StakeAboveCredits { .. })
+    ));
+    let rich = Leaf {
+        credits: Credits::new(u128::MAX),
+        ..leaf(1, 1, 1)
+    };
     let prefix = NodePrefix::of(&Address([1; 32]), 6);
-    assert_eq!(apply(vec![put(1, rich), put(2, leaf(1, 1, 1))]), Err(TreeError::Overflow { prefix }));
-    let long = Leaf { bytes: vec![0; ENTITY_BYTES_MAX + 1].into(), ..leaf(1, 1, 1) };
-    assert!(matches!(apply(vec![put(1, long)]), Err(TreeError::EntityTooLong { .. })));
+    assert_eq!(
+        apply(vec![put(1, rich), put(2, leaf(1, 1, 1))]),
+        Err(TreeError::Overflow { prefix })
+    );
+    let long = Leaf {
+        bytes: vec![0; ENTITY_BYTES_MAX + 1].into(),
+        ..leaf(1, 1, 1)
+    };
+    assert!(matches!(
+        apply(vec![put(1, long)]),
+        Err(TreeError::EntityTooLong { .. })
+    ));
 }
