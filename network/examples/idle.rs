@@ -1,7 +1,9 @@
-//! What a node costs that does nothing: `cargo run -p frith-network --example idle -- <nodes> <seconds>`.
+//! What a node costs that does nothing: `cargo run -p frith-network --example idle -- <nodes>
+//! <seconds>`.
 //!
-//! Starts one process per node; the first is the bootstrap peer of the others, all are members of each other, over TCP and
-//! QUIC. After a settling time of five seconds each process measures itself and reports on the error stream.
+//! Starts one process per node; the first is the bootstrap peer of the others, all are members of
+//! each other, over TCP and QUIC. After a settling time of five seconds each process measures
+//! itself and reports on the error stream.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};

@@ -37,8 +37,9 @@ impl AddressBook {
     }
 }
 
-/// Of the addresses that a peer names, those that may lead to it: dialled transports only, and none nearer than the
-/// address that the peer itself is seen at. So a peer from afar cannot have us dial our own machine or our own network.
+/// Of the addresses that a peer names, those that may lead to it: dialled transports only, and none
+/// nearer than the address that the peer itself is seen at. So a peer from afar cannot have us dial
+/// our own machine or our own network.
 pub(crate) fn believable(named: &[Multiaddr], seen_at: &Multiaddr) -> Vec<Multiaddr> {
     let seen = ip(seen_at).map_or(Reach::Global, reach);
     let mut believed: Vec<_> = named
@@ -85,7 +86,8 @@ fn ip(address: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
-fn dialable(address: &Multiaddr) -> bool {
+/// An IP address with a TCP or QUIC port: names are not resolved.
+pub(crate) fn dialable(address: &Multiaddr) -> bool {
     let parts: Vec<_> = address.iter().collect();
     matches!(
         parts[..],

@@ -1,9 +1,10 @@
 //! Budgets: how long a peer has to wait before its next bytes are read.
 //!
-//! The generic cell rate algorithm (ITU-T I.371, virtual scheduling) in nanoseconds: each charge moves a theoretical time
-//! on by what it costs at the sustained rate, and whoever is more than [`BURST`] ahead of the clock waits. A charge may be
-//! larger than the burst: it is taken at once and waited for afterwards, so that no frame is too large to ever pass. Pure:
-//! the clock comes in from outside.
+//! The generic cell rate algorithm (ITU-T I.371, virtual scheduling) in nanoseconds: each charge
+//! moves a theoretical time on by what it costs at the sustained rate, and whoever is more than
+//! [`BURST`] ahead of the clock waits. A charge may be larger than the burst: it is taken at once
+//! and waited for afterwards, so that no frame is too large to ever pass. Pure: the clock comes in
+//! from outside.
 
 use std::time::Duration;
 
@@ -46,7 +47,8 @@ impl Bucket {
 fn cost(units: u64, per_s: u64) -> Duration {
     const NANOS: u128 = 1_000_000_000;
     let nanos = u128::from(units) * NANOS / u128::from(per_s.max(1));
-    // A day is longer than any limit of this crate allows a single charge to be, and keeps the sums far from overflow.
+    // A day is longer than any limit of this crate allows a single charge to be, and keeps the sums
+    // far from overflow.
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(Duration::from_secs(86_400))
 }
 
@@ -103,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_flood_passes_at_the_rate_of_bytes_or_of_messages() {
-        // 101 messages of 100 bytes at 1000 bytes/s: the last one passes when 10,000 bytes less the burst are paid for.
+        // 101 messages of 100 bytes at 1000 bytes/s: the last one passes when 10,000 bytes less the
+        // burst are paid for.
         assert_eq!(
             last_pass(Rate::new(1000, 1000), 100, 101),
             Duration::from_secs(8)

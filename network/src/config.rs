@@ -12,11 +12,12 @@ pub struct NetworkConfig {
     pub secret: Zeroizing<[u8; 32]>,
     /// Hash of the genesis. Peers with another one are refused.
     pub network_id: [u8; 32],
-    /// Where to listen: `/ip4/0.0.0.0/tcp/4200`, `/ip6/::/udp/4200/quic-v1`; port 0 lets the system choose.
+    /// Where to listen: `/ip4/0.0.0.0/tcp/4200`, `/ip6/::/udp/4200/quic-v1`; port 0 lets the system
+    /// choose.
     pub listen: Vec<Multiaddr>,
     /// Where others reach this node, if that differs from `listen`.
     pub external: Vec<Multiaddr>,
-    /// Peers to begin with; any one suffices. The `/p2p` part may be missing.
+    /// Peers to begin with, as IP addresses; any one suffices. The `/p2p` part may be missing.
     pub bootstrap: Vec<Multiaddr>,
     /// Local limits.
     pub limits: Limits,

@@ -21,7 +21,8 @@ pub enum StartError {
         /// As the library puts it.
         reason: String,
     },
-    /// An address cannot be listened on: it is in use, not of this machine, or of an unknown transport.
+    /// An address cannot be listened on: it is in use, not of this machine, or of an unknown
+    /// transport.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
         /// The address asked for.

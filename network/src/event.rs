@@ -7,17 +7,18 @@ use tokio::sync::oneshot;
 use crate::key::PeerKey;
 use crate::wire::{FetchStatus, Refusal, WireError};
 
-/// Something that happened. Events of one peer come in order: `Connected`, its messages, `Disconnected`; only a message
-/// that was already being handed over may follow the latter.
+/// Something that happened. Events of one peer come in order: `Connected`, its messages,
+/// `Disconnected`; only a message that was already being handed over may follow the latter.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NetworkEvent {
     /// A peer of this network said hello on its first connection.
     Connected(PeerKey),
-    /// The last connection of a peer ended, or another process took its place (`Connected` follows). What was queued for
-    /// it is gone.
+    /// The last connection of a peer ended, or another process took its place (`Connected`
+    /// follows). What was queued for it is gone.
     Disconnected(PeerKey),
-    /// A frame arrived. Frames of one priority come in the order they were sent, while a connection lasts.
+    /// A frame arrived. Frames of one priority come in the order they were sent, while a connection
+    /// lasts.
     Message {
         /// Who sent it; proven by the secured connection.
         from: PeerKey,
@@ -55,7 +56,8 @@ pub enum NetworkEvent {
     },
     /// A peer misbehaved repeatedly and is not spoken to for a while.
     Banned(PeerKey),
-    /// Two living processes hold this peer's key: each answered a fresh challenge with an instance of its own.
+    /// Two living processes hold this peer's key: each answered a fresh challenge with an instance
+    /// of its own.
     Twin(PeerKey),
     /// Another process holds *this node's* key.
     OwnKeyElsewhere,
@@ -85,8 +87,8 @@ impl FetchReply {
         (Self(sender), receiver)
     }
 
-    /// Answers with these bytes. Longer than `fetch_response_bytes_max`, the peer is told that it is too large. No
-    /// effect if the peer went away.
+    /// Answers with these bytes. Longer than `fetch_response_bytes_max`, the peer is told that it
+    /// is too large. No effect if the peer went away.
     pub fn send(self, response: Bytes) {
         let _ = self.0.send(Ok(response));
     }

@@ -1,15 +1,16 @@
 //! Peer keys and their libp2p names.
 //!
-//! A libp2p peer id of an Ed25519 key *is* the key: the identity multihash of the key's protobuf encoding (libp2p
-//! specification, "Peer Ids and Keys"). So both directions are pure functions, and an id of any other kind of key has no
-//! [`PeerKey`].
+//! A libp2p peer id of an Ed25519 key *is* the key: the identity multihash of the key's protobuf
+//! encoding (libp2p specification, "Peer Ids and Keys"). So both directions are pure functions, and
+//! an id of any other kind of key has no [`PeerKey`].
 
 use std::fmt;
 
 use libp2p::PeerId;
 use libp2p::multihash::Multihash;
 
-/// Protobuf of a libp2p public key up to its bytes: field 1 (type) = 1 (Ed25519), field 2 (data), 32 bytes long.
+/// Protobuf of a libp2p public key up to its bytes: field 1 (type) = 1 (Ed25519), field 2 (data),
+/// 32 bytes long.
 const PROTOBUF_HEAD: [u8; 4] = [0x08, 0x01, 0x12, 0x20];
 /// Multihash code of the identity function.
 const IDENTITY: u64 = 0;
@@ -19,8 +20,8 @@ const IDENTITY: u64 = 0;
 pub struct PeerKey([u8; 32]);
 
 impl PeerKey {
-    /// The key with these 32 bytes. They are not checked to be a point of the curve: nobody can prove to own one that
-    /// is not.
+    /// The key with these 32 bytes. They are not checked to be a point of the curve: nobody can
+    /// prove to own one that is not.
     #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)

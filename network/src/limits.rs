@@ -1,8 +1,10 @@
-//! Local limits: what this node grants its peers. None of them is agreed on, every node may choose its own.
+//! Local limits: what this node grants its peers. None of them is agreed on, every node may choose
+//! its own.
 
 use std::time::Duration;
 
-/// A sustained rate. Twice a second's worth may come at once; what is above waits in the sender's own buffers.
+/// A sustained rate. Twice a second's worth may come at once; what is above waits in the sender's
+/// own buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Payload bytes per second.
@@ -22,7 +24,8 @@ impl Rate {
     }
 }
 
-/// What one peer may send, per class. The classes do not share, so that bulk never starves consensus.
+/// What one peer may send, per class. The classes do not share, so that bulk never starves
+/// consensus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerBudget {
     /// Consensus frames.
@@ -35,34 +38,34 @@ pub struct PeerBudget {
     pub fetch: Rate,
 }
 
-/// Every bound of this crate that is a choice. [`Limits::default`] is for a node with 64 MiB to spare; the reasons for
-/// the values are given beside them.
+/// Every bound of this crate that is a choice. [`Limits::default`] is for a node with 64 MiB to
+/// spare; the reasons for the values are given beside them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest frame, in bytes, sent or accepted (4 MiB: a block of 1 MiB with its proofs, with room). A peer that
-    /// announces a longer one is cut off before anything is allocated.
+    /// Longest frame, in bytes, sent or accepted (4 MiB: a block of 1 MiB with its proofs, with
+    /// room). A peer that announces a longer one is cut off before anything is allocated.
     pub frame_bytes_max: u32,
     /// Bytes that wait per peer and priority (8 MiB: two of the longest frames).
     pub queue_bytes_max: usize,
     /// Frames that wait per peer and priority (4096), so that empty frames are bounded too.
     pub queue_frames_max: usize,
-    /// Events that wait for the node (128). Full means that nothing more is read from sockets. With frames of the
-    /// longest kind it bounds what waits to 128 times `frame_bytes_max`.
+    /// Events that wait for the node (128). Full means that nothing more is read from sockets. With
+    /// frames of the longest kind it bounds what waits to 128 times `frame_bytes_max`.
     pub events_max: usize,
-    /// Bytes of frames being received at one time from all members (64 MiB), and again from all unknown peers
-    /// a quarter of that.
+    /// Bytes of frames being received at one time from all members (64 MiB), and again from all
+    /// unknown peers a quarter of that.
     pub inbound_bytes_max: u32,
     /// Established connections that others opened (128). Members are not counted.
     pub connections_in_max: u32,
     /// Established connections that we opened (128). Members are not counted.
     pub connections_out_max: u32,
-    /// Connections of one peer (4): two of a simultaneous dial, and room for a restarted process whose old connection
-    /// has not timed out.
+    /// Connections of one peer (4): two of a simultaneous dial, and room for a restarted process
+    /// whose old connection has not timed out.
     pub connections_per_peer_max: u32,
     /// Connections whose handshake is under way, each direction (64).
     pub connections_pending_max: u32,
-    /// Connections to peers that are no members which are kept although nothing is exchanged (8), so that a node
-    /// without neighbours stays findable.
+    /// Connections to peers that are no members which are kept although nothing is exchanged (8),
+    /// so that a node without neighbours stays findable.
     pub connections_idle_kept: usize,
     /// After this long without a frame or a fetch a peer that is no member is disconnected (120 s).
     pub idle_max: Duration,
@@ -72,7 +75,8 @@ pub struct Limits {
     pub member: PeerBudget,
     /// What each unknown peer may send.
     pub unknown: PeerBudget,
-    /// What all unknown peers together may send, so that many identities are worth no more than a few.
+    /// What all unknown peers together may send, so that many identities are worth no more than a
+    /// few.
     pub unknown_total: Rate,
     /// Longest fetch request, in bytes (64 KiB).
     pub fetch_request_bytes_max: u32,

@@ -63,6 +63,8 @@ pub struct PeerStatus {
     pub member: bool,
     /// Its connections.
     pub links: Vec<Link>,
+    /// Where it says that it listens, as far as that is believable; empty until it said so.
+    pub addresses: Vec<Multiaddr>,
     /// Payload bytes received.
     pub bytes_in: u64,
     /// Payload bytes sent.

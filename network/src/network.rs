@@ -29,7 +29,8 @@ const COMMANDS_MAX: usize = 256;
 /// How long the system may take to say which addresses it listens on.
 const LISTEN_MAX: Duration = Duration::from_secs(5);
 
-/// A running network. Cheap to clone; it ends when every handle, or the receiver of its events, is dropped.
+/// A running network. Cheap to clone; it ends when every handle, or the receiver of its events, is
+/// dropped.
 #[derive(Clone)]
 pub struct Network {
     shared: Arc<Shared>,
@@ -37,8 +38,9 @@ pub struct Network {
 }
 
 impl Network {
-    /// Starts to listen and to look for peers. Returns when every address is being listened on, with the handle and the
-    /// events. The receiver must be read: when it is full nothing more is read from sockets.
+    /// Starts to listen and to look for peers. Returns when every address is being listened on,
+    /// with the handle and the events. The receiver must be read: when it is full nothing more is
+    /// read from sockets.
     ///
     /// # Errors
     /// [`StartError`], and nothing is left running.
@@ -84,15 +86,17 @@ impl Network {
         self.shared.key
     }
 
-    /// Says who the neighbours are. They are dialled, looked up and dialled again as long as they are members; they have
-    /// the larger budgets, and the limits of connections do not hold for them. This node itself is ignored.
+    /// Says who the neighbours are. They are dialled, looked up and dialled again as long as they
+    /// are members; they have the larger budgets, and the limits of connections do not hold for
+    /// them. This node itself is ignored.
     pub fn set_members(&self, members: BTreeSet<PeerKey>) {
         lock(&self.shared.requests).members = Some(members);
         self.shared.wake.notify_one();
     }
 
-    /// Queues a frame for a connected peer. Returns at once. A frame that was queued arrives unless the peer or its
-    /// connection is lost, or, for [`Priority::Consensus`], newer frames pushed it out of a full queue.
+    /// Queues a frame for a connected peer. Returns at once. A frame that was queued arrives unless
+    /// the peer or its connection is lost, or, for [`Priority::Consensus`], newer frames pushed it
+    /// out of a full queue.
     ///
     /// # Errors
     /// [`SendError`]; the frame was not queued.
@@ -118,8 +122,8 @@ impl Network {
         }
     }
 
-    /// Asks a peer for something and waits for the response, at most `fetch_timeout`. A peer that is not connected is
-    /// dialled, and looked up if its addresses are not known.
+    /// Asks a peer for something and waits for the response, at most `fetch_timeout`. A peer that
+    /// is not connected is dialled, and looked up if its addresses are not known.
     ///
     /// # Errors
     /// [`FetchError`].
@@ -170,8 +174,8 @@ impl Network {
         fetch::ask(stream, &self.shared.limits, request).await
     }
 
-    /// Makes this node findable under a key (a leaf prefix, a tag), now and from now on. Beyond `announced_max` keys no
-    /// effect.
+    /// Makes this node findable under a key (a leaf prefix, a tag), now and from now on. Beyond
+    /// `announced_max` keys no effect.
     pub fn announce(&self, key: [u8; 32]) {
         let mut requests = lock(&self.shared.requests);
         if requests.announce.len() < self.shared.limits.announced_max {
@@ -181,8 +185,8 @@ impl Network {
         self.shared.wake.notify_one();
     }
 
-    /// Who announced a key, as far as the routing table finds out (at most 20 s); in the order of their keys. Whether they
-    /// told the truth only asking them shows.
+    /// Who announced a key, as far as the routing table finds out (at most 20 s); in the order of
+    /// their keys. Whether they told the truth only asking them shows.
     pub async fn providers(&self, key: [u8; 32]) -> Vec<PeerKey> {
         let (reply, found) = oneshot::channel();
         if self
@@ -225,12 +229,14 @@ impl Network {
         self.shared.counters.snapshot(peers as u64, members as u64)
     }
 
-    /// Holds something against a peer. At `penalty_max` (less one a second) it is disconnected and banned for a while.
+    /// Holds something against a peer. At `penalty_max` (less one a second) it is disconnected and
+    /// banned for a while.
     pub fn penalise(&self, peer: PeerKey, weight: u32) {
         self.shared.penalise(peer, weight);
     }
 
-    /// Closes every connection and listener and returns when that is done. What was queued and not sent is lost.
+    /// Closes every connection and listener and returns when that is done. What was queued and not
+    /// sent is lost.
     pub async fn shutdown(self) {
         let (done, stopped) = oneshot::channel();
         if self.commands.send(Command::Stop { done }).await.is_ok() {

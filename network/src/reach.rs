@@ -1,12 +1,15 @@
-//! Whom to dial, look up or give up on, and when. Pure: what happened comes in, [`Action`]s come out.
+//! Whom to dial, look up or give up on, and when. Pure: what happened comes in, [`Action`]s come
+//! out.
 //!
-//! A *target* is a peer that must be reached: a member (for as long as it is one) or the peer of a fetch (once). An
-//! attempt is: dial at the addresses that are known; if that fails, look the peer up in the routing table; if that found
-//! an address, dial again. After a failed attempt a member waits, from `min` doubling to `max`, each pause jittered to
-//! between half of it and the whole, so that nodes which lost one peer at one time do not return to it at one time. The
-//! peer of a fetch is given up.
+//! A *target* is a peer that must be reached: a member (for as long as it is one) or the peer of a
+//! fetch (once). An attempt is: dial at the addresses that are known; if that fails, look the peer
+//! up in the routing table; if that found an address, dial again. After a failed attempt a member
+//! waits, from `min` doubling to `max`, each pause jittered to between half of it and the whole, so
+//! that nodes which lost one peer at one time do not return to it at one time. The peer of a fetch
+//! is given up.
 //!
-//! Invariant: a target that is not connected always has a deadline, so a lost event delays it and never strands it.
+//! Invariant: a target that is not connected always has a deadline, so a lost event delays it and
+//! never strands it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -130,7 +130,8 @@ impl Shared {
     }
 }
 
-/// Locks even if a thread panicked while it held the lock: what these locks guard is whole between any two statements.
+/// Locks even if a thread panicked while it held the lock: what these locks guard is whole between
+/// any two statements.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

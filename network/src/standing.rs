@@ -1,7 +1,7 @@
 //! Who misbehaved, and who is banned until when. Pure.
 //!
-//! A peer's score rises with each penalty and falls by one a second. At the limit the peer is banned. The number of
-//! scores is bounded: when there is no room, the lowest gives way.
+//! A peer's score rises with each penalty and falls by one a second. At the limit the peer is
+//! banned. The number of scores is bounded: when there is no room, the lowest gives way.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

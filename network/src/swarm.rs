@@ -1,7 +1,8 @@
 //! Transports and behaviours, put together.
 //!
-//! TCP with Noise and yamux, and QUIC; both prove the peer's Ed25519 key. Windows, keep-alives and intervals are chosen for
-//! a node that mostly idles: what a stream that is not read may hold stays small.
+//! TCP with Noise and yamux, and QUIC; both prove the peer's Ed25519 key. Windows, keep-alives and
+//! intervals are chosen for a node that mostly idles: what a stream that is not read may hold stays
+//! small.
 
 use std::num::NonZeroUsize;
 use std::sync::Once;
@@ -108,8 +109,8 @@ fn behaviour(limits: &Limits, keypair: &Keypair) -> Behaviour {
     }
 }
 
-/// A routing table that every node serves. Peers enter it only after their hello; records of others are not kept, and of
-/// their provider records few.
+/// A routing table that every node serves. Peers enter it only after their hello; records of others
+/// are not kept, and of their provider records few.
 fn kad(limits: &Limits, id: PeerId) -> kad::Behaviour<MemoryStore> {
     let mut config = kad::Config::new(KAD);
     config
@@ -134,7 +135,8 @@ fn kad(limits: &Limits, id: PeerId) -> kad::Behaviour<MemoryStore> {
     kad
 }
 
-/// rustls panics when more than one cryptography is linked and none was chosen. Harmless if the node chose already.
+/// rustls panics when more than one cryptography is linked and none was chosen. Harmless if the
+/// node chose already.
 fn install_ring() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -142,8 +144,9 @@ fn install_ring() {
     });
 }
 
-/// The swarm shares its TCP ports so that dials may leave from them, and on Linux two processes of one user would then
-/// both listen on one port and each get a part of the connections. So whether a port is free is asked without sharing.
+/// The swarm shares its TCP ports so that dials may leave from them, and on Linux two processes of
+/// one user would then both listen on one port and each get a part of the connections. So whether a
+/// port is free is asked without sharing.
 fn is_free(address: &Multiaddr) -> std::io::Result<()> {
     use libp2p::multiaddr::Protocol::{Ip4, Ip6, Tcp};
     let mut parts = address.iter();

@@ -8,15 +8,16 @@
 //! offset 5  payload
 //! ```
 //!
-//! A stream of `/frith/peer/1` begins with a hello in each direction, the opener's first; the answer is a hello or a
-//! refusal, and after a refusal the stream ends. A hello names the *class* of the stream: the priority whose frames it
-//! carries from then on, in both directions, and no others; or [`CLASS_PROBE`], which asks for the answer alone.
+//! A stream of `/frith/peer/1` begins with a hello in each direction, the opener's first; the
+//! answer is a hello or a refusal, and after a refusal the stream ends. A hello names the *class*
+//! of the stream: the priority whose frames it carries from then on, in both directions, and no
+//! others; or [`CLASS_PROBE`], which asks for the answer alone.
 //!
-//! **Fetch** (`/frith/fetch/1`): the opener sends the request's length (u32 little-endian) and the request; the answer is
-//! a status byte ([`FetchStatus`]), the response's length and the response.
+//! **Fetch** (`/frith/fetch/1`): the opener sends the request's length (u32 little-endian) and the
+//! request; the answer is a status byte ([`FetchStatus`]), the response's length and the response.
 //!
-//! Hello and refusal are SCALE, at most [`GREETING_BYTES_MAX`] bytes, without anything behind. All decoders are total on
-//! any bytes and allocate nothing that a peer chose the size of.
+//! Hello and refusal are SCALE, at most [`GREETING_BYTES_MAX`] bytes, without anything behind. All
+//! decoders are total on any bytes and allocate nothing that a peer chose the size of.
 
 use parity_scale_codec::{Decode, DecodeAll, Encode};
 
@@ -31,14 +32,16 @@ pub const CLASS_PROBE: u8 = 0xFF;
 
 const KIND_HELLO: u8 = 0xF0;
 const KIND_REFUSAL: u8 = 0xF1;
-/// First bytes of every hello, so that a stranger's protocol is told apart from another version of this one.
+/// First bytes of every hello, so that a stranger's protocol is told apart from another version of
+/// this one.
 const MAGIC: [u8; 4] = *b"frth";
 
 /// How urgent a frame is. Lower is sent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Priority {
-    /// Proposals, votes, timeouts. When its queue is full the oldest frame gives way: a newer view supersedes it.
+    /// Proposals, votes, timeouts. When its queue is full the oldest frame gives way: a newer view
+    /// supersedes it.
     Consensus = 0,
     /// Small protocol messages that are not votes.
     Control = 1,
@@ -142,7 +145,8 @@ pub fn encode_frame_header(header: FrameHeader) -> [u8; FRAME_HEADER_BYTES] {
     bytes
 }
 
-/// Decodes a frame header and refuses a payload above `frame_bytes_max`, before anything is allocated for it.
+/// Decodes a frame header and refuses a payload above `frame_bytes_max`, before anything is
+/// allocated for it.
 ///
 /// # Errors
 /// [`WireError::UnknownKind`] and [`WireError::TooLong`].
@@ -257,8 +261,8 @@ impl Greeting {
 /// Decodes the payload of a greeting of this kind. Total on any bytes.
 ///
 /// # Errors
-/// [`WireError::Greeting`] when the bytes are no greeting, or more than one; [`WireError::Misplaced`] when `kind` is a
-/// message.
+/// [`WireError::Greeting`] when the bytes are no greeting, or more than one;
+/// [`WireError::Misplaced`] when `kind` is a message.
 pub fn decode_greeting(kind: FrameKind, mut payload: &[u8]) -> Result<Greeting, WireError> {
     let malformed = WireError::Greeting {
         length: payload.len(),
@@ -321,8 +325,8 @@ pub const fn decode_length(bytes: [u8; 4], max: u32) -> Result<u32, WireError> {
     }
 }
 
-/// Runs every decoder of this crate on `bytes`, as a stream would, and returns how many frames they held. For fuzzing:
-/// it must neither panic nor allocate more than `bytes` holds.
+/// Runs every decoder of this crate on `bytes`, as a stream would, and returns how many frames they
+/// held. For fuzzing: it must neither panic nor allocate more than `bytes` holds.
 #[must_use]
 pub fn decode_any(mut bytes: &[u8], frame_bytes_max: u32) -> usize {
     let mut frames = 0;

@@ -1,7 +1,8 @@
 //! The peers to begin with. Pure.
 //!
-//! Each address is dialled at the start, and then, with doubling pauses, as long as no peer is connected at all. Every
-//! [`REVISIT`] one is dialled although there are peers, so that two parts of a network that lost each other meet again.
+//! Each address is dialled at the start, and then, with doubling pauses, as long as no peer is
+//! connected at all. Every [`REVISIT`] one is dialled although there are peers, so that two parts
+//! of a network that lost each other meet again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -55,7 +55,8 @@ impl Connection {
         matches!(self.link.direction, Direction::Outbound)
     }
 
-    /// Gives the connection a task that ends with it; false (and the task dropped) if it has too many.
+    /// Gives the connection a task that ends with it; false (and the task dropped) if it has too
+    /// many.
     pub(super) fn run(&mut self, future: impl Future<Output = ()> + Send + 'static) -> bool {
         self.tasks.retain(|task| !task.is_finished());
         if self.tasks.len() >= TASKS_MAX {
@@ -162,7 +163,8 @@ impl Driver {
         {
             peer.set_route(other);
         } else {
-            // What is left leads to another process, whose place was taken: it may come back as a peer of its own.
+            // What is left leads to another process, whose place was taken: it may come back as a
+            // peer of its own.
             self.disconnect(key);
         }
     }

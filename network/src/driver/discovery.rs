@@ -72,7 +72,8 @@ impl Driver {
         let dial = DialOpts::peer_id(key.to_peer_id())
             .addresses(addresses)
             .extend_addresses_through_behaviour()
-            // From the listening port, two dials at once could meet as one connection with two dialling ends.
+            // From the listening port, two dials at once could meet as one connection with two
+            // dialling ends.
             .allocate_new_port();
         if let Err(error) = self.swarm.dial(dial.build()) {
             // Already connected or dialling: that dial's end is told as an event.
@@ -139,6 +140,9 @@ impl Driver {
         let kad = &mut self.swarm.behaviour_mut().kad;
         for address in &addresses {
             kad.add_address(&key.to_peer_id(), address.clone());
+        }
+        if let Some(peer) = self.shared.peer(&key) {
+            peer.set_addresses(addresses.clone());
         }
         if self.members.contains(&key) {
             self.book.set(key, addresses);

@@ -1,14 +1,19 @@
 //! Hellos: who says them, how they are judged, what follows.
 //!
-//! 1. Who dialled opens a stream of each class in turn, the consensus one first, and says hello on it.
-//! 2. The other end judges: version, network, ban; on the first stream also whether the connection is a *duplicate*: one
-//!    between the same two processes is in use already, or this node dialled the peer itself and has the smaller key. So
-//!    of a simultaneous dial the one by the smaller key stays, whichever end judges first.
-//! 3. After the first hello the connection counts. The peer's first connection makes it `Connected`.
-//! 4. A hello with another *instance* than that of a connection in use comes from a restarted process or from a twin. The
-//!    new process takes the old one's place (`Disconnected`, `Connected`), and the old connection is challenged by a probe:
-//!    a stream whose hello asks for the answer alone. An answer proves a twin; without one the old connection is closed.
-//! 5. A duplicate has the connection in use challenged too, so that one that is dead does not keep a living one out.
+//! 1. Who dialled opens a stream of each class in turn, the consensus one first, and says hello on
+//!    it.
+//! 2. The other end judges: version, network, ban; on the first stream also whether the connection
+//!    is a *duplicate*: one between the same two processes is in use already, or this node dialled
+//!    the peer itself and has the smaller key. So of a simultaneous dial the one by the smaller key
+//!    stays, whichever end judges first.
+//! 3. After the first hello the connection counts. The peer's first connection makes it
+//!    `Connected`.
+//! 4. A hello with another *instance* than that of a connection in use comes from a restarted
+//!    process or from a twin. The new process takes the old one's place (`Disconnected`,
+//!    `Connected`), and the old connection is challenged by a probe: a stream whose hello asks for
+//!    the answer alone. An answer proves a twin; without one the old connection is closed.
+//! 5. A duplicate has the connection in use challenged too, so that one that is dead does not keep
+//!    a living one out.
 
 use std::sync::Arc;
 
@@ -188,7 +193,8 @@ impl Driver {
         let wrong = Refusal::Class { class: hello.class };
         let class = hello.priority().ok_or_else(|| wrong.clone())?;
         match stage {
-            // Only who dialled opens streams of the classes, so each comes once and the first is consensus.
+            // Only who dialled opens streams of the classes, so each comes once and the first is
+            // consensus.
             _ if connection.is_outbound() || connection.classes[class.index()] => Err(wrong),
             Stage::Greeting if class != Priority::Consensus => Err(wrong),
             Stage::Greeting if self.is_duplicate(key, hello.instance) => {

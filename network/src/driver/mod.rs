@@ -1,8 +1,9 @@
 //! The one task that owns the swarm: connections, hellos, discovery, dialling.
 //!
-//! It never waits for the node or for a stream: events that the node has not room for wait in a queue of its own, and when
-//! that is long the swarm is not polled until it is short again. Everything that reads or writes a stream is a task of its
-//! own and belongs to its connection: it ends with it.
+//! It never waits for the node or for a stream: events that the node has not room for wait in a
+//! queue of its own, and when that is long the swarm is not polled until it is short again.
+//! Everything that reads or writes a stream is a task of its own and belongs to its connection: it
+//! ends with it.
 
 mod bootstrap;
 mod commands;

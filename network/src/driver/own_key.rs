@@ -1,10 +1,11 @@
 //! Does another process hold this node's key? Pure.
 //!
-//! The swarm ends every connection to its own key before any hello. A node may reach *itself* that way, through an address
-//! of its own that others told it: then a dial and an arrival end at about the same time. A dial that met the own key while
-//! nothing arrived, or an arrival without a dial, is another process. Who dials always sees the key; who is dialled may only
-//! see a broken handshake. When two such processes dial each other at the same moment each takes it for itself; a later dial
-//! tells.
+//! The swarm ends every connection to its own key before any hello. A node may reach *itself* that
+//! way, through an address of its own that others told it: then a dial and an arrival end at about
+//! the same time. A dial that met the own key while nothing arrived, or an arrival without a dial,
+//! is another process. Who dials always sees the key; who is dialled may only see a broken
+//! handshake. When two such processes dial each other at the same moment each takes it for itself;
+//! a later dial tells.
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use super::commands::{Command, Report};
 use super::connection::Connection;
 use super::discovery::Discovery;
 use super::own_key::OwnKey;
-use crate::address::{AddressBook, named_peer};
+use crate::address::{AddressBook, dialable, named_peer, without_peer};
 use crate::event::NetworkEvent;
 use crate::key::PeerKey;
 use crate::links::{OpenError, OpenReply, Protocol};
@@ -72,9 +72,13 @@ impl Driver {
     ) -> Self {
         let (reports, report_queue) = mpsc::channel(REPORTS_MAX);
         let own_id = *swarm.local_peer_id();
-        let bootstrap = bootstrap
-            .into_iter()
-            .filter(|address| named_peer(address) != Some(own_id));
+        let bootstrap = bootstrap.into_iter().filter(|address| {
+            if !dialable(&without_peer(address)) {
+                tracing::warn!(%address, "not dialled: a bootstrap peer is an IP address with TCP or QUIC");
+                return false;
+            }
+            named_peer(address) != Some(own_id)
+        });
         let seed = shared
             .instance
             .iter()
@@ -259,7 +263,8 @@ impl Driver {
                     None => {
                         let now = self.shared.now();
                         let waiting = self.waiters.entry(peer).or_default();
-                        // Who gave up waiting needs no place; the rest is bounded by the turns of the fetches.
+                        // Who gave up waiting needs no place; the rest is bounded by the turns of
+                        // the fetches.
                         waiting.retain(|reply| !reply.is_closed());
                         waiting.push(reply);
                         self.reach.want(now, peer);
@@ -307,7 +312,8 @@ impl Driver {
         self.reach
             .set_members(now, &members, |key| greeted.contains_key(key));
         self.book.retain(|key| members.contains(key));
-        // What connected members said of their addresses before they were members is worth keeping now.
+        // What connected members said of their addresses before they were members is worth keeping
+        // now.
         for connection in self
             .connections
             .values()

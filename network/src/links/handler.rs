@@ -47,7 +47,8 @@ impl ConnectionHandler for Handler {
         &mut self,
         _: &mut Context<'_>,
     ) -> Poll<ConnectionHandlerEvent<Upgrade, OpenReply, (Protocol, Stream)>> {
-        // No waker: both queues grow only through `&mut self`, after which the connection polls again.
+        // No waker: both queues grow only through `&mut self`, after which the connection polls
+        // again.
         if let Some(accepted) = self.accepted.pop_front() {
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(accepted));
         }

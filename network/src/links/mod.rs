@@ -1,10 +1,12 @@
-//! Streams on connections: the part of the swarm that opens and accepts `/frith/peer/1` and `/frith/fetch/1`.
+//! Streams on connections: the part of the swarm that opens and accepts `/frith/peer/1` and
+//! `/frith/fetch/1`.
 //!
-//! Unlike a general stream behaviour it names the *connection* of every stream, since a hello holds for one connection
-//! and two connections of one key may lead to two processes; it never dials; and it forgets a connection that closed.
+//! Unlike a general stream behaviour it names the *connection* of every stream, since a hello holds
+//! for one connection and two connections of one key may lead to two processes; it never dials; and
+//! it forgets a connection that closed.
 //!
-//! Limits: [`ACCEPTED_MAX`] accepted streams wait per connection, [`OPENING_MAX`] are being opened; what is above is
-//! reset.
+//! Limits: [`ACCEPTED_MAX`] accepted streams wait per connection, [`OPENING_MAX`] are being opened;
+//! what is above is reset.
 
 mod behaviour;
 mod handler;

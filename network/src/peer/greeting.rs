@@ -43,7 +43,8 @@ where
         .unwrap_or(Err(GreetError::Timeout))
 }
 
-/// Accepts a stream: waits for the hello, has it judged and answers. Returns the hello if it was accepted.
+/// Accepts a stream: waits for the hello, has it judged and answers. Returns the hello if it was
+/// accepted.
 pub(crate) async fn accept<S, F>(
     stream: &mut S,
     timeout: Duration,

@@ -1,5 +1,5 @@
-//! One connected peer, however many connections lead to it: its queues, its budget, its counters, and the tasks that read
-//! and write its streams.
+//! One connected peer, however many connections lead to it: its queues, its budget, its counters,
+//! and the tasks that read and write its streams.
 
 mod greeting;
 mod queue;

@@ -1,7 +1,8 @@
 //! What waits to be sent to one peer: three bounded queues. Pure.
 //!
-//! Invariant: the bytes and frames of a class never exceed the limits. A full consensus queue gives up its oldest frame,
-//! since a later view supersedes it; a full control or bulk queue refuses the new one.
+//! Invariant: the bytes and frames of a class never exceed the limits. A full consensus queue gives
+//! up its oldest frame, since a later view supersedes it; a full control or bulk queue refuses the
+//! new one.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! What is known of a connected peer.
 //!
-//! Frames are written to one connection at a time, the *route*, so that each priority keeps its order. It moves only when
-//! that connection closes or another process takes the peer's place.
+//! Frames are written to one connection at a time, the *route*, so that each priority keeps its
+//! order. It moves only when that connection closes or another process takes the peer's place.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use libp2p::Multiaddr;
 use libp2p::swarm::ConnectionId;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -38,6 +39,7 @@ pub(crate) struct Peer {
     budget: Mutex<Budget>,
     outgoing: Mutex<Outgoing>,
     links: Mutex<Vec<(ConnectionId, Link)>>,
+    addresses: Mutex<Vec<Multiaddr>>,
     wake: [Notify; 3],
     since: Duration,
 }
@@ -68,6 +70,7 @@ impl Peer {
                 route: None,
             }),
             links: Mutex::default(),
+            addresses: Mutex::default(),
             wake: Default::default(),
             since,
         };
@@ -114,7 +117,8 @@ impl Peer {
         let wake = &self.wake[priority.index()];
         loop {
             let mut woken = std::pin::pin!(wake.notified());
-            // Registered before the queue is looked at, so that a frame queued in between is not missed.
+            // Registered before the queue is looked at, so that a frame queued in between is not
+            // missed.
             woken.as_mut().enable();
             if let Some(frame) = self.pop(connection, priority) {
                 return frame;
@@ -134,6 +138,10 @@ impl Peer {
 
     pub(crate) fn add_link(&self, connection: ConnectionId, link: Link) {
         lock(&self.links).push((connection, link));
+    }
+
+    pub(crate) fn set_addresses(&self, addresses: Vec<Multiaddr>) {
+        *lock(&self.addresses) = addresses;
     }
 
     pub(crate) fn remove_link(&self, connection: ConnectionId) {
@@ -186,6 +194,7 @@ impl Peer {
                 .iter()
                 .map(|(_, link)| link.clone())
                 .collect(),
+            addresses: lock(&self.addresses).clone(),
             bytes_in: self.bytes_in.get(),
             bytes_out: self.bytes_out.get(),
             messages_in: self.messages_in.get(),

@@ -1,8 +1,9 @@
 //! The two tasks of a greeted stream.
 //!
-//! The reader takes one frame at a time: header, budget, memory, payload, event. Whatever it waits for (the peer's
-//! budget, free memory, room among the events), it does not read meanwhile, so that the stream's window fills and the
-//! sender feels it. The payload's buffer grows as bytes arrive: an announced length alone costs nothing.
+//! The reader takes one frame at a time: header, budget, memory, payload, event. Whatever it waits
+//! for (the peer's budget, free memory, room among the events), it does not read meanwhile, so that
+//! the stream's window fills and the sender feels it. The payload's buffer grows as bytes arrive:
+//! an announced length alone costs nothing.
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use frith_network::{Network, NetworkEvent, StartError};
 
-use crate::support::{Node, address, config, config_knowing, guarded, pair, start};
+use crate::support::{Node, address, config, config_knowing, guarded, pair, start, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_nodes_find_each_other_from_one() {
@@ -87,6 +87,11 @@ async fn a_member_that_returns_on_another_port_is_found_again() {
 async fn a_member_that_returns_on_its_port_is_dialled_until_it_answers() {
     let (mut node, other) = pair(config(1), config(2), true).await;
     let (key, listen) = (other.key(), other.network.listen_addresses());
+    // It was the other who dialled, so its port is known only once it named it.
+    until("its address", || {
+        node.network.connected()[0].addresses == listen
+    })
+    .await;
     guarded("a shutdown", other.network.shutdown()).await;
     node.disconnected_from(key).await;
 

@@ -1,4 +1,5 @@
-//! Real sockets on loopback, few nodes each. Tests wait on events, under one generous guard, and never on time.
+//! Real sockets on loopback, few nodes each. Tests wait on events, under one generous guard, and
+//! never on time.
 
 mod discovery;
 mod faults;
