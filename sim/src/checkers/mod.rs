@@ -1,0 +1,167 @@
+//! The invariants, checked after every event.
+
+mod certificates;
+mod commits;
+mod roots;
+mod tasks;
+
+use frith_ledger::units::{Epoch, Height};
+use frith_neighbourhood::CommittedBlock;
+use std::sync::Arc;
+
+/// An invariant that doesn't hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Two blocks are committed at one height, or a node's block differs from the one acknowledged.
+    #[error("node {node} committed another block at height {height} than {other}")]
+    Fork {
+        /// Who.
+        node: usize,
+        /// Where.
+        height: Height,
+        /// Who committed the first.
+        other: usize,
+    },
+    /// A node committed a block whose predecessor it hasn't committed.
+    #[error("node {node} committed height {height} after {before}")]
+    Gap {
+        /// Who.
+        node: usize,
+        /// Where.
+        height: Height,
+        /// Its last height.
+        before: Height,
+    },
+    /// Two blocks were certified in one view of one instance.
+    #[error("two blocks are certified in one view: {instance}")]
+    TwoCertificates {
+        /// Which.
+        instance: String,
+    },
+    /// Two root records of one epoch.
+    #[error("node {node} has another root record of epoch {epoch}")]
+    RootFork {
+        /// Who.
+        node: usize,
+        /// Which.
+        epoch: Epoch,
+    },
+    /// Credits appeared or vanished.
+    #[error("the root record of epoch {epoch} holds {found} microcredits, not {expected}")]
+    Credits {
+        /// Which record.
+        epoch: Epoch,
+        /// Its sum with what was burned.
+        found: u128,
+        /// What genesis and issue give.
+        expected: u128,
+    },
+    /// A task ended twice.
+    #[error("a task ended at height {first} and again at {second}")]
+    EndedTwice {
+        /// First time.
+        first: Height,
+        /// Second time.
+        second: Height,
+    },
+    /// Something that was acknowledged as committed is gone.
+    #[error("node {node} has no block at height {height}, which was acknowledged as committed")]
+    Lost {
+        /// Who.
+        node: usize,
+        /// Where.
+        height: Height,
+    },
+    /// A correct node stopped, and no fault of its machine explains it.
+    #[error("node {node} stopped: {reason}")]
+    Halted {
+        /// Who.
+        node: usize,
+        /// Its words.
+        reason: String,
+    },
+    /// A node could not start from what its disk held.
+    #[error("node {node} cannot start: {reason}")]
+    NoStart {
+        /// Who.
+        node: usize,
+        /// Its words.
+        reason: String,
+    },
+    /// After everything healed, something did not happen in time.
+    #[error("no progress: {what}")]
+    NoProgress {
+        /// What.
+        what: String,
+    },
+}
+
+/// All checkers of a run.
+#[derive(Debug, Default)]
+pub struct Checkers {
+    commits: commits::Commits,
+    certificates: certificates::Certificates,
+    roots: roots::Roots,
+    tasks: tasks::Tasks,
+}
+
+impl Checkers {
+    /// A node committed a block.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn committed(&mut self, node: usize, block: &CommittedBlock) -> Result<(), Violation> {
+        self.commits.committed(node, block)?;
+        self.tasks.committed(block)
+    }
+
+    /// A node committed a root record.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn root(
+        &mut self,
+        node: usize,
+        record: &frith_ledger::block::RootRecord,
+        supply: u128,
+    ) -> Result<(), Violation> {
+        self.roots.committed(node, record, supply)
+    }
+
+    /// A frame was sent.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn sent(&mut self, bytes: &Arc<[u8]>) -> Result<(), Violation> {
+        self.certificates.sent(bytes)
+    }
+
+    /// A node started again at this height.
+    pub fn restarted(&mut self, node: usize, height: Height) {
+        self.commits.restarted(node, height);
+    }
+
+    /// The highest block that any correct node committed.
+    #[must_use]
+    pub fn head(&self) -> Height {
+        self.commits.head()
+    }
+
+    /// The block acknowledged at a height.
+    #[must_use]
+    pub fn block(&self, height: Height) -> Option<frith_ledger::block::BlockId> {
+        self.commits.block(height)
+    }
+
+    /// Tasks that came in and haven't ended.
+    #[must_use]
+    pub fn open_tasks(&self) -> usize {
+        self.tasks.open()
+    }
+
+    /// Tasks that ended.
+    #[must_use]
+    pub fn ended_tasks(&self) -> usize {
+        self.tasks.ended()
+    }
+}

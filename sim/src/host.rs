@@ -1,0 +1,86 @@
+//! One machine: its disk, the node that runs on it, its worker.
+
+use frith_ledger::address::Address;
+use frith_ledger::entity::TaskOutcome;
+use frith_ledger::key::{PublicKey, Seed};
+use frith_ledger::store::SharedMemoryStore;
+use frith_neighbourhood::Node;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A machine of a member. An equivocator has two with one key.
+pub struct Host {
+    /// Which member.
+    pub member: usize,
+    /// Whether this is an equivocator's second machine.
+    pub second: bool,
+    /// The secret that its keys come from.
+    pub seed: Seed,
+    /// Its disk; survives the node.
+    pub disk: SharedMemoryStore,
+    /// The node, while the machine is up.
+    pub node: Option<Node>,
+    /// Counts starts, so that events of an earlier life are dropped.
+    pub life: u64,
+    /// When its next tick is due.
+    pub tick_at: Option<u64>,
+    /// The power fails after so many more outputs; then it is off for so many ms.
+    pub dies_after: Option<(u64, u64)>,
+    /// The disk was lost: what the key signed before is unknown here.
+    pub wiped: bool,
+    /// Why the node stopped.
+    pub halted: Option<String>,
+    /// Results of the worker's runs: lost with the process.
+    pub results: BTreeMap<Address, TaskOutcome>,
+    /// Tasks that run now.
+    pub running: BTreeSet<Address>,
+}
+
+impl Host {
+    /// A machine that is off.
+    #[must_use]
+    pub fn new(member: usize, second: bool, seed: Seed) -> Self {
+        Self {
+            member,
+            second,
+            seed,
+            disk: SharedMemoryStore::new(),
+            node: None,
+            life: 0,
+            tick_at: None,
+            dies_after: None,
+            wiped: false,
+            halted: None,
+            results: BTreeMap::new(),
+            running: BTreeSet::new(),
+        }
+    }
+
+    /// Whether the machine is up.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// The key that others know it by.
+    #[must_use]
+    pub fn key(&self) -> PublicKey {
+        self.seed.worker().public()
+    }
+
+    /// The power fails: of the unsynced writes the first `keep` survive.
+    pub fn lose_power(&mut self, keep: usize) {
+        self.node = None;
+        self.disk.crash(keep);
+        self.tick_at = None;
+        self.dies_after = None;
+        self.halted = None;
+        self.results.clear();
+        self.running.clear();
+    }
+
+    /// The disk is replaced by an empty one.
+    pub fn wipe(&mut self) {
+        self.disk.wipe();
+        self.wiped = true;
+    }
+}

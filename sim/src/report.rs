@@ -1,0 +1,56 @@
+//! What a run says in the end.
+
+use crate::world::World;
+use serde::Serialize;
+
+/// Figures of one run that held.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// Members.
+    pub members: usize,
+    /// Virtual time in ms.
+    pub virtual_ms: u64,
+    /// Epochs that every correct node went through.
+    pub epochs: u64,
+    /// Committed blocks.
+    pub blocks: u64,
+    /// Frames sent.
+    pub frames: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// Bytes a member and epoch.
+    pub bytes_per_member_and_epoch: u64,
+    /// Operations executed.
+    pub operations: u64,
+    /// Tasks that ended.
+    pub tasks: usize,
+    /// Forks: a run with one fails.
+    pub forks: u64,
+    /// Hash of everything that went in and out, in order: equal for equal seeds.
+    pub trace: String,
+}
+
+impl Report {
+    pub(crate) fn new(world: &World) -> Self {
+        let epochs = world.epochs();
+        let share = epochs
+            .max(1)
+            .saturating_mul(world.hosts.len().max(1) as u64);
+        Self {
+            seed: world.scenario.seed,
+            members: world.scenario.members,
+            virtual_ms: world.now,
+            epochs,
+            blocks: world.checkers.head().get(),
+            frames: world.frames,
+            bytes: world.bytes,
+            bytes_per_member_and_epoch: world.bytes / share,
+            operations: world.workload.executed(),
+            tasks: world.checkers.ended_tasks(),
+            forks: 0,
+            trace: world.trace.finalize().to_hex().to_string(),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a seed stands for.
+
+use crate::adversaries::Adversary;
+use crate::faults::Fault;
+use crate::network::Weather;
+use crate::random::Random;
+use frith_neighbourhood::consensus::Faults as Bugs;
+
+/// Everything that a run is made of, drawn from its seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scenario {
+    /// The seed; also of the run's own randomness.
+    pub seed: u64,
+    /// Members.
+    pub members: usize,
+    /// The network while faults strike.
+    pub weather: Weather,
+    /// Members that misbehave on purpose: at most a third by count, all of equal weight.
+    pub adversaries: Vec<(usize, Adversary)>,
+    /// What strikes, and when, in ms.
+    pub faults: Vec<(u64, Fault)>,
+    /// When everything heals, in ms.
+    pub heal_ms: u64,
+    /// Bugs planted in every node.
+    pub bugs: Bugs,
+}
+
+/// How many faulty members `members` of equal weight withstand.
+#[must_use]
+pub const fn faulty_max(members: usize) -> usize {
+    members.saturating_sub(1) / 3
+}
+
+impl Scenario {
+    /// The scenario of `seed` with so many members; 0: the seed decides, mostly 4.
+    #[must_use]
+    pub fn new(seed: u64, members: usize) -> Self {
+        let mut random = Random::new(seed ^ 0x5ce9_a210_f217_4d2d);
+        let members = match members {
+            0 if random.chance(50) => 1,
+            0 if random.chance(150) => 7,
+            0 => 4,
+            given => given,
+        };
+        let heal_ms = random.between(4_000, 9_000);
+        let mut budget = faulty_max(members);
+        let adversaries = Adversary::draw(&mut random, members, &mut budget);
+        let corrupt: Vec<usize> = adversaries.iter().map(|(index, _)| *index).collect();
+        let faults = Fault::draw(&mut random, members, &corrupt, budget, heal_ms);
+        let weather = Weather::random(&mut random);
+        Self {
+            seed,
+            members,
+            weather,
+            adversaries,
+            faults,
+            heal_ms,
+            bugs: Bugs::default(),
+        }
+    }
+
+    /// The same with bugs in every node.
+    #[must_use]
+    pub fn with_bugs(mut self, bugs: Bugs) -> Self {
+        self.bugs = bugs;
+        self
+    }
+
+    /// Whether this member follows the protocol.
+    #[must_use]
+    pub fn is_correct(&self, member: usize) -> bool {
+        self.adversary(member).is_none()
+    }
+
+    /// How this member misbehaves.
+    #[must_use]
+    pub fn adversary(&self, member: usize) -> Option<Adversary> {
+        self.adversaries
+            .iter()
+            .find(|(index, _)| *index == member)
+            .map(|(_, adversary)| *adversary)
+    }
+}

@@ -1,0 +1,64 @@
+//! Seeds that must hold, seeds that must be the same twice, and bugs that must be found.
+
+use frith_neighbourhood::consensus::Faults as Bugs;
+use frith_sim::{Failure, Scenario, run};
+
+/// Runs `seeds` on two threads; the failure of the lowest seed, if any.
+fn first_failure(
+    seeds: std::ops::Range<u64>,
+    scenario: impl Fn(u64) -> Scenario + Sync,
+) -> Option<Failure> {
+    let half = |odd: u64| {
+        let mine = seeds.clone().filter(move |seed| seed % 2 == odd);
+        mine.map(|seed| run(scenario(seed))).find_map(Result::err)
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| half(1));
+        let even = half(0);
+        let odd = other.join().expect("a run panicked");
+        even.into_iter()
+            .chain(odd)
+            .min_by_key(|failure| failure.seed)
+    })
+}
+
+#[test]
+fn two_hundred_seeds_hold() {
+    assert_eq!(first_failure(0..200, |seed| Scenario::new(seed, 0)), None);
+}
+
+#[test]
+fn thirty_two_members_hold() {
+    assert_eq!(first_failure(0..2, |seed| Scenario::new(seed, 32)), None);
+}
+
+#[test]
+fn a_seed_run_twice_gives_the_same_trace() {
+    for seed in [3, 11] {
+        let trace = || run(Scenario::new(seed, 4)).expect("the seed holds").trace;
+        assert_eq!(trace(), trace(), "seed {seed}");
+    }
+    let other = run(Scenario::new(12, 4)).expect("the seed holds").trace;
+    assert_ne!(
+        run(Scenario::new(11, 4)).expect("the seed holds").trace,
+        other
+    );
+}
+
+#[test]
+fn a_vote_before_its_sync_is_found() {
+    let bugs = Bugs {
+        vote_before_sync: true,
+        ..Bugs::default()
+    };
+    assert!(first_failure(0..1_000, |seed| Scenario::new(seed, 4).with_bugs(bugs)).is_some());
+}
+
+#[test]
+fn a_dropped_lock_is_found() {
+    let bugs = Bugs {
+        skip_lock: true,
+        ..Bugs::default()
+    };
+    assert!(first_failure(0..1_000, |seed| Scenario::new(seed, 4).with_bugs(bugs)).is_some());
+}
