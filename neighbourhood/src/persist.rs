@@ -30,7 +30,7 @@ use frith_ledger::hash::Hash;
 use frith_ledger::key::PublicKey;
 use frith_ledger::light::CertifiedRoot;
 use frith_ledger::operation::OperationId;
-use frith_ledger::store::{Store, StoreError, Table, Write};
+use frith_ledger::store::{Entry, Store, StoreError, Table, Write};
 use frith_ledger::units::{Epoch, Height, View};
 use frith_tasks::{Receipt, Refusal};
 use parity_scale_codec::{Decode, Encode};
@@ -129,7 +129,7 @@ fn held_key(digest: &BatchDigest) -> Vec<u8> {
 }
 
 /// Reads all entries whose keys begin with `prefix`, at most `max`.
-fn under(store: &dyn Store, table: Table, prefix: &[u8], max: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+fn under(store: &dyn Store, table: Table, prefix: &[u8], max: usize) -> Result<Vec<Entry>, StoreError> {
     let mut entries = store.range(table, prefix, max)?;
     entries.retain(|(key, _)| key.starts_with(prefix));
     Ok(entries)
@@ -232,7 +232,7 @@ pub fn put_root_committee(period: u64, committee: &Committee) -> Write {
 /// # Errors
 /// [`StoreError`].
 pub fn held(store: &dyn Store, max: usize) -> Result<Vec<(BatchDigest, HeldMark)>, StoreError> {
-    let entry = |(key, value): (Vec<u8>, Vec<u8>)| {
+    let entry = |(key, value): Entry| {
         let digest = key.get(5..).and_then(|d| <[u8; 32]>::try_from(d).ok()).map(Hash);
         let mark = decode(&value, VALUE_BYTES_MAX).ok();
         digest.zip(mark).ok_or_else(|| corrupt("list of batches"))
@@ -375,7 +375,7 @@ pub fn entry(store: &dyn Store, height: Height) -> Result<Option<ChainEntry>, St
 /// # Errors
 /// [`StoreError`].
 pub fn entries(store: &dyn Store, from: Height, max: usize) -> Result<Vec<(Height, ChainEntry)>, StoreError> {
-    let place = |(key, value): (Vec<u8>, Vec<u8>)| {
+    let place = |(key, value): Entry| {
         let height = <[u8; 8]>::try_from(&key[..]).map(u64::from_be_bytes).map(Height::new);
         height.ok().zip(decode(&value, VALUE_BYTES_MAX).ok()).ok_or_else(|| corrupt("chain"))
     };

@@ -218,7 +218,7 @@ pub enum Response {
     /// To [`Request::Proposal`].
     Proposal(Box<Proposal>),
     /// To [`Request::Blocks`].
-    Blocks(CertifiedBlocks),
+    Blocks(Box<CertifiedBlocks>),
     /// To [`Request::Roots`].
     Roots(BoundedVec<CertifiedRoot, ROOTS_MAX>),
     /// To [`Request::Checkpoint`].

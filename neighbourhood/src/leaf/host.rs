@@ -226,13 +226,13 @@ impl LeafHost<'_> {
         if batches.len() < payload.batches.len() {
             return Err(Fault::Missing);
         }
-        let executed = match self.blocks.recall(&header.parent, &header.payload) {
+        let proposer = self.blocks.committee.get(header.proposer).ok_or_else(|| invalid("no such proposer"))?;
+        let seat = proposer.seat;
+        // Fees go to the proposer: another member's block with the same payload has another state.
+        let made = (self.seat == Some(seat)).then(|| self.blocks.recall(&header.parent, &header.payload)).flatten();
+        let executed = match made {
             Some(executed) => executed,
-            None => {
-                let proposer = self.blocks.committee.get(header.proposer).ok_or_else(|| invalid("no such proposer"))?;
-                let seat = proposer.seat;
-                self.execute(parent, seat, &records, &batches).map_err(Fault::Invalid)?
-            }
+            None => self.execute(parent, seat, &records, &batches).map_err(Fault::Invalid)?,
         };
         if payload.claim.as_ref().is_some_and(|claim| *claim != executed.state.claim(epoch)) {
             return Err(invalid("its claim is not what the state gives"));

@@ -100,23 +100,24 @@ impl Node {
             Request::Checkpoint { .. } | Request::Range { .. } => false,
             Request::Batch(_) => true,
         });
-        let (mut far, mut ahead, mut records) = (0, Vec::new(), Vec::new());
+        let (mut unserved, mut ahead, mut records) = (0_usize, Vec::new(), Vec::new());
         let patience = self.behind_ms();
         for (peer, status, since) in self.peers.statuses() {
+            if self.distrusted.contains(peer) {
+                continue;
+            }
             let waited = now >= since.plus(patience);
             let past = status.epoch > epoch || (status.epoch == epoch && status.height > head && waited);
             if past && status.first <= head.next() {
                 ahead.push(*peer);
             }
-            let steps = status.epoch.get().saturating_sub(epoch.get());
-            if steps > self.limits.block_sync_epochs || (past && status.first > head.next()) {
-                far += 1;
-            }
+            unserved += usize::from(past && status.first > head.next());
             if status.roots > roots && roots <= epoch && (waited || status.epoch > epoch) {
                 records.push(*peer);
             }
         }
-        if far > 0 && (ahead.is_empty() || self.is_far()) {
+        let nobody_serves = ahead.is_empty() && unserved * 2 > self.peers.connected().len();
+        if nobody_serves || self.is_far() {
             self.begin_copy(now, out);
             return true;
         }
@@ -130,8 +131,8 @@ impl Node {
     }
 
     fn is_far(&self) -> bool {
-        let newest = self.peers.statuses().map(|(_, status, _)| status.epoch).max().unwrap_or_default();
-        newest.get().saturating_sub(self.chain.epoch.get()) > self.limits.block_sync_epochs
+        let others = self.peers.median_epoch().unwrap_or_default();
+        others.get().saturating_sub(self.chain.epoch.get()) > self.limits.block_sync_epochs
     }
 
     /// An answer from a peer.
@@ -150,7 +151,7 @@ impl Node {
                 if first == Some(self.chain.head.next())
                     && self.wants.done(&Request::Blocks { from: self.chain.head.next() })
                 {
-                    self.blocks_arrived(now, from, blocks, out);
+                    self.blocks_arrived(now, from, *blocks, out);
                 }
             }
             Response::Roots(roots) => self.roots_arrived(now, from, roots.into_inner(), out),
@@ -202,6 +203,7 @@ impl Node {
                 continue;
             }
             if !self.adopt_root(now, root, out) {
+                self.distrusted.insert(from);
                 return Self::misbehaved(from, Misbehaviour::Answer { what: "root records" }, out);
             }
         }
@@ -210,6 +212,7 @@ impl Node {
     /// Checks that blocks follow the head and are committed, and keeps them to be executed.
     fn blocks_arrived(&mut self, now: Millis, from: PublicKey, answer: CertifiedBlocks, out: &mut Vec<Output>) {
         if self.verify_blocks(&answer).is_none() {
+            self.distrusted.insert(from);
             return Self::misbehaved(from, Misbehaviour::Answer { what: "blocks" }, out);
         }
         for block in &answer.blocks {
@@ -320,7 +323,7 @@ impl Node {
     /// Begins again with a newer record when nobody can have the copied state any more.
     fn watch_copy(&mut self, now: Millis) {
         let Some(copying) = &mut self.copying else { return };
-        let newest = self.peers.statuses().map(|(_, status, _)| status.epoch).max().unwrap_or_default();
+        let newest = self.peers.median_epoch().unwrap_or_default();
         let kept = u64::try_from(self.limits.versions_kept).unwrap_or(u64::MAX);
         if copying.copy.progress().is_some_and(|(epoch, _, _)| newest.get() > epoch.get().saturating_add(kept)) {
             copying.copy.restart();

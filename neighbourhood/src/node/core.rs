@@ -66,6 +66,8 @@ pub struct Node {
     pub(super) pool: Pool,
     pub(super) peers: Peers,
     pub(super) wants: Wants,
+    /// Peers whose answers did not hold in this epoch.
+    pub(super) distrusted: BTreeSet<PublicKey>,
     /// Certified blocks that wait for what they name.
     pub(super) arrived: Option<CertifiedBlocks>,
     pub(super) copying: Option<Copying>,
@@ -144,6 +146,7 @@ impl Node {
             leaf,
             root: None,
             peers: Peers::default(),
+            distrusted: BTreeSet::new(),
             arrived: None,
             copying: None,
             missing: Missing::default(),

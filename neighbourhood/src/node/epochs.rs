@@ -11,6 +11,7 @@ use crate::persist;
 use crate::pool::Held;
 use crate::root::{Ground, RootBlocks};
 use crate::roots::Roots;
+use crate::wire::Request;
 use frith_ledger::address::{Address, Prefix};
 use frith_ledger::block::{ChainKind, Instance};
 use frith_ledger::certificate::{CommitProof, Committee};
@@ -324,6 +325,12 @@ impl Node {
         writes.extend(expired.iter().map(persist::delete_batch));
         self.write(writes);
         self.pool.offer_again(now);
+        self.distrusted.clear();
+        let pool = &self.pool;
+        self.wants.retain(|request| match request {
+            Request::Batch(digest) => pool.is_certified(digest),
+            _ => true,
+        });
         let state = self.chain.state.clone();
         self.pool.queue.refresh(epoch, |account| super::operations::nonce_of(&state, account));
         let forgotten = self.chain.forget(&self.rules, &mut *self.store);

@@ -229,7 +229,7 @@ impl Node {
             Err(RecoverError::NotAbstaining) => self.recovery.end(kind, epoch),
             Ok(()) => {
                 self.recovery.end(kind, epoch);
-                let newest = self.peers.statuses().map(|(_, status, _)| status.epoch).max().unwrap_or_default();
+                let newest = self.peers.median_epoch().unwrap_or_default();
                 if kind == ChainKind::Leaf && newest <= epoch && !self.recovery.clean {
                     self.recovery.clean = true;
                     self.write(vec![crate::persist::put_voting()]);

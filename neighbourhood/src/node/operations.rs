@@ -282,7 +282,13 @@ impl Node {
         }
         let held = match Held::verify(signed, &self.rules.hash) {
             Ok(held) => held,
-            Err(fault) => return Self::misbehaved(from, Misbehaviour::Batch(fault), out),
+            Err(fault) => {
+                if asked {
+                    self.wants.want(now, Request::Batch(digest), []);
+                    self.wants.refused(now, &Request::Batch(digest), &from);
+                }
+                return Self::misbehaved(from, Misbehaviour::Batch(fault), out);
+            }
         };
         let complete = self.lacking(&held).is_empty();
         if !self.write(persist::put_held(&digest, signed, self.chain.epoch).into()) {

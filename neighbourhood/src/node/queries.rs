@@ -73,12 +73,28 @@ impl Node {
         if !committee.is_quorum(connected) {
             reasons.push(Unready::Weight { connected, total: committee.weight() });
         }
-        let members = self.peers.statuses().filter(|(peer, _, _)| committee.index_of(peer).is_some());
-        let newest = members.map(|(_, status, _)| status.epoch).max().unwrap_or_default();
+        let newest = self.credible_epoch();
         if newest.get() > self.chain.epoch.get().saturating_add(BEHIND_MAX) {
             reasons.push(Unready::Behind { epoch: self.chain.epoch, newest });
         }
         reasons
+    }
+
+    /// The newest epoch that members with more than a third of the weight say they have reached.
+    fn credible_epoch(&self) -> Epoch {
+        let committee = &self.leaf.blocks.committee;
+        let weight = |key: &PublicKey| committee.members().iter().find(|m| m.key == *key).map(|m| m.weight);
+        let mut said: Vec<(Epoch, u128)> =
+            self.peers.statuses().filter_map(|(peer, s, _)| Some((s.epoch, weight(peer)?))).collect();
+        said.sort_unstable_by(|a, b| b.cmp(a));
+        let mut sum: u128 = 0;
+        for (epoch, weight) in said {
+            sum = sum.saturating_add(weight);
+            if committee.is_third(sum) {
+                return epoch;
+            }
+        }
+        Epoch::ZERO
     }
 
     /// The committed state.

@@ -43,7 +43,7 @@ impl Node {
             Request::Proposal { kind, epoch, id } => {
                 self.proposal(kind, epoch, &id).map(|proposal| Response::Proposal(Box::new(proposal)))
             }
-            Request::Blocks { from } => self.certified_blocks(from).map(Response::Blocks),
+            Request::Blocks { from } => self.certified_blocks(from).map(|blocks| Response::Blocks(Box::new(blocks))),
             Request::Roots { from } => self.certified_roots(from),
             Request::Checkpoint { period } => self.checkpoint(period).map(|c| Response::Checkpoint(Box::new(c))),
             Request::Range { epoch, prefix, from } => {

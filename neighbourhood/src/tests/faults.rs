@@ -107,3 +107,103 @@ fn garbage_is_reported_and_changes_nothing() {
     assert!(world.run_until(5_000, |w| w.nonce(2, 1).get() == 1));
     world.check();
 }
+
+#[test]
+fn lost_and_late_messages_stop_nothing() {
+    let mut world = World::new(4);
+    (world.loss, world.repeats) = (10, 10);
+    for round in 0..6 {
+        world.transfer(round % 4, round, 0, TO);
+        world.run(700);
+    }
+    assert!(
+        world.run_until(60_000, |w| (0..4).all(|n| (0..6).all(|user| w.nonce(n, user).get() == 1)) && w.epoch(0) >= 5),
+        "epoch {}: {:?}",
+        world.epoch(0),
+        world.node(0).status(),
+    );
+    world.check();
+}
+
+/// A random life: loss, cuts, crashes with unsynced writes lost. Then it heals, and there is progress.
+fn survives(seed: u64) {
+    let mut world = World::new(4);
+    world.reseed(seed);
+    (world.loss, world.repeats) = (world.draw() % 8, world.draw() % 8);
+    for round in 0..12_u64 {
+        let run = world.draw() % 600;
+        world.run(run);
+        let victim = usize::try_from(world.draw() % 4).unwrap_or(0);
+        match world.draw() % 3 {
+            0 => {
+                let keep = usize::try_from(world.draw() % 8).unwrap_or(0);
+                world.crash(victim, keep);
+                let run = world.draw() % 1_500;
+                world.run(run);
+                world.start(victim, false);
+            }
+            1 => {
+                world.cut = (0..4).filter(|o| *o != victim).map(|o| (o.min(victim), o.max(victim))).collect();
+                let run = world.draw() % 2_000;
+                world.run(run);
+                world.cut.clear();
+            }
+            _ => {}
+        }
+        let (node, user) = (usize::try_from(round % 4).unwrap_or(0), usize::try_from(round % 8).unwrap_or(0));
+        let nonce = world.nonce(node, user).get();
+        world.transfer(node, user, nonce, TO);
+    }
+    (world.loss, world.repeats) = (0, 0);
+    world.run(3_000);
+    world.check();
+    let (epoch, nonce) = (world.epoch(0), world.nonce(0, 7).get());
+    world.transfer(1, 7, nonce, TO);
+    let went_on = world.run_until(20_000, |w| {
+        (0..4).all(|n| w.nonce(n, 7).get() > nonce && w.epoch(n) > epoch)
+    });
+    assert!(went_on, "seed {seed}: {:?}", world.node(0).status());
+    world.check();
+}
+
+#[test]
+fn random_faults_break_nothing_and_after_them_there_is_progress() {
+    let seeds = std::env::var("FRITH_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(16);
+    for seed in 1..=seeds {
+        survives(seed);
+    }
+}
+
+#[test]
+fn members_hold_a_tasks_program_before_they_certify_its_batch() {
+    let mut world = World::new(4);
+    world.run(100);
+    let program = vec![7; 5_000];
+    let id = frith_tasks::content::content_id(&program);
+    let spec = frith_ledger::entity::TaskSpec {
+        program: id,
+        program_len: 5_000,
+        input: frith_ledger::entity::Bytes::Inline(BoundedVec::new()),
+        arguments: BoundedVec::new(),
+        environment: BoundedVec::new(),
+        fuel_max: frith_ledger::units::Fuel::new(1_000),
+        price: frith_ledger::credits::Credits::new(1),
+        replicas: 3,
+        memory_pages: 16,
+        result_max: 1_000,
+        deadline: frith_ledger::units::Epoch::new(20),
+    };
+    let operation = world.operation(0, 0, 20, frith_ledger::operation::Action::SubmitTask(Box::new(spec)));
+    let submit = Input::Submit { token: 1, operation: operation.encode() };
+    world.input(1, submit.clone());
+    let refused = world.hosts[1].results.pop();
+    assert!(matches!(refused, Some(Err(crate::SubmitError::MissingContent { id: missing, .. })) if missing == id));
+    let node = world.hosts[1].node.as_mut().expect("it runs");
+    node.put_content(&id, program.clone()).expect("the store takes it");
+    world.input(1, submit);
+    assert!(matches!(world.hosts[1].results.pop(), Some(Ok(_))));
+    assert!(world.run_until(5_000, |w| w.nonce(2, 0).get() == 1));
+    let holders = (0..4).filter(|n| world.node(*n).content(&id).ok().flatten().is_some_and(|held| held == program));
+    assert!(holders.count() >= 3);
+    world.check();
+}

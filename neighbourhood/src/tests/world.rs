@@ -3,7 +3,7 @@
 use crate::{CommittedBlock, Input, Limits, Node, NodeConfig, NodeEvent, Output, SubmitError};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
-use frith_ledger::entity::{Entity, Terms};
+use frith_ledger::entity::{ContentId, Entity, Terms};
 use frith_ledger::genesis::{Genesis, GenesisAccount, GenesisWorker};
 use frith_ledger::key::{PublicKey, SecretKey};
 use frith_ledger::operation::{Action, Operation, OperationBody, OperationId, SignedOperation};
@@ -22,6 +22,7 @@ pub(super) const FUNDS: Credits = Credits::whole(10_000);
 enum Event {
     Deliver { from: usize, to: usize, bytes: Arc<[u8]> },
     Tick { node: usize, life: u64 },
+    Content { to: usize, id: ContentId, bytes: Vec<u8> },
 }
 
 pub(super) struct Host {
@@ -54,6 +55,9 @@ pub(super) struct World {
     /// What every height holds: no two nodes may differ.
     chain: BTreeMap<Height, frith_ledger::block::BlockId>,
     pub(super) sent: u64,
+    /// Of a hundred messages so many are lost, and so many come twice and late.
+    pub(super) loss: u64,
+    pub(super) repeats: u64,
 }
 
 pub(crate) fn worker_key(index: usize) -> SecretKey {
@@ -132,6 +136,8 @@ impl World {
             random: 1,
             chain: BTreeMap::new(),
             sent: 0,
+            loss: 0,
+            repeats: 0,
         };
         for index in 0..nodes {
             world.add(index);
@@ -211,6 +217,10 @@ impl World {
         self.cut.contains(&(a.min(b), a.max(b)))
     }
 
+    pub(super) fn reseed(&mut self, seed: u64) {
+        self.random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    }
+
     pub(super) fn draw(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -259,7 +269,20 @@ impl World {
                 Output::Halted { reason } => self.hosts[index].halted = Some(reason),
                 Output::Misbehaviour { kind, .. } => self.hosts[index].misbehaviour.push(kind.to_string()),
                 Output::Submitted { result, .. } => self.hosts[index].results.push(result),
-                Output::NeedContent { .. } | Output::Members(_) | Output::RootCommitted(_) | Output::Ready(_) => {}
+                Output::NeedContent { id, holders, .. } => self.fetch_content(index, id, &holders),
+                Output::Members(_) | Output::RootCommitted(_) | Output::Ready(_) => {}
+            }
+        }
+    }
+
+    /// The first of the holders that has the content sends it.
+    fn fetch_content(&mut self, to: usize, id: ContentId, holders: &[PublicKey]) {
+        for holder in holders {
+            let Some(from) = self.hosts.iter().position(|host| host.key.public() == *holder) else { continue };
+            let held = self.hosts[from].node.as_ref().and_then(|node| node.content(&id).ok().flatten());
+            if let Some(bytes) = held {
+                self.push(self.now.plus(5), Event::Content { to, id, bytes });
+                return;
             }
         }
     }
@@ -270,8 +293,15 @@ impl World {
             return;
         }
         self.sent += 1;
+        let (lost, twice) = (self.draw() % 100 < self.loss, self.draw() % 100 < self.repeats);
         let latency = 2 + self.draw() % 10;
-        self.push(self.now.plus(latency), Event::Deliver { from, to, bytes });
+        if twice {
+            let late = latency + self.draw() % 500;
+            self.push(self.now.plus(late), Event::Deliver { from, to, bytes: bytes.clone() });
+        }
+        if !lost {
+            self.push(self.now.plus(latency), Event::Deliver { from, to, bytes });
+        }
     }
 
     fn note_commit(&mut self, index: usize, block: CommittedBlock) {
@@ -287,6 +317,12 @@ impl World {
             Event::Deliver { from, to, bytes } => {
                 let from = self.key(from);
                 self.input(to, Input::Message { from, bytes: bytes.to_vec() });
+            }
+            Event::Content { to, id, bytes } => {
+                if let Some(node) = self.hosts[to].node.as_mut() {
+                    node.put_content(&id, bytes).expect("the store takes it");
+                    self.input(to, Input::ContentArrived { id });
+                }
             }
             Event::Tick { node, life } => {
                 let host = &mut self.hosts[node];
