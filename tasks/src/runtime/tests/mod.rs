@@ -3,6 +3,7 @@
 mod accounts;
 mod draws;
 mod life;
+mod plan;
 mod random;
 mod workers;
 mod world;
