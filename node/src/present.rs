@@ -1,7 +1,7 @@
 //! From the ledger's types to what the API shows. Pure functions of committed state.
 
 use crate::views::{
-    AccountView, ArbitratorView, Entity as EntityJson, FoundView, OutcomeView, PlaceView, RegistrationView, SeatView, SpecView,
+    AccountView, ArbitratorView, Entity as EntityJson, EventView, FoundView, OutcomeView, PlaceView, RegistrationView, SeatView, SpecView,
     SummaryView, TaskView, TermsView, WorkerView,
 };
 use frith_ledger::address::Address;
@@ -12,6 +12,7 @@ use frith_ledger::entity::{
 };
 use frith_ledger::parameters::Parameters;
 use frith_ledger::tree::Summary;
+use frith_tasks::TaskEvent;
 use frith_tasks::outcome::describe;
 use frith_tasks::quote::quote;
 
@@ -251,4 +252,40 @@ fn place(place: &Place, task: &Task, settled: Option<&TaskOutcome>) -> PlaceView
 #[must_use]
 pub fn is_over(task: &Task) -> bool {
     matches!(task.state, TaskState::Settled { .. } | TaskState::Failed { .. } | TaskState::Cancelled { .. })
+}
+
+/// Something that happened to a task or a worker.
+#[must_use]
+pub fn event(event: &TaskEvent, height: u64) -> EventView {
+    type Parts<'a> = (&'static str, Option<&'a Address>, Option<&'a Address>, Option<Credits>);
+    let (what, task, seat, amount): Parts<'_> = match event {
+        TaskEvent::Submitted { task, escrow, .. } => ("submitted", Some(task), None, Some(*escrow)),
+        TaskEvent::Drawn { task, seat, .. } => ("drawn", Some(task), Some(seat), None),
+        TaskEvent::Committed { task, seat, bond } => ("committed", Some(task), Some(seat), Some(*bond)),
+        TaskEvent::NoShow { task, seat, penalty } => ("no_show", Some(task), Some(seat), Some(*penalty)),
+        TaskEvent::RevealsOpen { task, .. } => ("reveals_open", Some(task), None, None),
+        TaskEvent::Revealed { task, seat, .. } => ("revealed", Some(task), Some(seat), None),
+        TaskEvent::Unrevealed { task, seat } => ("unrevealed", Some(task), Some(seat), None),
+        TaskEvent::Disputed { task } => ("disputed", Some(task), None, None),
+        TaskEvent::Arbitrating { task, .. } => ("arbitrating", Some(task), None, None),
+        TaskEvent::Verdict { task, seat, .. } => ("verdict", Some(task), Some(seat), None),
+        TaskEvent::Settled { task, .. } => ("settled", Some(task), None, None),
+        TaskEvent::Paid { task, seat, amount, .. } => ("paid", Some(task), Some(seat), Some(*amount)),
+        TaskEvent::BondLost { task, seat, amount, .. } => ("bond_lost", Some(task), Some(seat), Some(*amount)),
+        TaskEvent::Rewarded { task, seat, amount, .. } => ("rewarded", Some(task), Some(seat), Some(*amount)),
+        TaskEvent::Refunded { task, amount, .. } => ("refunded", Some(task), None, Some(*amount)),
+        TaskEvent::Failed { task, .. } => ("failed", Some(task), None, None),
+        TaskEvent::Cancelled { task } => ("cancelled", Some(task), None, None),
+        TaskEvent::Seated { seat, .. } => ("seated", None, Some(seat), None),
+        TaskEvent::Leaving { seat, .. } => ("leaving", None, Some(seat), None),
+        TaskEvent::Left { seat, amount, .. } => ("left", None, Some(seat), Some(*amount)),
+        TaskEvent::Slashed { seat, burned, .. } => ("slashed", None, Some(seat), Some(*burned)),
+    };
+    EventView::Task {
+        what: what.to_owned(),
+        task: task.map(Address::to_string),
+        seat: seat.map(Address::to_string),
+        amount: amount.map(|amount| amount.to_string()),
+        height,
+    }
 }

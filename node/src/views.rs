@@ -520,10 +520,19 @@ pub enum EventView {
         /// Its id.
         id: String,
     },
-    /// Something happened to a task.
+    /// Something happened to a task or a worker.
     Task {
-        /// In words.
+        /// What: `submitted`, `drawn`, `committed`, `settled`, `paid`, `bond_lost`, `seated`, …
         what: String,
+        /// The task.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
+        /// The worker's seat.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seat: Option<String>,
+        /// Credits that moved.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<String>,
         /// Height of the block.
         height: u64,
     },

@@ -18,7 +18,8 @@ use parity_scale_codec::Encode as _;
 
 /// An address, or an operation's id in hexadecimal: a task lives at the id of its submission.
 pub(super) fn parse_address(text: &str) -> Result<Address, ApiError> {
-    if text.len() == 64 || text.starts_with("0x") {
+    // Both forms have 64 characters.
+    if !text.starts_with("frith1") {
         return parse_hash(text).map(|hash| Address(hash.0));
     }
     text.parse().map_err(|error| ApiError::malformed(format!("{text:?}: {error}")))

@@ -255,6 +255,7 @@ async fn what_does_not_exist_is_not_found_and_what_is_no_name_is_malformed() {
         ("/v1/blocks/high", 400),
         ("/v1/roots/99999", 404),
         ("/v1/entities/frith1nothing", 400),
+        ("/v1/entities/bitcoin", 400),
         ("/v1/operations/12", 400),
     ] {
         let (status, error) = world.get::<ErrorView>(path).await;

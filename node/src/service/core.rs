@@ -2,6 +2,7 @@
 
 use super::clock::Clock;
 use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress};
+use crate::present;
 use crate::views::EventView;
 use frith_ledger::entity::ContentId;
 use frith_ledger::key::PublicKey;
@@ -217,7 +218,7 @@ impl Core {
         tracing::debug!(height, epoch = %block.epoch, operations = block.receipts.len(), "block committed");
         for event in &block.events {
             tracing::info!(height, event = ?event, "task");
-            self.tell(EventView::Task { what: format!("{event:?}"), height });
+            self.tell(present::event(event, height));
         }
         self.tell(EventView::Block {
             height,

@@ -50,6 +50,9 @@ type Served = Arc<Mutex<VecDeque<(ContentId, Arc<Vec<u8>>)>>>;
 
 /// Passes the network's events to the core until either ends. A full core slows the network down, and with
 /// it the peers.
+///
+/// # Errors
+/// [`CoreGone`] when the core has ended.
 pub async fn forward(mut events: mpsc::Receiver<NetworkEvent>, core: CoreHandle) -> Result<(), CoreGone> {
     let served = Served::default();
     while let Some(event) = events.recv().await {

@@ -99,12 +99,13 @@ fn ready_view(unready: &[Unready]) -> ReadyView {
     ReadyView { ready: unready.is_empty(), reasons: unready.iter().map(ToString::to_string).collect() }
 }
 
-/// The seat of the worker with this key. Linear in the entities of the leaf.
+/// The seat of the worker with this key; `None` while it is only registered.
 pub(crate) fn seat_of(state: &LeafState, key: &PublicKey) -> Option<(Address, Worker)> {
-    state.tree().iter().find_map(|(address, leaf)| match Entity::from_bytes(&leaf.bytes) {
-        Ok(Entity::Worker(worker)) if worker.key == *key => Some((address, *worker)),
+    let address = state.place_of(key)?;
+    match state.entity(&address) {
+        Some(Entity::Worker(worker)) => Some((address, *worker)),
         _ => None,
-    })
+    }
 }
 
 fn work(state: &LeafState, key: &PublicKey, parameters: &Parameters) -> Option<WorkStatusView> {

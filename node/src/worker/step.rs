@@ -62,7 +62,6 @@ pub struct Worker {
     fault: Option<Fault>,
     slots: usize,
     count: Arc<AtomicU64>,
-    seat: Option<Address>,
     results: BTreeMap<Address, TaskOutcome>,
     held_back: BTreeMap<Address, (Epoch, TaskOutcome)>,
     running: BTreeSet<Address>,
@@ -85,7 +84,6 @@ impl Worker {
             fault,
             slots: usize::from(settings.slots),
             count: running,
-            seat: None,
             results: BTreeMap::new(),
             held_back: BTreeMap::new(),
             running: BTreeSet::new(),
@@ -142,7 +140,7 @@ impl Worker {
     async fn step(&mut self) -> Result<(), CoreGone> {
         let (state, epoch, height) =
             self.core.query(|node| (node.state().clone(), node.epoch(), node.head())).await?;
-        let Some(seat) = self.find_seat(&state) else { return Ok(()) };
+        let Some((seat, _)) = seat_of(&state, &self.key.public()) else { return Ok(()) };
         self.forget(&state, epoch);
         let me = WorkerIdentity { seat, key: self.key.clone() };
         let steps = plan(&state, self.core.rules(), &me, &self.results, &self.running);
@@ -153,16 +151,6 @@ impl Worker {
             }
         }
         Ok(())
-    }
-
-    /// The seat, looked up again when the worker no longer sits there.
-    fn find_seat(&mut self, state: &LeafState) -> Option<Address> {
-        let key = self.key.public();
-        let sits = |seat: &Address| matches!(state.entity(seat), Some(Entity::Worker(worker)) if worker.key == key);
-        if !self.seat.as_ref().is_some_and(sits) {
-            self.seat = seat_of(state, &key).map(|(seat, _)| seat);
-        }
-        self.seat
     }
 
     /// Drops what belongs to tasks that ended, and lets go of what was held back.
