@@ -28,7 +28,13 @@ pub fn leaf_seed(epoch: Epoch, beacon: &Hash) -> Hash {
 
 /// The proof that a proposer adds to its record, and the beacon that it gives.
 #[must_use]
-pub fn evaluate(secret: &VrfSecret, genesis: &Hash, epoch: Epoch, view: View, beacon: &Hash) -> (VrfProof, Hash) {
+pub fn evaluate(
+    secret: &VrfSecret,
+    genesis: &Hash,
+    epoch: Epoch,
+    view: View,
+    beacon: &Hash,
+) -> (VrfProof, Hash) {
     let (proof, output) = secret.prove(&RootRecord::vrf_input(genesis, epoch, view, beacon));
     (proof, RootRecord::next_beacon(beacon, &output))
 }
@@ -55,10 +61,16 @@ mod tests {
 
     #[test]
     fn a_proof_gives_one_beacon_and_holds_only_for_its_epoch_view_and_proposer() {
-        let (secret, other) = (VrfSecret::from_seed(&[1; 32]), VrfSecret::from_seed(&[2; 32]));
-        let (genesis, beacon, epoch, view) = (Hash([3; 32]), Hash([4; 32]), Epoch::new(5), View::new(1));
+        let (secret, other) = (
+            VrfSecret::from_seed(&[1; 32]),
+            VrfSecret::from_seed(&[2; 32]),
+        );
+        let (genesis, beacon, epoch, view) =
+            (Hash([3; 32]), Hash([4; 32]), Epoch::new(5), View::new(1));
         let (proof, next) = evaluate(&secret, &genesis, epoch, view, &beacon);
-        let check = |public: VrfPublic, epoch, view| verify(&public, &genesis, epoch, view, &beacon, &proof);
+        let check = |public: VrfPublic, epoch, view| {
+            verify(&public, &genesis, epoch, view, &beacon, &proof)
+        };
         assert_eq!(check(secret.public(), epoch, view), Ok(next));
         assert!(check(secret.public(), epoch.next(), view).is_err());
         assert!(check(secret.public(), epoch, view.next()).is_err());

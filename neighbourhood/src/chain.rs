@@ -68,12 +68,16 @@ impl Chain {
     /// [`ChainError`].
     pub fn open(rules: &Rules, store: &dyn Store, limits: &Limits) -> Result<Self, ChainError> {
         let closings = persist::closings(store, Epoch::ZERO, CLOSINGS_MAX)?;
-        let first = persist::entries(store, Height::ZERO, 1)?.first().map(|(height, _)| *height);
+        let first = persist::entries(store, Height::ZERO, 1)?
+            .first()
+            .map(|(height, _)| *height);
         let Some(closing) = closings.last().cloned() else {
             return Self::genesis(rules, limits);
         };
         let number = closing.epoch.get();
-        let version = load(store, number)?.ok_or(ChainError::Missing { epoch: closing.epoch })?;
+        let version = load(store, number)?.ok_or(ChainError::Missing {
+            epoch: closing.epoch,
+        })?;
         let mut versions: BTreeMap<Epoch, Version> = [(closing.epoch, version.clone())].into();
         if let Some(before) = number.checked_sub(1)
             && let Some(older) = load(store, before)?
@@ -116,7 +120,11 @@ impl Chain {
     /// What the running epoch begins with.
     #[must_use]
     pub fn base(&self, rules: &Rules) -> (BlockId, Height) {
-        self.closing.as_ref().map_or((rules.hash, Height::ZERO), |closing| (closing.id, closing.height))
+        self.closing
+            .as_ref()
+            .map_or((rules.hash, Height::ZERO), |closing| {
+                (closing.id, closing.height)
+            })
     }
 
     /// The state at the end of an epoch, while it is in memory.
@@ -165,7 +173,13 @@ impl Chain {
     /// [`StoreError`].
     pub fn forget(&mut self, rules: &Rules, store: &mut dyn Store) -> Result<(), StoreError> {
         let parameters = rules.parameters();
-        let Some(before) = self.epoch.get().checked_sub(parameters.retained_epochs.max(4)) else { return Ok(()) };
+        let Some(before) = self
+            .epoch
+            .get()
+            .checked_sub(parameters.retained_epochs.max(4))
+        else {
+            return Ok(());
+        };
         let before = Epoch::new(before);
         for _ in 0..PRUNE_STEPS {
             let writes = prune(store, before.get(), PRUNE_WRITES)?;

@@ -35,8 +35,8 @@ pub mod wire;
 
 pub use limits::Limits;
 pub use node::{
-    CommittedBlock, ExecutedOperation, Input, Misbehaviour, Node, NodeConfig, NodeEvent, OpenError, OperationStatus,
-    Output, Priority, SubmitError,
+    CommittedBlock, ExecutedOperation, Input, Misbehaviour, Node, NodeConfig, NodeEvent, OpenError,
+    OperationStatus, Output, Priority, SubmitError,
 };
 pub use status::{MemberStatus, NodeStatus, Unready};
 

@@ -31,8 +31,15 @@ impl Committees {
     #[must_use]
     pub fn genesis(committee: Committee) -> Self {
         let committee = Arc::new(committee);
-        let leaf = [(Epoch::ZERO, committee.clone()), (Epoch::new(1), committee.clone())].into();
-        Self { leaf, root: [(0, committee)].into() }
+        let leaf = [
+            (Epoch::ZERO, committee.clone()),
+            (Epoch::new(1), committee.clone()),
+        ]
+        .into();
+        Self {
+            leaf,
+            root: [(0, committee)].into(),
+        }
     }
 
     /// The leaf's committee of an epoch, if it is known.
@@ -98,16 +105,28 @@ pub fn cut(candidates: &Committee, seats: u32, beacon: &Hash) -> Committee {
             break;
         }
         let random = Hash::of(Domain::Draw, &(b"root committee", beacon, number));
-        let point = frith_ledger::tree::draw_point(&random, frith_ledger::credits::Credits::new(total));
-        let at = sums.partition_point(|sum| *sum <= point.map_or(0, frith_ledger::credits::Credits::get));
+        let point =
+            frith_ledger::tree::draw_point(&random, frith_ledger::credits::Credits::new(total));
+        let at = sums
+            .partition_point(|sum| *sum <= point.map_or(0, frith_ledger::credits::Credits::get));
         if let Some(member) = members.get(at) {
             drawn.insert(at, member);
         }
     }
-    let mut rest: Vec<(usize, &Member)> = members.iter().enumerate().filter(|(i, _)| !drawn.contains_key(i)).collect();
+    let mut rest: Vec<(usize, &Member)> = members
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| !drawn.contains_key(i))
+        .collect();
     rest.sort_by(|a, b| b.1.weight.cmp(&a.1.weight).then(a.0.cmp(&b.0)));
     let missing = seats.saturating_sub(drawn.len());
-    Committee::new(drawn.into_values().chain(rest.into_iter().take(missing).map(|(_, m)| m)).cloned().collect())
+    Committee::new(
+        drawn
+            .into_values()
+            .chain(rest.into_iter().take(missing).map(|(_, m)| m))
+            .cloned()
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -140,8 +159,13 @@ mod tests {
 
     #[test]
     fn a_period_ends_before_the_next_begins() {
-        let parameters = Parameters { period: 4, ..Parameters::test() };
-        assert!(ends_period(&parameters, Epoch::new(3)) && !ends_period(&parameters, Epoch::new(4)));
+        let parameters = Parameters {
+            period: 4,
+            ..Parameters::test()
+        };
+        assert!(
+            ends_period(&parameters, Epoch::new(3)) && !ends_period(&parameters, Epoch::new(4))
+        );
         assert_eq!(period_of(&parameters, Epoch::new(4)), 1);
     }
 }

@@ -86,7 +86,9 @@ impl Peers {
 
     /// Connected peers that said how far they are, and when.
     pub fn statuses(&self) -> impl Iterator<Item = (&PublicKey, &Status, Millis)> {
-        self.peers.iter().filter_map(|(key, peer)| peer.status.as_ref().map(|(status, at)| (key, status, *at)))
+        self.peers
+            .iter()
+            .filter_map(|(key, peer)| peer.status.as_ref().map(|(status, at)| (key, status, *at)))
     }
 
     /// The epoch that at least half of the peers say they have reached; `None` when none said.
@@ -112,7 +114,9 @@ impl Peers {
 
     /// Whether a peer may be told again that it is behind.
     pub fn may_nudge(&mut self, now: Millis, peer: &PublicKey) -> bool {
-        let Some(record) = self.peers.get_mut(peer) else { return false };
+        let Some(record) = self.peers.get_mut(peer) else {
+            return false;
+        };
         let may = record.nudged.is_none_or(|at| now >= at.plus(NUDGE_MS));
         if may {
             record.nudged = Some(now);
@@ -129,17 +133,32 @@ impl Peers {
         bytes: usize,
         limits: &Limits,
     ) {
-        let Some(record) = self.peers.get_mut(from) else { return };
+        let Some(record) = self.peers.get_mut(from) else {
+            return;
+        };
         record.early_bytes += bytes;
-        record.early.push_back(Early { kind, epoch, message, bytes });
-        while record.early.len() > limits.early_messages_max || record.early_bytes > limits.early_bytes_max {
-            let Some(oldest) = record.early.pop_front() else { break };
+        record.early.push_back(Early {
+            kind,
+            epoch,
+            message,
+            bytes,
+        });
+        while record.early.len() > limits.early_messages_max
+            || record.early_bytes > limits.early_bytes_max
+        {
+            let Some(oldest) = record.early.pop_front() else {
+                break;
+            };
             record.early_bytes = record.early_bytes.saturating_sub(oldest.bytes);
         }
     }
 
     /// Takes the messages that were kept for an instance; those of earlier ones of its kind are dropped.
-    pub fn take_early(&mut self, kind: ChainKind, epoch: Epoch) -> Vec<(PublicKey, ConsensusMessage)> {
+    pub fn take_early(
+        &mut self,
+        kind: ChainKind,
+        epoch: Epoch,
+    ) -> Vec<(PublicKey, ConsensusMessage)> {
         let mut taken = Vec::new();
         for (key, record) in &mut self.peers {
             for early in std::mem::take(&mut record.early) {

@@ -23,7 +23,9 @@
 //! Invariant: a write that refers to another (a chain entry to its block and batches, a closing to
 //! its state) comes in the same batch or a later one, so after a power loss what is there is whole.
 
-use frith_ledger::block::{BatchDigest, Block, BlockHeader, BlockId, ChainKind, Claim, Owed, Proposal, SignedBatch};
+use frith_ledger::block::{
+    BatchDigest, Block, BlockHeader, BlockId, ChainKind, Claim, Owed, Proposal, SignedBatch,
+};
 use frith_ledger::certificate::{AvailabilityCertificate, CommitProof, Committee};
 use frith_ledger::codec::decode;
 use frith_ledger::hash::Hash;
@@ -88,16 +90,32 @@ pub struct HeldMark {
 pub type Ended = (Height, Result<(), Refusal>);
 
 fn corrupt(what: &str) -> StoreError {
-    StoreError { action: "read", reason: format!("the stored {what} is damaged; start with an empty data directory") }
+    StoreError {
+        action: "read",
+        reason: format!("the stored {what} is damaged; start with an empty data directory"),
+    }
 }
 
-fn load<T: Decode + Encode>(store: &dyn Store, table: Table, key: &[u8], what: &str) -> Result<Option<T>, StoreError> {
-    let Some(bytes) = store.get(table, key)? else { return Ok(None) };
-    decode(&bytes, VALUE_BYTES_MAX).map(Some).map_err(|_| corrupt(what))
+fn load<T: Decode + Encode>(
+    store: &dyn Store,
+    table: Table,
+    key: &[u8],
+    what: &str,
+) -> Result<Option<T>, StoreError> {
+    let Some(bytes) = store.get(table, key)? else {
+        return Ok(None);
+    };
+    decode(&bytes, VALUE_BYTES_MAX)
+        .map(Some)
+        .map_err(|_| corrupt(what))
 }
 
 fn put(table: Table, key: Vec<u8>, value: &impl Encode) -> Write {
-    Write::Put { table, key, value: value.encode() }
+    Write::Put {
+        table,
+        key,
+        value: value.encode(),
+    }
 }
 
 fn keyed(name: &str, number: u64) -> Vec<u8> {
@@ -129,7 +147,12 @@ fn held_key(digest: &BatchDigest) -> Vec<u8> {
 }
 
 /// Reads all entries whose keys begin with `prefix`, at most `max`.
-fn under(store: &dyn Store, table: Table, prefix: &[u8], max: usize) -> Result<Vec<Entry>, StoreError> {
+fn under(
+    store: &dyn Store,
+    table: Table,
+    prefix: &[u8],
+    max: usize,
+) -> Result<Vec<Entry>, StoreError> {
     let mut entries = store.range(table, prefix, max)?;
     entries.retain(|(key, _)| key.starts_with(prefix));
     Ok(entries)
@@ -169,8 +192,11 @@ pub fn put_voting() -> Write {
 /// [`StoreError`].
 pub fn closings(store: &dyn Store, from: Epoch, max: usize) -> Result<Vec<Closing>, StoreError> {
     let entries = store.range(Table::Meta, &keyed("closing/", from.get()), max)?;
-    let mine = entries.into_iter().take_while(|(key, _)| key.starts_with(b"closing/"));
-    mine.map(|(_, value)| decode(&value, VALUE_BYTES_MAX).map_err(|_| corrupt("end of an epoch"))).collect()
+    let mine = entries
+        .into_iter()
+        .take_while(|(key, _)| key.starts_with(b"closing/"));
+    mine.map(|(_, value)| decode(&value, VALUE_BYTES_MAX).map_err(|_| corrupt("end of an epoch")))
+        .collect()
 }
 
 /// The end of one epoch.
@@ -178,7 +204,12 @@ pub fn closings(store: &dyn Store, from: Epoch, max: usize) -> Result<Vec<Closin
 /// # Errors
 /// [`StoreError`].
 pub fn closing(store: &dyn Store, epoch: Epoch) -> Result<Option<Closing>, StoreError> {
-    load(store, Table::Meta, &keyed("closing/", epoch.get()), "end of an epoch")
+    load(
+        store,
+        Table::Meta,
+        &keyed("closing/", epoch.get()),
+        "end of an epoch",
+    )
 }
 
 /// Keeps the end of an epoch.
@@ -190,7 +221,10 @@ pub fn put_closing(closing: &Closing) -> Write {
 /// Forgets the end of an epoch.
 #[must_use]
 pub fn delete_closing(epoch: Epoch) -> Write {
-    Write::Delete { table: Table::Meta, key: keyed("closing/", epoch.get()) }
+    Write::Delete {
+        table: Table::Meta,
+        key: keyed("closing/", epoch.get()),
+    }
 }
 
 /// The leaf's committee of an epoch.
@@ -198,7 +232,12 @@ pub fn delete_closing(epoch: Epoch) -> Write {
 /// # Errors
 /// [`StoreError`].
 pub fn committee(store: &dyn Store, epoch: Epoch) -> Result<Option<Committee>, StoreError> {
-    load(store, Table::Meta, &keyed("committee/", epoch.get()), "committee")
+    load(
+        store,
+        Table::Meta,
+        &keyed("committee/", epoch.get()),
+        "committee",
+    )
 }
 
 /// Keeps the leaf's committee of an epoch.
@@ -210,7 +249,10 @@ pub fn put_committee(epoch: Epoch, committee: &Committee) -> Write {
 /// Forgets the leaf's committee of an epoch.
 #[must_use]
 pub fn delete_committee(epoch: Epoch) -> Write {
-    Write::Delete { table: Table::Meta, key: keyed("committee/", epoch.get()) }
+    Write::Delete {
+        table: Table::Meta,
+        key: keyed("committee/", epoch.get()),
+    }
 }
 
 /// The root committee of a period.
@@ -218,7 +260,12 @@ pub fn delete_committee(epoch: Epoch) -> Write {
 /// # Errors
 /// [`StoreError`].
 pub fn root_committee(store: &dyn Store, period: u64) -> Result<Option<Committee>, StoreError> {
-    load(store, Table::Meta, &keyed("roots/", period), "root committee")
+    load(
+        store,
+        Table::Meta,
+        &keyed("roots/", period),
+        "root committee",
+    )
 }
 
 /// Keeps the root committee of a period. Never forgotten: light clients follow them.
@@ -233,26 +280,44 @@ pub fn put_root_committee(period: u64, committee: &Committee) -> Write {
 /// [`StoreError`].
 pub fn held(store: &dyn Store, max: usize) -> Result<Vec<(BatchDigest, HeldMark)>, StoreError> {
     let entry = |(key, value): Entry| {
-        let digest = key.get(5..).and_then(|d| <[u8; 32]>::try_from(d).ok()).map(Hash);
+        let digest = key
+            .get(5..)
+            .and_then(|d| <[u8; 32]>::try_from(d).ok())
+            .map(Hash);
         let mark = decode(&value, VALUE_BYTES_MAX).ok();
         digest.zip(mark).ok_or_else(|| corrupt("list of batches"))
     };
-    under(store, Table::Meta, b"held/", max)?.into_iter().map(entry).collect()
+    under(store, Table::Meta, b"held/", max)?
+        .into_iter()
+        .map(entry)
+        .collect()
 }
 
 /// Keeps a batch that waits for a block.
 #[must_use]
 pub fn put_held(digest: &BatchDigest, batch: &SignedBatch, epoch: Epoch) -> [Write; 2] {
-    let mark = HeldMark { author: batch.batch.author, epoch };
-    [put(Table::Batches, digest.0.to_vec(), batch), put(Table::Meta, held_key(digest), &mark)]
+    let mark = HeldMark {
+        author: batch.batch.author,
+        epoch,
+    };
+    [
+        put(Table::Batches, digest.0.to_vec(), batch),
+        put(Table::Meta, held_key(digest), &mark),
+    ]
 }
 
 /// The batch no longer waits. It is kept itself.
 #[must_use]
 pub fn delete_held(digest: &BatchDigest) -> [Write; 2] {
     [
-        Write::Delete { table: Table::Meta, key: held_key(digest) },
-        Write::Delete { table: Table::Batches, key: marked(digest, b'c') },
+        Write::Delete {
+            table: Table::Meta,
+            key: held_key(digest),
+        },
+        Write::Delete {
+            table: Table::Batches,
+            key: marked(digest, b'c'),
+        },
     ]
 }
 
@@ -267,29 +332,53 @@ pub fn batch(store: &dyn Store, digest: &BatchDigest) -> Result<Option<SignedBat
 /// Forgets a batch.
 #[must_use]
 pub fn delete_batch(digest: &BatchDigest) -> Write {
-    Write::Delete { table: Table::Batches, key: digest.0.to_vec() }
+    Write::Delete {
+        table: Table::Batches,
+        key: digest.0.to_vec(),
+    }
 }
 
 /// A batch's certificate.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn certificate(store: &dyn Store, digest: &BatchDigest) -> Result<Option<AvailabilityCertificate>, StoreError> {
-    load(store, Table::Batches, &marked(digest, b'c'), "availability certificate")
+pub fn certificate(
+    store: &dyn Store,
+    digest: &BatchDigest,
+) -> Result<Option<AvailabilityCertificate>, StoreError> {
+    load(
+        store,
+        Table::Batches,
+        &marked(digest, b'c'),
+        "availability certificate",
+    )
 }
 
 /// Keeps a batch's certificate.
 #[must_use]
 pub fn put_certificate(certificate: &AvailabilityCertificate) -> Write {
-    put(Table::Batches, marked(&certificate.batch, b'c'), certificate)
+    put(
+        Table::Batches,
+        marked(&certificate.batch, b'c'),
+        certificate,
+    )
 }
 
 /// A safety record's bytes.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn safety<T: Decode + Encode>(store: &dyn Store, kind: ChainKind, epoch: Epoch) -> Result<Option<T>, StoreError> {
-    load(store, Table::Safety, &safety_key(kind, epoch, 0), "safety record")
+pub fn safety<T: Decode + Encode>(
+    store: &dyn Store,
+    kind: ChainKind,
+    epoch: Epoch,
+) -> Result<Option<T>, StoreError> {
+    load(
+        store,
+        Table::Safety,
+        &safety_key(kind, epoch, 0),
+        "safety record",
+    )
 }
 
 /// Keeps a safety record.
@@ -307,28 +396,58 @@ fn proposal_key(kind: ChainKind, epoch: Epoch, view: View) -> Vec<u8> {
 /// Keeps a proposal that was voted for.
 #[must_use]
 pub fn put_proposal(kind: ChainKind, epoch: Epoch, proposal: &Proposal) -> Write {
-    put(Table::Safety, proposal_key(kind, epoch, proposal.block.header.view), proposal)
+    put(
+        Table::Safety,
+        proposal_key(kind, epoch, proposal.block.header.view),
+        proposal,
+    )
 }
 
 /// The proposals of an instance that were voted for, by rising views, at most `max`.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn proposals(store: &dyn Store, kind: ChainKind, epoch: Epoch, max: usize) -> Result<Vec<Proposal>, StoreError> {
+pub fn proposals(
+    store: &dyn Store,
+    kind: ChainKind,
+    epoch: Epoch,
+    max: usize,
+) -> Result<Vec<Proposal>, StoreError> {
     let entries = under(store, Table::Safety, &safety_key(kind, epoch, 1), max)?;
-    entries.into_iter().map(|(_, value)| decode(&value, VALUE_BYTES_MAX).map_err(|_| corrupt("proposal"))).collect()
+    entries
+        .into_iter()
+        .map(|(_, value)| decode(&value, VALUE_BYTES_MAX).map_err(|_| corrupt("proposal")))
+        .collect()
 }
 
 /// Forgets the proposals of an instance, and with `all` its safety record too.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn forget_instance(store: &dyn Store, kind: ChainKind, epoch: Epoch, all: bool) -> Result<Vec<Write>, StoreError> {
-    let entries = under(store, Table::Safety, &safety_key(kind, epoch, 1), usize::from(u16::MAX))?;
-    let mut writes: Vec<Write> =
-        entries.into_iter().map(|(key, _)| Write::Delete { table: Table::Safety, key }).collect();
+pub fn forget_instance(
+    store: &dyn Store,
+    kind: ChainKind,
+    epoch: Epoch,
+    all: bool,
+) -> Result<Vec<Write>, StoreError> {
+    let entries = under(
+        store,
+        Table::Safety,
+        &safety_key(kind, epoch, 1),
+        usize::from(u16::MAX),
+    )?;
+    let mut writes: Vec<Write> = entries
+        .into_iter()
+        .map(|(key, _)| Write::Delete {
+            table: Table::Safety,
+            key,
+        })
+        .collect();
     if all {
-        writes.push(Write::Delete { table: Table::Safety, key: safety_key(kind, epoch, 0) });
+        writes.push(Write::Delete {
+            table: Table::Safety,
+            key: safety_key(kind, epoch, 0),
+        });
     }
     Ok(writes)
 }
@@ -344,15 +463,24 @@ pub fn block(store: &dyn Store, id: &BlockId) -> Result<Option<Block>, StoreErro
 /// Keeps a committed block and its place.
 #[must_use]
 pub fn put_block(height: Height, block: &Block, entry: &ChainEntry) -> [Write; 2] {
-    [put(Table::Blocks, entry.id.0.to_vec(), block), put_entry(height, entry)]
+    [
+        put(Table::Blocks, entry.id.0.to_vec(), block),
+        put_entry(height, entry),
+    ]
 }
 
 /// Forgets a committed block and its place.
 #[must_use]
 pub fn delete_block(height: Height, id: &BlockId) -> [Write; 2] {
     [
-        Write::Delete { table: Table::Blocks, key: id.0.to_vec() },
-        Write::Delete { table: Table::Chain, key: height.get().to_be_bytes().to_vec() },
+        Write::Delete {
+            table: Table::Blocks,
+            key: id.0.to_vec(),
+        },
+        Write::Delete {
+            table: Table::Chain,
+            key: height.get().to_be_bytes().to_vec(),
+        },
     ]
 }
 
@@ -374,12 +502,25 @@ pub fn entry(store: &dyn Store, height: Height) -> Result<Option<ChainEntry>, St
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn entries(store: &dyn Store, from: Height, max: usize) -> Result<Vec<(Height, ChainEntry)>, StoreError> {
+pub fn entries(
+    store: &dyn Store,
+    from: Height,
+    max: usize,
+) -> Result<Vec<(Height, ChainEntry)>, StoreError> {
     let place = |(key, value): Entry| {
-        let height = <[u8; 8]>::try_from(&key[..]).map(u64::from_be_bytes).map(Height::new);
-        height.ok().zip(decode(&value, VALUE_BYTES_MAX).ok()).ok_or_else(|| corrupt("chain"))
+        let height = <[u8; 8]>::try_from(&key[..])
+            .map(u64::from_be_bytes)
+            .map(Height::new);
+        height
+            .ok()
+            .zip(decode(&value, VALUE_BYTES_MAX).ok())
+            .ok_or_else(|| corrupt("chain"))
     };
-    store.range(Table::Chain, &from.get().to_be_bytes(), max)?.into_iter().map(place).collect()
+    store
+        .range(Table::Chain, &from.get().to_be_bytes(), max)?
+        .into_iter()
+        .map(place)
+        .collect()
 }
 
 /// A certified root record.
@@ -387,7 +528,12 @@ pub fn entries(store: &dyn Store, from: Height, max: usize) -> Result<Vec<(Heigh
 /// # Errors
 /// [`StoreError`].
 pub fn root(store: &dyn Store, epoch: Epoch) -> Result<Option<CertifiedRoot>, StoreError> {
-    load(store, Table::Roots, &epoch.get().to_be_bytes(), "root record")
+    load(
+        store,
+        Table::Roots,
+        &epoch.get().to_be_bytes(),
+        "root record",
+    )
 }
 
 /// Keeps a certified root record.
@@ -399,7 +545,10 @@ pub fn put_root(epoch: Epoch, root: &CertifiedRoot) -> Write {
 /// Forgets a root record.
 #[must_use]
 pub fn delete_root(epoch: Epoch) -> Write {
-    Write::Delete { table: Table::Roots, key: epoch.get().to_be_bytes().to_vec() }
+    Write::Delete {
+        table: Table::Roots,
+        key: epoch.get().to_be_bytes().to_vec(),
+    }
 }
 
 /// Where an operation ended.
@@ -413,5 +562,9 @@ pub fn receipt(store: &dyn Store, id: &OperationId) -> Result<Option<Ended>, Sto
 /// Keeps where an operation ended.
 #[must_use]
 pub fn put_receipt(height: Height, receipt: &Receipt) -> Write {
-    put(Table::Receipts, receipt.operation.0.to_vec(), &(height, receipt.result.clone()))
+    put(
+        Table::Receipts,
+        receipt.operation.0.to_vec(),
+        &(height, receipt.result.clone()),
+    )
 }

@@ -47,17 +47,34 @@ impl Recovery {
     /// A node that may vote, or not.
     #[must_use]
     pub const fn new(clean: bool, entropy: [u8; 32], retry: (u64, u64)) -> Self {
-        Self { clean, entropy, drawn: 0, collections: BTreeMap::new(), retry }
+        Self {
+            clean,
+            entropy,
+            drawn: 0,
+            collections: BTreeMap::new(),
+            retry,
+        }
     }
 
     /// Begins to ask about an instance.
     pub fn begin(&mut self, now: Millis, instance: Instance) {
         self.drawn = self.drawn.wrapping_add(1);
-        let nonce: Hash =
-            Domain::Draw.hasher().update(b"report").update(&self.entropy).update(&self.drawn.to_le_bytes()).finish();
+        let nonce: Hash = Domain::Draw
+            .hasher()
+            .update(b"report")
+            .update(&self.entropy)
+            .update(&self.drawn.to_le_bytes())
+            .finish();
         let pause = self.retry.0;
-        let collection = Collection { instance, nonce: nonce.0, reports: BTreeMap::new(), next: now, pause };
-        self.collections.insert((instance.kind, instance.epoch), collection);
+        let collection = Collection {
+            instance,
+            nonce: nonce.0,
+            reports: BTreeMap::new(),
+            next: now,
+            pause,
+        };
+        self.collections
+            .insert((instance.kind, instance.epoch), collection);
     }
 
     /// The instance is over, or recovered.
@@ -74,7 +91,9 @@ impl Recovery {
     /// Takes in a report. Whether it was asked for.
     pub fn report(&mut self, from: PublicKey, report: Report) -> bool {
         let key = (report.instance.kind, report.instance.epoch);
-        let Some(collection) = self.collections.get_mut(&key) else { return false };
+        let Some(collection) = self.collections.get_mut(&key) else {
+            return false;
+        };
         let asked = collection.instance == report.instance && collection.nonce == report.nonce;
         if asked && collection.reports.len() < REPORTS_MAX {
             collection.reports.insert(from, report);
@@ -85,7 +104,10 @@ impl Recovery {
     /// Instances to ask about now; each is asked about again after a pause that doubles.
     pub fn due(&mut self, now: Millis) -> Vec<(Instance, [u8; 32])> {
         let longest = self.retry.1;
-        let due = self.collections.values_mut().filter(|collection| collection.next <= now);
+        let due = self
+            .collections
+            .values_mut()
+            .filter(|collection| collection.next <= now);
         due.map(|collection| {
             collection.next = now.plus(collection.pause);
             collection.pause = collection.pause.saturating_mul(2).min(longest);
@@ -97,7 +119,10 @@ impl Recovery {
     /// When to ask again.
     #[must_use]
     pub fn next(&self) -> Option<Millis> {
-        self.collections.values().map(|collection| collection.next).min()
+        self.collections
+            .values()
+            .map(|collection| collection.next)
+            .min()
     }
 
     /// Whether it asks about anything.

@@ -58,7 +58,12 @@ impl Roots {
     #[must_use]
     pub fn new(rules: &Rules) -> Self {
         let beacon = Hash(rules.genesis.beacon);
-        Self { genesis: rules.hash, beacon, next: Epoch::ZERO, recent: BTreeMap::new() }
+        Self {
+            genesis: rules.hash,
+            beacon,
+            next: Epoch::ZERO,
+            recent: BTreeMap::new(),
+        }
     }
 
     /// The records in the store from `from` on, without a gap.
@@ -67,7 +72,11 @@ impl Roots {
     /// [`StoreError`].
     pub fn open(rules: &Rules, store: &dyn Store, from: Epoch) -> Result<Self, StoreError> {
         let mut roots = Self::new(rules);
-        for number in from.get()..from.get().saturating_add(u64::try_from(LOAD_MAX).unwrap_or(0)) {
+        for number in from.get()
+            ..from
+                .get()
+                .saturating_add(u64::try_from(LOAD_MAX).unwrap_or(0))
+        {
             let epoch = Epoch::new(number);
             match persist::root(store, epoch)? {
                 Some(root) => roots.begin(root),
@@ -119,15 +128,26 @@ impl Roots {
     pub fn beacon(&self, epoch: Epoch) -> Option<Hash> {
         match epoch.get() {
             0 => Some(self.beacon),
-            number => self.record(Epoch::new(number - 1)).map(|record| record.beacon),
+            number => self
+                .record(Epoch::new(number - 1))
+                .map(|record| record.beacon),
         }
     }
 
     /// The committee that the last record of a period names, from the leaf's committees.
     #[must_use]
-    pub fn next_committee(&self, rules: &Rules, committees: &Committees, epoch: Epoch) -> Option<Committee> {
+    pub fn next_committee(
+        &self,
+        rules: &Rules,
+        committees: &Committees,
+        epoch: Epoch,
+    ) -> Option<Committee> {
         let candidates = committees.leaf(epoch.next())?;
-        Some(cut(candidates, rules.parameters().committee, &self.beacon(epoch)?))
+        Some(cut(
+            candidates,
+            rules.parameters().committee,
+            &self.beacon(epoch)?,
+        ))
     }
 
     /// Verifies and takes the next record. Gives the committee of the next period when it begins one.
@@ -143,14 +163,20 @@ impl Roots {
         let parameters = rules.parameters();
         let epoch = self.next;
         let named = root.record().map_or(epoch, |record| record.epoch);
-        if named != epoch || root.record().is_some_and(|record| Some(record.previous) != self.last_id()) {
+        if named != epoch
+            || root
+                .record()
+                .is_some_and(|record| Some(record.previous) != self.last_id())
+        {
             return Err(RootError::Order { epoch: named });
         }
         let period = period_of(parameters, epoch);
         let committee = committees.root(period).ok_or(RootError::Early { epoch })?;
         let record = root.verify(committee, &self.genesis)?;
         let next = if ends_period(parameters, epoch) {
-            let next = self.next_committee(rules, committees, epoch).ok_or(RootError::Early { epoch })?;
+            let next = self
+                .next_committee(rules, committees, epoch)
+                .ok_or(RootError::Early { epoch })?;
             if record.next_committee != Some(next.hash()) {
                 return Err(RootError::Committee { epoch });
             }

@@ -68,13 +68,17 @@ pub enum Unready {
         reason: String,
     },
     /// It doesn't know what it signed, and asks the members.
-    #[error("it doesn't know what this key signed before, and waits for reports of members with more than two thirds of the weight")]
+    #[error(
+        "it doesn't know what this key signed before, and waits for reports of members with more than two thirds of the weight"
+    )]
     Recovering,
     /// It copies the state.
     #[error("it copies the state")]
     Copying,
     /// Too few members are connected.
-    #[error("members with {connected} of {total} microcredits of voting weight are connected, more than two thirds are needed")]
+    #[error(
+        "members with {connected} of {total} microcredits of voting weight are connected, more than two thirds are needed"
+    )]
     Weight {
         /// The connected weight, its own counted.
         connected: Weight,

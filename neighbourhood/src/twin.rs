@@ -41,9 +41,21 @@ impl Twin {
     /// A process with fresh entropy.
     #[must_use]
     pub fn new(entropy: &[u8; 32], genesis: Hash, key: &SecretKey) -> Self {
-        let process = Domain::Draw.hasher().update(b"process").update(entropy).finish();
-        let nonce = Domain::Draw.hasher().update(b"nonce").update(entropy).finish();
-        Self { genesis, key: key.public(), hello: Hello::sign(process, nonce, &genesis, key) }
+        let process = Domain::Draw
+            .hasher()
+            .update(b"process")
+            .update(entropy)
+            .finish();
+        let nonce = Domain::Draw
+            .hasher()
+            .update(b"nonce")
+            .update(entropy)
+            .finish();
+        Self {
+            genesis,
+            key: key.public(),
+            hello: Hello::sign(process, nonce, &genesis, key),
+        }
     }
 
     /// What this process says on every new connection.
@@ -61,16 +73,28 @@ impl Twin {
         if !hello.is_valid(&self.genesis) {
             return TwinFinding::Forged;
         }
-        TwinFinding::Suspicion(Answer::sign(self.hello.process, hello.nonce, &self.genesis, key))
+        TwinFinding::Suspicion(Answer::sign(
+            self.hello.process,
+            hello.nonce,
+            &self.genesis,
+            key,
+        ))
     }
 
     /// An answer with this node's own key came by a peer. One signature check.
     #[must_use]
     pub fn answered(&self, answer: &Answer) -> TwinFinding {
-        if answer.key != self.key || answer.nonce != self.hello.nonce || answer.process == self.hello.process {
+        if answer.key != self.key
+            || answer.nonce != self.hello.nonce
+            || answer.process == self.hello.process
+        {
             return TwinFinding::None;
         }
-        if answer.is_valid(&self.genesis) { TwinFinding::Found } else { TwinFinding::Forged }
+        if answer.is_valid(&self.genesis) {
+            TwinFinding::Found
+        } else {
+            TwinFinding::Forged
+        }
     }
 }
 
@@ -81,16 +105,26 @@ mod tests {
     #[test]
     fn a_twin_is_found_by_a_fresh_challenge_and_a_restart_is_no_twin() {
         let (key, genesis) = (SecretKey::from_bytes(&[1; 32]), Hash([2; 32]));
-        let (one, two) = (Twin::new(&[3; 32], genesis, &key), Twin::new(&[4; 32], genesis, &key));
+        let (one, two) = (
+            Twin::new(&[3; 32], genesis, &key),
+            Twin::new(&[4; 32], genesis, &key),
+        );
         let TwinFinding::Suspicion(answer) = two.relayed(&one.hello(), &key) else {
             panic!("the other process must answer");
         };
         assert_eq!(one.answered(&answer), TwinFinding::Found);
         let restarted = Twin::new(&[5; 32], genesis, &key);
-        assert_eq!(restarted.answered(&answer), TwinFinding::None, "an old answer has an old nonce");
+        assert_eq!(
+            restarted.answered(&answer),
+            TwinFinding::None,
+            "an old answer has an old nonce"
+        );
         assert_eq!(one.relayed(&one.hello(), &key), TwinFinding::None);
         let stranger = SecretKey::from_bytes(&[9; 32]);
-        let forged = Answer { signature: Answer::sign(answer.process, answer.nonce, &genesis, &stranger).signature, ..answer };
+        let forged = Answer {
+            signature: Answer::sign(answer.process, answer.nonce, &genesis, &stranger).signature,
+            ..answer
+        };
         assert_eq!(one.answered(&forged), TwinFinding::Forged);
     }
 }

@@ -16,7 +16,9 @@
 
 use crate::consensus::{ConsensusMessage, Report, ReportRequest};
 use frith_ledger::address::{Address, Prefix};
-use frith_ledger::block::{BatchDigest, Block, BlockHeader, BlockId, ChainKind, Instance, Proposal, SignedBatch};
+use frith_ledger::block::{
+    BatchDigest, Block, BlockHeader, BlockId, ChainKind, Instance, Proposal, SignedBatch,
+};
 use frith_ledger::certificate::{AvailabilityCertificate, CommitProof, Committee};
 use frith_ledger::codec::{BoundedBytes, BoundedVec, DecodeError, decode};
 use frith_ledger::hash::Hash;
@@ -106,7 +108,12 @@ impl Hello {
     #[must_use]
     pub fn sign(process: Hash, nonce: Hash, genesis: &Hash, key: &SecretKey) -> Self {
         let signature = key.sign(&signing_hash(Role::Hello, genesis, &(0_u8, process, nonce)));
-        Self { key: key.public(), process, nonce, signature }
+        Self {
+            key: key.public(),
+            process,
+            nonce,
+            signature,
+        }
     }
 
     /// Whether the signature holds.
@@ -135,7 +142,12 @@ impl Answer {
     #[must_use]
     pub fn sign(process: Hash, nonce: Hash, genesis: &Hash, key: &SecretKey) -> Self {
         let signature = key.sign(&signing_hash(Role::Hello, genesis, &(1_u8, process, nonce)));
-        Self { key: key.public(), process, nonce, signature }
+        Self {
+            key: key.public(),
+            process,
+            nonce,
+            signature,
+        }
     }
 
     /// Whether the signature holds.
@@ -282,13 +294,20 @@ mod tests {
         let (process, nonce, genesis) = (Hash([2; 32]), Hash([3; 32]), Hash([4; 32]));
         let hello = Hello::sign(process, nonce, &genesis, &key);
         assert!(hello.is_valid(&genesis) && !hello.is_valid(&Hash([5; 32])));
-        let forged = Answer { key: key.public(), process, nonce, signature: hello.signature };
+        let forged = Answer {
+            key: key.public(),
+            process,
+            nonce,
+            signature: hello.signature,
+        };
         assert!(!forged.is_valid(&genesis));
     }
 
     #[test]
     fn a_message_survives_its_encoding_and_garbage_does_not_decode() {
-        let message = PeerMessage::Request(Request::Blocks { from: Height::new(9) });
+        let message = PeerMessage::Request(Request::Blocks {
+            from: Height::new(9),
+        });
         assert_eq!(PeerMessage::from_bytes(&message.encode()), Ok(message));
         assert!(PeerMessage::from_bytes(&[0xff; 40]).is_err());
         assert!(PeerMessage::from_bytes(&[]).is_err());

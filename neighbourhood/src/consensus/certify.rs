@@ -17,7 +17,9 @@ impl Consensus {
         let member = self.committee.get(vote.member).ok_or(Fault::Signature)?;
         check_known(&vote.known)?;
         let first = self.tally.vote(vote.member, vote.view);
-        if first.is_some_and(|first| first.block == vote.block) || vote.view > self.view().plus(AHEAD_MAX) {
+        if first.is_some_and(|first| first.block == vote.block)
+            || vote.view > self.view().plus(AHEAD_MAX)
+        {
             return Ok(());
         }
         if first.is_none() && vote.view < self.view() {
@@ -27,10 +29,14 @@ impl Consensus {
             }
             return Ok(());
         }
-        member.key.verify(&vote.signing_hash(&self.genesis), &vote.signature).map_err(|_| Fault::Signature)?;
+        member
+            .key
+            .verify(&vote.signing_hash(&self.genesis), &vote.signature)
+            .map_err(|_| Fault::Signature)?;
         if let Some(first) = first.cloned() {
             if self.tally.offends(vote.member) {
-                cx.out.push(Effect::Offence(Box::new(Offence::Votes(first, vote))));
+                cx.out
+                    .push(Effect::Offence(Box::new(Offence::Votes(first, vote))));
             }
             return Ok(());
         }
@@ -68,7 +74,9 @@ impl Consensus {
         let member = self.committee.get(timeout.member).ok_or(Fault::Signature)?;
         check_known(&timeout.known)?;
         if timeout.high_view() >= timeout.view {
-            return Err(Fault::Malformed { what: "no certificate of a view that is given up" });
+            return Err(Fault::Malformed {
+                what: "no certificate of a view that is given up",
+            });
         }
         if timeout.view < self.view() {
             if timeout.member == self.source {
@@ -76,18 +84,30 @@ impl Consensus {
             }
             return Ok(());
         }
-        if self.tally.timeout(timeout.member).is_some_and(|last| last.view > timeout.view || *last == timeout) {
+        if self
+            .tally
+            .timeout(timeout.member)
+            .is_some_and(|last| last.view > timeout.view || *last == timeout)
+        {
             if timeout.member == self.source {
                 self.repeat(cx, timeout.view);
             }
             return Ok(());
         }
-        member.key.verify(&timeout.signing_hash(&self.genesis), &timeout.signature).map_err(|_| Fault::Signature)?;
+        member
+            .key
+            .verify(&timeout.signing_hash(&self.genesis), &timeout.signature)
+            .map_err(|_| Fault::Signature)?;
         if Some(timeout.member) == self.me {
             self.shown(cx, timeout.view, self.safety.record.voted);
         }
-        if let Some(high) = timeout.high.clone().filter(|high| high.view > self.high_view()) {
-            self.verified.quorum(&high, &self.instance, &self.committee, &self.genesis)?;
+        if let Some(high) = timeout
+            .high
+            .clone()
+            .filter(|high| high.view > self.high_view())
+        {
+            self.verified
+                .quorum(&high, &self.instance, &self.committee, &self.genesis)?;
             self.adopt_quorum(cx, high);
         }
         let view = timeout.view;
@@ -97,7 +117,11 @@ impl Consensus {
             return Ok(());
         }
         let view = self.view();
-        if !self.pacemaker.gave_up() && self.committee.is_third(self.tally.gave_up(&self.committee, view)) {
+        if !self.pacemaker.gave_up()
+            && self
+                .committee
+                .is_third(self.tally.gave_up(&self.committee, view))
+        {
             // Among a third of the weight is a correct member whose time ran out (Bracha).
             self.time_out(cx);
         } else if direct {
@@ -109,23 +133,46 @@ impl Consensus {
     /// Gives up the current view, or says so again.
     pub(super) fn time_out(&mut self, cx: &mut Cx<'_>) {
         let view = self.view();
-        let Some(me) = self.me.filter(|_| self.safety.may_time_out(view, self.high_view())) else { return };
+        let Some(me) = self
+            .me
+            .filter(|_| self.safety.may_time_out(view, self.high_view()))
+        else {
+            return;
+        };
         let top = self.top();
-        let head = if self.tree.is_executed(&top) { top } else { self.tree.head().id };
+        let head = if self.tree.is_executed(&top) {
+            top
+        } else {
+            self.tree.head().id
+        };
         let known = self.known(cx, &head);
-        #[cfg_attr(not(any(test, feature = "planted-bugs")), expect(unused_mut, reason = "for the planted bug"))]
+        #[cfg_attr(
+            not(any(test, feature = "planted-bugs")),
+            expect(unused_mut, reason = "for the planted bug")
+        )]
         let mut high = self.high.clone();
         #[cfg(any(test, feature = "planted-bugs"))]
         if self.safety.faults.skip_lock {
             high = None;
         }
-        let timeout = Timeout::sign(self.instance, view, high, me, known, &self.genesis, &self.key);
+        let timeout = Timeout::sign(
+            self.instance,
+            view,
+            high,
+            me,
+            known,
+            &self.genesis,
+            &self.key,
+        );
         self.safety.record.voted = self.safety.record.voted.max(view);
         if self.save(cx, None).is_err() {
             return;
         }
         self.pacemaker.sent(cx.now);
-        cx.out.push(Effect::Broadcast(ConsensusMessage::Timeout(Box::new(timeout.clone()))));
+        cx.out
+            .push(Effect::Broadcast(ConsensusMessage::Timeout(Box::new(
+                timeout.clone(),
+            ))));
         self.tally.add_timeout(timeout);
         self.count_timeouts(cx, view);
     }
@@ -135,22 +182,33 @@ impl Consensus {
         if view < self.view() {
             return false;
         }
-        let Some(certificate) = self.tally.give_up(&self.committee, view) else { return false };
+        let Some(certificate) = self.tally.give_up(&self.committee, view) else {
+            return false;
+        };
         self.verified.trust(&("timeout", &certificate));
         self.adopt_timeout(cx, certificate);
         self.formed = Some(Formed::Timeout);
         true
     }
 
-    pub(super) fn on_certificate(&mut self, cx: &mut Cx<'_>, certificate: QuorumCertificate) -> Result<(), Fault> {
+    pub(super) fn on_certificate(
+        &mut self,
+        cx: &mut Cx<'_>,
+        certificate: QuorumCertificate,
+    ) -> Result<(), Fault> {
         if certificate.view > self.high_view() {
-            self.verified.quorum(&certificate, &self.instance, &self.committee, &self.genesis)?;
+            self.verified
+                .quorum(&certificate, &self.instance, &self.committee, &self.genesis)?;
             self.adopt_quorum(cx, certificate);
         }
         Ok(())
     }
 
-    pub(super) fn on_timeout_certificate(&mut self, cx: &mut Cx<'_>, proven: Proven) -> Result<(), Fault> {
+    pub(super) fn on_timeout_certificate(
+        &mut self,
+        cx: &mut Cx<'_>,
+        proven: Proven,
+    ) -> Result<(), Fault> {
         if let Some(high) = proven.high {
             self.on_certificate(cx, high)?;
         }
@@ -159,9 +217,12 @@ impl Consensus {
             return Ok(());
         }
         if certificate.high() > self.high_view() {
-            return Err(Fault::Malformed { what: "a timeout certificate comes with the certificate that it names" });
+            return Err(Fault::Malformed {
+                what: "a timeout certificate comes with the certificate that it names",
+            });
         }
-        self.verified.timeout(&certificate, &self.instance, &self.committee, &self.genesis)?;
+        self.verified
+            .timeout(&certificate, &self.instance, &self.committee, &self.genesis)?;
         self.adopt_timeout(cx, certificate);
         Ok(())
     }
@@ -184,7 +245,10 @@ impl Consensus {
     }
 
     fn adopt_quorum(&mut self, cx: &mut Cx<'_>, certificate: QuorumCertificate) {
-        if self.me.is_some_and(|me| certificate.parts.iter().any(|part| part.member == me)) {
+        if self
+            .me
+            .is_some_and(|me| certificate.parts.iter().any(|part| part.member == me))
+        {
             self.shown(cx, certificate.view, self.safety.record.voted);
         }
         if certificate.view <= self.tree.head().view {
@@ -203,7 +267,8 @@ impl Consensus {
         }
         if certificate.view > self.high_view() {
             self.high = Some(certificate.clone());
-            self.timeout.take_if(|timeout| timeout.view <= certificate.view);
+            self.timeout
+                .take_if(|timeout| timeout.view <= certificate.view);
         }
         self.note_commit(&certificate);
         self.commit(cx);
@@ -213,7 +278,10 @@ impl Consensus {
     }
 
     fn adopt_timeout(&mut self, cx: &mut Cx<'_>, certificate: TimeoutCertificate) {
-        if self.me.is_some_and(|me| certificate.parts.iter().any(|part| part.member == me)) {
+        if self
+            .me
+            .is_some_and(|me| certificate.parts.iter().any(|part| part.member == me))
+        {
             self.shown(cx, certificate.view, self.safety.record.voted);
         }
         let view = certificate.view;
@@ -248,14 +316,19 @@ impl Consensus {
 
     /// Tells others of a certificate made here, when no proposal does.
     pub(super) fn announce(&mut self, cx: &mut Cx<'_>) {
-        let Some(formed) = self.formed.take() else { return };
+        let Some(formed) = self.formed.take() else {
+            return;
+        };
         let leader = self.leader(self.view());
         if self.me == Some(leader) && self.safety.record.proposed >= self.view() {
             return;
         }
         for message in self.certificates() {
             if formed == Formed::Timeout && self.me != Some(leader) {
-                cx.out.push(Effect::Send { to: leader, message });
+                cx.out.push(Effect::Send {
+                    to: leader,
+                    message,
+                });
             } else {
                 cx.out.push(Effect::Broadcast(message));
             }
@@ -266,24 +339,38 @@ impl Consensus {
     fn answer(&mut self, cx: &mut Cx<'_>) {
         if self.may_answer(cx) {
             let to = self.source;
-            cx.out.extend(self.certificates().into_iter().map(|message| Effect::Send { to, message }));
+            cx.out.extend(
+                self.certificates()
+                    .into_iter()
+                    .map(|message| Effect::Send { to, message }),
+            );
         }
     }
 
     /// Repeats the own timeout to a member that may have missed it.
     fn repeat(&mut self, cx: &mut Cx<'_>, view: View) {
-        let own = self.me.and_then(|me| self.tally.timeout(me)).filter(|own| own.view == view).cloned();
+        let own = self
+            .me
+            .and_then(|me| self.tally.timeout(me))
+            .filter(|own| own.view == view)
+            .cloned();
         if let Some(own) = own
             && self.pacemaker.may_repeat(cx.now)
             && self.may_answer(cx)
         {
-            cx.out.push(Effect::Send { to: self.source, message: ConsensusMessage::Timeout(Box::new(own)) });
+            cx.out.push(Effect::Send {
+                to: self.source,
+                message: ConsensusMessage::Timeout(Box::new(own)),
+            });
         }
     }
 
     fn may_answer(&mut self, cx: &Cx<'_>) -> bool {
         let pause = self.pacemaker.pause();
-        let due = self.answered.get(&self.source).is_none_or(|last| cx.now >= last.plus(pause));
+        let due = self
+            .answered
+            .get(&self.source)
+            .is_none_or(|last| cx.now >= last.plus(pause));
         if due {
             self.answered.insert(self.source, cx.now);
         }
@@ -295,6 +382,8 @@ fn check_known(known: &[BatchDigest]) -> Result<(), Fault> {
     if known.is_sorted_by(|a, b| a < b) {
         Ok(())
     } else {
-        Err(Fault::Malformed { what: "known batches are sorted, without repeats" })
+        Err(Fault::Malformed {
+            what: "known batches are sorted, without repeats",
+        })
     }
 }

@@ -19,8 +19,12 @@ impl Consensus {
     /// Remembers what `certificate` commits: the parent of its block, when that was proposed in the
     /// view before.
     pub(super) fn note_commit(&mut self, certificate: &QuorumCertificate) {
-        let Some(child) = self.tree.get(&certificate.block) else { return };
-        let Some(parent) = self.tree.get(&child.parent()) else { return };
+        let Some(child) = self.tree.get(&certificate.block) else {
+            return;
+        };
+        let Some(parent) = self.tree.get(&child.parent()) else {
+            return;
+        };
         let direct = parent.view().next() == child.view() && child.view() == certificate.view;
         let newer = |pending: &(BlockId, QuorumCertificate)| pending.1.view < certificate.view;
         if direct && self.pending.as_ref().is_none_or(newer) {
@@ -30,13 +34,28 @@ impl Consensus {
 
     /// Commits what was noted, once every block up to it is executed.
     pub(super) fn commit(&mut self, cx: &mut Cx<'_>) {
-        let Some((id, certificate)) = &self.pending else { return };
-        let Some(blocks) = self.tree.path(id).filter(|path| !path.is_empty()) else { return };
-        let (Some(block), Some(child)) = (self.tree.get(id), self.tree.get(&certificate.block)) else { return };
+        let Some((id, certificate)) = &self.pending else {
+            return;
+        };
+        let Some(blocks) = self.tree.path(id).filter(|path| !path.is_empty()) else {
+            return;
+        };
+        let (Some(block), Some(child)) = (self.tree.get(id), self.tree.get(&certificate.block))
+        else {
+            return;
+        };
         let header = block.proposal.block.header.clone();
-        let head = Head { id: *id, height: header.height, view: header.view };
+        let head = Head {
+            id: *id,
+            height: header.height,
+            view: header.view,
+        };
         let child = child.proposal.block.header.clone();
-        let proof = Box::new(CommitProof { header, child, certificate: certificate.clone() });
+        let proof = Box::new(CommitProof {
+            header,
+            child,
+            certificate: certificate.clone(),
+        });
         cx.out.push(Effect::Committed { blocks, proof });
         self.move_head(cx, head);
         self.pacemaker.committed();
@@ -44,10 +63,14 @@ impl Consensus {
 
     fn move_head(&mut self, cx: &mut Cx<'_>, head: Head) {
         self.pending = None;
-        cx.out.extend(self.tree.commit(head).into_iter().map(Effect::Dropped));
+        cx.out
+            .extend(self.tree.commit(head).into_iter().map(Effect::Dropped));
         self.proposed.retain(|view, _| *view > head.view);
-        let above: Vec<QuorumCertificate> =
-            self.tree.nodes().filter_map(|(_, node)| node.proposal.justify.clone()).collect();
+        let above: Vec<QuorumCertificate> = self
+            .tree
+            .nodes()
+            .filter_map(|(_, node)| node.proposal.justify.clone())
+            .collect();
         for certificate in above.iter().chain(self.high.clone().iter()) {
             self.note_commit(certificate);
         }
@@ -73,7 +96,14 @@ impl Consensus {
         let mut cx = Cx { now, host, out };
         if proof.header.view > self.tree.head().view {
             let header = &proof.header;
-            self.move_head(&mut cx, Head { id: header.id(), height: header.height, view: header.view });
+            self.move_head(
+                &mut cx,
+                Head {
+                    id: header.id(),
+                    height: header.height,
+                    view: header.view,
+                },
+            );
             self.pacemaker.committed();
         }
         let source = self.source;
@@ -88,7 +118,11 @@ impl Consensus {
         self.fetches.retain(|id, _| wanted.contains(id));
         for id in wanted {
             if self.fetches.len() < FETCHES_MAX {
-                let first = Fetch { next: self.source, due: cx.now, tries: 0 };
+                let first = Fetch {
+                    next: self.source,
+                    due: cx.now,
+                    tries: 0,
+                };
                 self.fetches.entry(id).or_insert(first);
             }
         }
@@ -102,7 +136,10 @@ impl Consensus {
                 fetch.next = following(fetch.next, members);
             }
             if Some(fetch.next) != self.me {
-                cx.out.push(Effect::FetchBlock { id: *id, from: fetch.next });
+                cx.out.push(Effect::FetchBlock {
+                    id: *id,
+                    from: fetch.next,
+                });
             }
             fetch.next = following(fetch.next, members);
             fetch.due = Millis::new(cx.now.get().saturating_add(pause << fetch.tries));
@@ -111,9 +148,16 @@ impl Consensus {
     }
 
     fn missing(&self) -> BTreeSet<BlockId> {
-        let mut missing = if self.tree.waiting() < FETCH_DEPTH { self.tree.unknown_parents() } else { BTreeSet::new() };
+        let mut missing = if self.tree.waiting() < FETCH_DEPTH {
+            self.tree.unknown_parents()
+        } else {
+            BTreeSet::new()
+        };
         let top = self.top();
-        if self.high_view() > View::ZERO && top != self.tree.head().id && self.tree.get(&top).is_none() {
+        if self.high_view() > View::ZERO
+            && top != self.tree.head().id
+            && self.tree.get(&top).is_none()
+        {
             missing.insert(top);
         }
         missing

@@ -89,7 +89,11 @@ impl Consensus {
         setup.me = setup.me.filter(|me| setup.committee.get(*me).is_some());
         let safety = Safety::new(&mut setup);
         let (high, timeout) = (safety.record.high.clone(), safety.record.timeout.clone());
-        let head = Head { id: setup.base.id, height: setup.base.height, view: View::ZERO };
+        let head = Head {
+            id: setup.base.id,
+            height: setup.base.height,
+            view: View::ZERO,
+        };
         let mut consensus = Self {
             genesis: setup.genesis,
             instance: setup.instance,
@@ -129,7 +133,10 @@ impl Consensus {
         message: ConsensusMessage,
         out: &mut Vec<Effect>,
     ) {
-        if message.instance() != self.instance || self.committee.get(from).is_none() || Some(from) == self.me {
+        if message.instance() != self.instance
+            || self.committee.get(from).is_none()
+            || Some(from) == self.me
+        {
             return;
         }
         self.source = from;
@@ -138,11 +145,18 @@ impl Consensus {
             ConsensusMessage::Proposal(proposal) => self.on_proposal(&mut cx, *proposal),
             ConsensusMessage::Vote(vote) => self.on_vote(&mut cx, *vote),
             ConsensusMessage::Timeout(timeout) => self.on_timeout(&mut cx, *timeout),
-            ConsensusMessage::Certificate(certificate) => self.on_certificate(&mut cx, *certificate),
-            ConsensusMessage::TimeoutCertificate(proven) => self.on_timeout_certificate(&mut cx, *proven),
+            ConsensusMessage::Certificate(certificate) => {
+                self.on_certificate(&mut cx, *certificate)
+            }
+            ConsensusMessage::TimeoutCertificate(proven) => {
+                self.on_timeout_certificate(&mut cx, *proven)
+            }
         };
         if let Err(fault) = handled {
-            cx.out.push(Effect::PeerFault { member: from, fault });
+            cx.out.push(Effect::PeerFault {
+                member: from,
+                fault,
+            });
         }
         self.settle(&mut cx);
     }
@@ -156,7 +170,13 @@ impl Consensus {
         proposal: Proposal,
         out: &mut Vec<Effect>,
     ) {
-        self.message(now, host, from, ConsensusMessage::Proposal(Box::new(proposal)), out);
+        self.message(
+            now,
+            host,
+            from,
+            ConsensusMessage::Proposal(Box::new(proposal)),
+            out,
+        );
     }
 
     /// The host has something to propose, or wants something decided.
@@ -166,7 +186,13 @@ impl Consensus {
     }
 
     /// What the host lacked for `block` has come.
-    pub fn retry(&mut self, now: Millis, host: &mut dyn Host, block: BlockId, out: &mut Vec<Effect>) {
+    pub fn retry(
+        &mut self,
+        now: Millis,
+        host: &mut dyn Host,
+        block: BlockId,
+        out: &mut Vec<Effect>,
+    ) {
         let mut cx = Cx { now, host, out };
         self.judge(&mut cx, &block);
         self.settle(&mut cx);
@@ -187,7 +213,10 @@ impl Consensus {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
         let fetch = self.fetches.values().map(|fetch| fetch.due).min();
-        [self.pacemaker.deadline(), fetch, self.resume].into_iter().flatten().min()
+        [self.pacemaker.deadline(), fetch, self.resume]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Takes up uncommitted proposals that were saved before a restart.
@@ -231,27 +260,45 @@ impl Consensus {
     fn is_busy(&self, cx: &Cx<'_>) -> bool {
         let top = self.top();
         let unknown = top != self.tree.head().id && self.tree.get(&top).is_none();
-        let executed = if self.tree.is_executed(&top) { top } else { self.tree.head().id };
+        let executed = if self.tree.is_executed(&top) {
+            top
+        } else {
+            self.tree.head().id
+        };
         unknown || self.tree.has_content(self.view()) || cx.host.has_work(cx.now, &executed)
     }
 
     /// Saves the record with what is known now, and has it synced.
-    pub(super) fn save(&mut self, cx: &mut Cx<'_>, proposal: Option<&BlockId>) -> Result<(), StoreError> {
+    pub(super) fn save(
+        &mut self,
+        cx: &mut Cx<'_>,
+        proposal: Option<&BlockId>,
+    ) -> Result<(), StoreError> {
         self.write(cx, proposal)?;
         cx.out.push(Effect::Sync);
         Ok(())
     }
 
-    pub(super) fn write(&mut self, cx: &mut Cx<'_>, proposal: Option<&BlockId>) -> Result<(), StoreError> {
+    pub(super) fn write(
+        &mut self,
+        cx: &mut Cx<'_>,
+        proposal: Option<&BlockId>,
+    ) -> Result<(), StoreError> {
         let record = &mut self.safety.record;
-        record.locked = record.locked.max(self.high.as_ref().map_or(View::ZERO, |high| high.view));
+        record.locked = record
+            .locked
+            .max(self.high.as_ref().map_or(View::ZERO, |high| high.view));
         record.high.clone_from(&self.high);
         record.timeout.clone_from(&self.timeout);
-        let proposal = proposal.and_then(|id| self.tree.get(id)).map(|node| &node.proposal);
-        cx.host.save(&self.safety.record, proposal).inspect_err(|error| {
-            self.safety.standing = Standing::Silent;
-            cx.out.push(Effect::Halt(error.clone()));
-        })
+        let proposal = proposal
+            .and_then(|id| self.tree.get(id))
+            .map(|node| &node.proposal);
+        cx.host
+            .save(&self.safety.record, proposal)
+            .inspect_err(|error| {
+                self.safety.standing = Standing::Silent;
+                cx.out.push(Effect::Halt(error.clone()));
+            })
     }
 
     /// What the host knows on `head`, fit to be signed.
@@ -270,7 +317,9 @@ impl Consensus {
 
     /// The highest view that ended with a certificate.
     pub(super) fn certified_view(&self) -> View {
-        self.timeout.as_ref().map_or(self.high_view(), |timeout| timeout.view.max(self.high_view()))
+        self.timeout.as_ref().map_or(self.high_view(), |timeout| {
+            timeout.view.max(self.high_view())
+        })
     }
 
     /// Checks that certificates hold, and that the first is as high as the second names.
@@ -285,10 +334,14 @@ impl Consensus {
             _ => CertificateError::Instance,
         };
         if let Some(high) = high {
-            self.verified.quorum(high, &self.instance, &self.committee, &self.genesis).map_err(form)?;
+            self.verified
+                .quorum(high, &self.instance, &self.committee, &self.genesis)
+                .map_err(form)?;
         }
         if let Some(timeout) = timeout {
-            self.verified.timeout(timeout, &self.instance, &self.committee, &self.genesis).map_err(form)?;
+            self.verified
+                .timeout(timeout, &self.instance, &self.committee, &self.genesis)
+                .map_err(form)?;
             if high.as_ref().map_or(View::ZERO, |high| high.view) < timeout.high() {
                 return Err(CertificateError::High { part: 0 });
             }
@@ -351,11 +404,17 @@ impl Consensus {
     #[must_use]
     pub fn last_vote_of(&self, member: u16) -> Option<Vote> {
         let sent = self.tally.last_vote(member);
-        let counted = self.high.as_ref().filter(|high| sent.is_none_or(|vote| vote.view < high.view));
+        let counted = self
+            .high
+            .as_ref()
+            .filter(|high| sent.is_none_or(|vote| vote.view < high.view));
         let counted = counted.and_then(|high| {
             let part = high.parts.iter().find(|part| part.member == member)?;
-            let known: Option<Vec<BatchDigest>> =
-                part.known.iter().map(|index| high.listed.get(usize::from(*index)).copied()).collect();
+            let known: Option<Vec<BatchDigest>> = part
+                .known
+                .iter()
+                .map(|index| high.listed.get(usize::from(*index)).copied())
+                .collect();
             Some(Vote {
                 instance: high.instance,
                 view: high.view,
@@ -386,7 +445,9 @@ impl Consensus {
     /// certified. A hint: a faulty leader may exaggerate it.
     #[must_use]
     pub fn gap(&self) -> u64 {
-        self.tree.height_seen().saturating_sub(self.tree.head().height.get())
+        self.tree
+            .height_seen()
+            .saturating_sub(self.tree.head().height.get())
     }
 
     /// Whether this member doesn't know what it signed and must recover by reports.

@@ -42,7 +42,13 @@ impl Schedule {
                 (index, total)
             })
             .collect();
-        let mut schedule = Self { seed, laid, total, cycle: 0, turns: Vec::new() };
+        let mut schedule = Self {
+            seed,
+            laid,
+            total,
+            cycle: 0,
+            turns: Vec::new(),
+        };
         schedule.turns = schedule.turns_of(0);
         schedule
     }
@@ -51,8 +57,17 @@ impl Schedule {
     /// the last [`Self::enter`].
     pub(super) fn leader(&self, view: View) -> u16 {
         let (cycle, turn) = self.place(view);
-        let drawn = if cycle == self.cycle { None } else { Some(self.turns_of(cycle)) };
-        drawn.as_ref().unwrap_or(&self.turns).get(turn).copied().unwrap_or(0)
+        let drawn = if cycle == self.cycle {
+            None
+        } else {
+            Some(self.turns_of(cycle))
+        };
+        drawn
+            .as_ref()
+            .unwrap_or(&self.turns)
+            .get(turn)
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Keeps the cycle of `view` at hand.
@@ -74,7 +89,11 @@ impl Schedule {
         let count = Weight::try_from(self.laid.len().max(1)).unwrap_or(1);
         let total = self.total.max(1);
         let offset = draw(&self.seed, &(b"offset", cycle)).0;
-        let offset = offset.iter().take(16).fold(0, |sum: u128, byte| sum << 8 | u128::from(*byte)) % total;
+        let offset = offset
+            .iter()
+            .take(16)
+            .fold(0, |sum: u128, byte| sum << 8 | u128::from(*byte))
+            % total;
         let (step, rest) = (total / count, total % count);
         let mut turns: Vec<(Hash, u16)> = Vec::with_capacity(self.laid.len());
         let mut member = 0;
@@ -134,7 +153,10 @@ mod tests {
             let n = u64::from(n);
             assert_eq!(turns(&schedule, n).len() as u64, n);
             for view in 1..=n {
-                assert_eq!(schedule.leader(View::new(view)), schedule.leader(View::new(view + 5 * n)));
+                assert_eq!(
+                    schedule.leader(View::new(view)),
+                    schedule.leader(View::new(view + 5 * n))
+                );
             }
         }
     }
@@ -147,7 +169,10 @@ mod tests {
         for (member, weight) in (0u16..).zip(weights) {
             let share = u128::from(turns.get(&member).copied().unwrap_or(0));
             let expected = weight * 50;
-            assert!(share.abs_diff(expected) < 160, "member {member} led {share} times of {expected}");
+            assert!(
+                share.abs_diff(expected) < 160,
+                "member {member} led {share} times of {expected}"
+            );
         }
     }
 
@@ -164,7 +189,10 @@ mod tests {
         let fresh = entered.clone();
         for view in 1..40 {
             entered.enter(View::new(view));
-            assert_eq!(entered.leader(View::new(view)), fresh.leader(View::new(view)));
+            assert_eq!(
+                entered.leader(View::new(view)),
+                fresh.leader(View::new(view))
+            );
         }
     }
 }

@@ -29,7 +29,15 @@ impl Pacemaker {
     pub(super) fn new(first: Millis, last: Millis, view: View) -> Self {
         let first = first.max(Millis::new(1));
         let last = last.max(first);
-        Self { first, last, failures: 0, sent: 0, sent_at: Millis::ZERO, deadline: None, view }
+        Self {
+            first,
+            last,
+            failures: 0,
+            sent: 0,
+            sent_at: Millis::ZERO,
+            deadline: None,
+            view,
+        }
     }
 
     /// Enters a later view. `failed`: the view before ended without a certificate.
@@ -89,7 +97,10 @@ impl Pacemaker {
 
     fn length(&self) -> u64 {
         let doublings = (self.failures + self.sent.saturating_sub(1)).min(DOUBLINGS_MAX);
-        self.first.get().saturating_mul(1 << doublings).min(self.last.get())
+        self.first
+            .get()
+            .saturating_mul(1 << doublings)
+            .min(self.last.get())
     }
 }
 

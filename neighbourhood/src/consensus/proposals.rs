@@ -18,24 +18,40 @@ impl Consensus {
     pub(super) fn on_proposal(&mut self, cx: &mut Cx<'_>, proposal: Proposal) -> Result<(), Fault> {
         let id = proposal.id();
         let header = &proposal.block.header;
-        if header.instance != self.instance || header.view <= self.tree.head().view || self.tree.get(&id).is_some() {
+        if header.instance != self.instance
+            || header.view <= self.tree.head().view
+            || self.tree.get(&id).is_some()
+        {
             return Ok(());
         }
         self.check_form(&proposal)?;
         let hash = signing_hash(Role::Proposal, &self.genesis, &id);
-        let proposer = self.committee.get(header.proposer).ok_or(Fault::Signature)?;
-        proposer.key.verify(&hash, &proposal.signature).map_err(|_| Fault::Signature)?;
+        let proposer = self
+            .committee
+            .get(header.proposer)
+            .ok_or(Fault::Signature)?;
+        proposer
+            .key
+            .verify(&hash, &proposal.signature)
+            .map_err(|_| Fault::Signature)?;
         if Some(header.proposer) == self.me {
             self.shown(cx, header.view, self.safety.record.proposed);
         }
         if let Some(justify) = &proposal.justify {
-            self.verified.quorum(justify, &self.instance, &self.committee, &self.genesis)?;
+            self.verified
+                .quorum(justify, &self.instance, &self.committee, &self.genesis)?;
         }
         if let Some(timeout) = &proposal.timeout {
-            self.verified.timeout(timeout, &self.instance, &self.committee, &self.genesis)?;
+            self.verified
+                .timeout(timeout, &self.instance, &self.committee, &self.genesis)?;
         }
         let source = self.source;
-        self.adopt(cx, proposal.justify.clone(), proposal.timeout.clone(), source);
+        self.adopt(
+            cx,
+            proposal.justify.clone(),
+            proposal.timeout.clone(),
+            source,
+        );
         let wanted = self.fetches.contains_key(&id) || self.top() == id;
         if self.is_second(cx, &proposal) && !wanted {
             return Ok(());
@@ -48,23 +64,39 @@ impl Consensus {
     fn check_form(&self, proposal: &Proposal) -> Result<(), Fault> {
         let header = &proposal.block.header;
         if header.proposer != self.leader(header.view) {
-            return Err(Fault::NotLeader { proposer: header.proposer, view: header.view });
+            return Err(Fault::NotLeader {
+                proposer: header.proposer,
+                view: header.view,
+            });
         }
         if header.payload != proposal.block.payload.hash() {
-            return Err(Fault::Malformed { what: "a header names the hash of its payload" });
+            return Err(Fault::Malformed {
+                what: "a header names the hash of its payload",
+            });
         }
         if header.grounds != Proposal::grounds(&proposal.justify, &proposal.timeout) {
-            return Err(Fault::Malformed { what: "a header names the hash of its certificates" });
+            return Err(Fault::Malformed {
+                what: "a header names the hash of its certificates",
+            });
         }
-        if header.parent != proposal.justify.as_ref().map_or(self.base.id, |justify| justify.block) {
-            return Err(Fault::Malformed { what: "a block extends the block that its certificate is of" });
+        if header.parent
+            != proposal
+                .justify
+                .as_ref()
+                .map_or(self.base.id, |justify| justify.block)
+        {
+            return Err(Fault::Malformed {
+                what: "a block extends the block that its certificate is of",
+            });
         }
         #[cfg(any(test, feature = "planted-bugs"))]
         if self.safety.faults.skip_lock {
             return Ok(());
         }
         if !follows(proposal) {
-            return Err(Fault::Malformed { what: "a proposal follows the view before it" });
+            return Err(Fault::Malformed {
+                what: "a proposal follows the view before it",
+            });
         }
         Ok(())
     }
@@ -73,7 +105,8 @@ impl Consensus {
     fn is_second(&mut self, cx: &mut Cx<'_>, proposal: &Proposal) -> bool {
         let header = &proposal.block.header;
         let Some((first, first_signature)) = self.proposed.get(&header.view) else {
-            self.proposed.insert(header.view, (header.clone(), proposal.signature));
+            self.proposed
+                .insert(header.view, (header.clone(), proposal.signature));
             if self.proposed.len() > PROPOSED_MAX {
                 self.proposed.pop_first();
             }
@@ -103,8 +136,14 @@ impl Consensus {
         }
         let certified = self.top() == id || !self.tree.children(&id).is_empty();
         let justify = proposal.justify.clone();
-        let node = Node { proposal, stage: Stage::Waiting, certified };
-        let Some(dropped) = self.tree.insert(id, node) else { return };
+        let node = Node {
+            proposal,
+            stage: Stage::Waiting,
+            certified,
+        };
+        let Some(dropped) = self.tree.insert(id, node) else {
+            return;
+        };
         cx.out.extend(dropped.into_iter().map(Effect::Dropped));
         self.fetches.remove(&id);
         // The block may be the parent or the child of a commit that waited for it.
@@ -112,7 +151,11 @@ impl Consensus {
             self.note_commit(certificate);
         }
         for child in self.tree.children(&id) {
-            if let Some(certificate) = self.tree.get(&child).and_then(|node| node.proposal.justify.clone()) {
+            if let Some(certificate) = self
+                .tree
+                .get(&child)
+                .and_then(|node| node.proposal.justify.clone())
+            {
                 self.note_commit(&certificate);
             }
         }
@@ -126,10 +169,15 @@ impl Consensus {
             let ready = self.tree.nodes().find(|(_, node)| {
                 let parent = node.parent();
                 let known = self.tree.is_executed(&parent)
-                    || self.tree.get(&parent).is_some_and(|parent| matches!(parent.stage, Stage::Invalid { .. }));
+                    || self
+                        .tree
+                        .get(&parent)
+                        .is_some_and(|parent| matches!(parent.stage, Stage::Invalid { .. }));
                 node.stage == Stage::Waiting && known
             });
-            let Some(id) = ready.map(|(id, _)| *id) else { return any };
+            let Some(id) = ready.map(|(id, _)| *id) else {
+                return any;
+            };
             any |= self.judge(cx, &id);
         }
     }
@@ -140,26 +188,48 @@ impl Consensus {
         if *id == head.id {
             return Some((head.height, head.view));
         }
-        self.tree.get(id).map(|node| (node.proposal.block.header.height, node.view()))
+        self.tree
+            .get(id)
+            .map(|node| (node.proposal.block.header.height, node.view()))
     }
 
     /// Asks the host about a block whose parent is executed. Whether it is executed now.
     pub(super) fn judge(&mut self, cx: &mut Cx<'_>, id: &BlockId) -> bool {
-        let Some(node) = self.tree.get(id) else { return false };
+        let Some(node) = self.tree.get(id) else {
+            return false;
+        };
         let header = &node.proposal.block.header;
-        if matches!(node.stage, Stage::Executed { votable: true } | Stage::Invalid { .. }) {
+        if matches!(
+            node.stage,
+            Stage::Executed { votable: true } | Stage::Invalid { .. }
+        ) {
             return false;
         }
-        let verdict = match (self.place(&header.parent), self.tree.is_executed(&header.parent)) {
+        let verdict = match (
+            self.place(&header.parent),
+            self.tree.is_executed(&header.parent),
+        ) {
             (Some((height, view)), true) => {
                 if header.height != height.next() || node.proposal.justify_view() != view {
-                    Verdict::Reject { reason: "height or view do not follow the parent's".into() }
+                    Verdict::Reject {
+                        reason: "height or view do not follow the parent's".into(),
+                    }
                 } else {
                     cx.host.check(cx.now, &node.proposal, node.certified)
                 }
             }
-            (Some(_), false) if matches!(self.tree.get(&header.parent), Some(Node { stage: Stage::Invalid { .. }, .. })) => {
-                Verdict::Reject { reason: "its parent is invalid".into() }
+            (Some(_), false)
+                if matches!(
+                    self.tree.get(&header.parent),
+                    Some(Node {
+                        stage: Stage::Invalid { .. },
+                        ..
+                    })
+                ) =>
+            {
+                Verdict::Reject {
+                    reason: "its parent is invalid".into(),
+                }
             }
             _ => return false,
         };
@@ -170,11 +240,18 @@ impl Consensus {
             Verdict::Wait if node.is_executed() => return false,
             Verdict::Wait => Stage::Checking,
             Verdict::Reject { reason } => {
-                cx.out.push(Effect::PeerFault { member: proposer, fault: Fault::InvalidBlock { reason: reason.clone() } });
+                cx.out.push(Effect::PeerFault {
+                    member: proposer,
+                    fault: Fault::InvalidBlock {
+                        reason: reason.clone(),
+                    },
+                });
                 Stage::Invalid { reason }
             }
         };
-        let Some(node) = self.tree.get_mut(id) else { return false };
+        let Some(node) = self.tree.get_mut(id) else {
+            return false;
+        };
         node.stage = stage;
         if matches!(node.stage, Stage::Invalid { .. }) {
             self.check_diverged(cx, id);
@@ -191,14 +268,26 @@ impl Consensus {
 
     /// Stops when a quorum certified what is invalid.
     pub(super) fn check_diverged(&mut self, cx: &mut Cx<'_>, id: &BlockId) {
-        let Some(Node { stage: Stage::Invalid { reason }, certified: true, .. }) = self.tree.get(id) else { return };
-        cx.out.push(Effect::Diverged { block: *id, reason: reason.clone() });
+        let Some(Node {
+            stage: Stage::Invalid { reason },
+            certified: true,
+            ..
+        }) = self.tree.get(id)
+        else {
+            return;
+        };
+        cx.out.push(Effect::Diverged {
+            block: *id,
+            reason: reason.clone(),
+        });
         self.safety.standing = Standing::Silent;
     }
 
     /// Votes for an executed block, if the rules allow.
     fn vote(&mut self, cx: &mut Cx<'_>, id: &BlockId) {
-        let Some(vote) = self.sign_vote(cx, id) else { return };
+        let Some(vote) = self.sign_vote(cx, id) else {
+            return;
+        };
         let to = self.leader(vote.view.next());
         let message = ConsensusMessage::Vote(Box::new(vote.clone()));
         #[cfg(any(test, feature = "planted-bugs"))]
@@ -221,12 +310,23 @@ impl Consensus {
     fn sign_vote(&mut self, cx: &Cx<'_>, id: &BlockId) -> Option<Vote> {
         let me = self.me?;
         let view = self.view();
-        let node = self.tree.get(id).filter(|node| node.stage == Stage::Executed { votable: true })?;
+        let node = self
+            .tree
+            .get(id)
+            .filter(|node| node.stage == Stage::Executed { votable: true })?;
         if !self.safety.may_vote(view, &node.proposal) {
             return None;
         }
         let known = self.known(cx, id);
-        let vote = Vote::sign(self.instance, view, *id, me, known, &self.genesis, &self.key);
+        let vote = Vote::sign(
+            self.instance,
+            view,
+            *id,
+            me,
+            known,
+            &self.genesis,
+            &self.key,
+        );
         self.safety.record.voted = view;
         self.safety.record.last_vote = Some((view, *id));
         Some(vote)
@@ -238,10 +338,15 @@ impl Consensus {
             return false;
         }
         let view = self.view();
-        let Some(me) = self.me.filter(|me| *me == self.leader(view) && self.safety.may_propose(view)) else {
+        let Some(me) = self
+            .me
+            .filter(|me| *me == self.leader(view) && self.safety.may_propose(view))
+        else {
             return false;
         };
-        let Some(proposal) = self.make(cx, me) else { return false };
+        let Some(proposal) = self.make(cx, me) else {
+            return false;
+        };
         let id = proposal.id();
         let verdict = cx.host.check(cx.now, &proposal, false);
         let votable = match verdict {
@@ -250,10 +355,17 @@ impl Consensus {
             // The host made it and can't stand by it: not worth a view of the others' time.
             Verdict::Wait | Verdict::Reject { .. } => return false,
         };
-        self.proposed.insert(view, (proposal.block.header.clone(), proposal.signature));
+        self.proposed
+            .insert(view, (proposal.block.header.clone(), proposal.signature));
         let stage = Stage::Executed { votable };
-        let node = Node { proposal: proposal.clone(), stage, certified: false };
-        let Some(dropped) = self.tree.insert(id, node) else { return false };
+        let node = Node {
+            proposal: proposal.clone(),
+            stage,
+            certified: false,
+        };
+        let Some(dropped) = self.tree.insert(id, node) else {
+            return false;
+        };
         cx.out.extend(dropped.into_iter().map(Effect::Dropped));
         self.safety.record.proposed = view;
         // The own vote is in the same record, so that a leader syncs once a view.
@@ -261,13 +373,19 @@ impl Consensus {
         if self.save(cx, Some(&id)).is_err() {
             return false;
         }
-        cx.out.push(Effect::Broadcast(ConsensusMessage::Proposal(Box::new(proposal))));
+        cx.out
+            .push(Effect::Broadcast(ConsensusMessage::Proposal(Box::new(
+                proposal,
+            ))));
         if let Some(vote) = vote {
             let to = self.leader(view.next());
             if to == me {
                 self.own_votes.push_back(vote);
             } else {
-                cx.out.push(Effect::Send { to, message: ConsensusMessage::Vote(Box::new(vote)) });
+                cx.out.push(Effect::Send {
+                    to,
+                    message: ConsensusMessage::Vote(Box::new(vote)),
+                });
             }
         }
         true
@@ -282,9 +400,20 @@ impl Consensus {
         let timeout = if self.high_view().next() == view {
             None
         } else {
-            Some(self.timeout.clone().filter(|timeout| timeout.view.next() == view)?)
+            Some(
+                self.timeout
+                    .clone()
+                    .filter(|timeout| timeout.view.next() == view)?,
+            )
         };
-        let on = Parent { id: top, height, parent_view, view, justify: justify.as_ref(), timeout: timeout.as_ref() };
+        let on = Parent {
+            id: top,
+            height,
+            parent_view,
+            view,
+            justify: justify.as_ref(),
+            timeout: timeout.as_ref(),
+        };
         let (payload, state) = cx.host.propose(cx.now, &on)?;
         let header = BlockHeader {
             instance: self.instance,
@@ -296,6 +425,12 @@ impl Consensus {
             payload: payload.hash(),
             state,
         };
-        Some(Proposal::sign(Block { header, payload }, justify, timeout, &self.genesis, &self.key))
+        Some(Proposal::sign(
+            Block { header, payload },
+            justify,
+            timeout,
+            &self.genesis,
+            &self.key,
+        ))
     }
 }

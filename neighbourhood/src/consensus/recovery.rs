@@ -36,7 +36,9 @@ use super::messages::Effect;
 use super::safety::Standing;
 use super::setup::Host;
 use frith_ledger::block::Instance;
-use frith_ledger::certificate::{CertificateError, QuorumCertificate, TimeoutCertificate, Vote, Weight};
+use frith_ledger::certificate::{
+    CertificateError, QuorumCertificate, TimeoutCertificate, Vote, Weight,
+};
 use frith_ledger::hash::Hash;
 use frith_ledger::key::{PublicKey, Role, Signature, signing_hash};
 use frith_ledger::store::StoreError;
@@ -95,8 +97,14 @@ impl Report {
     /// The view that the reporter has entered.
     #[must_use]
     pub fn view(&self) -> View {
-        let high = self.high.as_ref().map_or(View::ZERO, |certificate| certificate.view);
-        self.timeout.as_ref().map_or(high, |certificate| certificate.view.max(high)).next()
+        let high = self
+            .high
+            .as_ref()
+            .map_or(View::ZERO, |certificate| certificate.view);
+        self.timeout
+            .as_ref()
+            .map_or(high, |certificate| certificate.view.max(high))
+            .next()
     }
 }
 
@@ -177,17 +185,32 @@ impl Consensus {
                 continue;
             }
             counted.insert(report.member);
-            weight = weight.saturating_add(self.committee.get(report.member).map_or(0, |member| member.weight));
-            let vote = report.your_vote.as_ref().map_or(View::ZERO, |vote| vote.view);
+            weight = weight.saturating_add(
+                self.committee
+                    .get(report.member)
+                    .map_or(0, |member| member.weight),
+            );
+            let vote = report
+                .your_vote
+                .as_ref()
+                .map_or(View::ZERO, |vote| vote.view);
             floor = floor.max(report.view().next()).max(vote);
             valid.push(report);
         }
         if !self.committee.is_quorum(weight) {
-            return Err(RecoverError::NoQuorum { weight, total: self.committee.weight() });
+            return Err(RecoverError::NoQuorum {
+                weight,
+                total: self.committee.weight(),
+            });
         }
         let mut cx = Cx { now, host, out };
         for report in valid {
-            self.adopt(&mut cx, report.high.clone(), report.timeout.clone(), report.member);
+            self.adopt(
+                &mut cx,
+                report.high.clone(),
+                report.timeout.clone(),
+                report.member,
+            );
         }
         let record = &mut self.safety.record;
         (record.voted, record.proposed, record.floor) = (floor, floor, floor);
@@ -208,12 +231,22 @@ impl Consensus {
         if !report.has_record {
             return Err(ReportError::NoRecord);
         }
-        let member = self.committee.get(report.member).ok_or(ReportError::Other)?;
+        let member = self
+            .committee
+            .get(report.member)
+            .ok_or(ReportError::Other)?;
         let hash = report.signing_hash(&self.genesis);
-        member.key.verify(&hash, &report.signature).map_err(|_| ReportError::Signature)?;
+        member
+            .key
+            .verify(&hash, &report.signature)
+            .map_err(|_| ReportError::Signature)?;
         if let Some(vote) = &report.your_vote {
             let own = vote.instance == self.instance && Some(vote.member) == self.me;
-            let holds = self.key.public().verify(&vote.signing_hash(&self.genesis), &vote.signature).is_ok();
+            let holds = self
+                .key
+                .public()
+                .verify(&vote.signing_hash(&self.genesis), &vote.signature)
+                .is_ok();
             if !own || !holds {
                 return Err(ReportError::Signature);
             }

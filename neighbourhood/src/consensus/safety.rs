@@ -82,7 +82,10 @@ impl Safety {
             (Some(_), Some(record)) if record.instance == setup.instance => Standing::Signing,
             (Some(_), _) => Standing::Abstaining,
         };
-        let record = setup.safety.take().filter(|_| standing == Standing::Signing);
+        let record = setup
+            .safety
+            .take()
+            .filter(|_| standing == Standing::Signing);
         Self {
             record: record.unwrap_or(SafetyRecord::fresh(setup.instance)),
             standing,
@@ -99,7 +102,10 @@ impl Safety {
     /// Whether `proposal` may be voted for while in `view`: Jolteon, figure 2, "Vote".
     pub(super) fn may_vote(&self, view: View, proposal: &Proposal) -> bool {
         let proposed = proposal.block.header.view;
-        self.signs_in(view) && proposed == view && view > self.record.voted && self.is_safe(proposal)
+        self.signs_in(view)
+            && proposed == view
+            && view > self.record.voted
+            && self.is_safe(proposal)
     }
 
     /// The proposal follows the view before: by its certificate, or by a timeout certificate none
@@ -130,6 +136,8 @@ pub(super) fn follows(proposal: &Proposal) -> bool {
     let justify = proposal.justify_view();
     match &proposal.timeout {
         None => justify.next() == view,
-        Some(timeout) => timeout.view.next() == view && justify < timeout.view && justify >= timeout.high(),
+        Some(timeout) => {
+            timeout.view.next() == view && justify < timeout.view && justify >= timeout.high()
+        }
     }
 }

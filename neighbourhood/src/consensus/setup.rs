@@ -126,5 +126,9 @@ pub trait Host {
     ///
     /// # Errors
     /// [`StoreError`] when the environment fails; the instance halts then.
-    fn save(&mut self, record: &SafetyRecord, proposal: Option<&Proposal>) -> Result<(), StoreError>;
+    fn save(
+        &mut self,
+        record: &SafetyRecord,
+        proposal: Option<&Proposal>,
+    ) -> Result<(), StoreError>;
 }

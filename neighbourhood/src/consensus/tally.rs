@@ -4,7 +4,9 @@
 //! is bounded: [`VOTES_MAX`] votes and one timeout.
 
 use frith_ledger::block::BlockId;
-use frith_ledger::certificate::{Committee, QuorumCertificate, Timeout, TimeoutCertificate, Vote, Weight};
+use frith_ledger::certificate::{
+    Committee, QuorumCertificate, Timeout, TimeoutCertificate, Vote, Weight,
+};
 use frith_ledger::units::View;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,10 +42,24 @@ impl Tally {
     }
 
     /// The certificate of `block` in `view`, when its votes are a quorum.
-    pub(super) fn certify(&self, committee: &Committee, view: View, block: &BlockId) -> Option<QuorumCertificate> {
-        let votes = || self.votes.values().filter_map(|votes| votes.get(&view)).filter(|vote| vote.block == *block);
+    pub(super) fn certify(
+        &self,
+        committee: &Committee,
+        view: View,
+        block: &BlockId,
+    ) -> Option<QuorumCertificate> {
+        let votes = || {
+            self.votes
+                .values()
+                .filter_map(|votes| votes.get(&view))
+                .filter(|vote| vote.block == *block)
+        };
         let weight = sum(committee, votes().map(|vote| vote.member));
-        if committee.is_quorum(weight) { QuorumCertificate::from_votes(committee, votes()) } else { None }
+        if committee.is_quorum(weight) {
+            QuorumCertificate::from_votes(committee, votes())
+        } else {
+            None
+        }
     }
 
     /// The newest timeout of `member`.
@@ -53,21 +69,39 @@ impl Tally {
 
     /// Counts a verified timeout, unless the member's last one is newer.
     pub(super) fn add_timeout(&mut self, timeout: Timeout) {
-        if self.timeouts.get(&timeout.member).is_none_or(|last| last.view <= timeout.view) {
+        if self
+            .timeouts
+            .get(&timeout.member)
+            .is_none_or(|last| last.view <= timeout.view)
+        {
             self.timeouts.insert(timeout.member, timeout);
         }
     }
 
     /// The certificate of the end of `view`, when its timeouts are a quorum.
     pub(super) fn give_up(&self, committee: &Committee, view: View) -> Option<TimeoutCertificate> {
-        let timeouts = || self.timeouts.values().filter(|timeout| timeout.view == view);
+        let timeouts = || {
+            self.timeouts
+                .values()
+                .filter(|timeout| timeout.view == view)
+        };
         let weight = sum(committee, timeouts().map(|timeout| timeout.member));
-        if committee.is_quorum(weight) { TimeoutCertificate::from_timeouts(committee, timeouts()) } else { None }
+        if committee.is_quorum(weight) {
+            TimeoutCertificate::from_timeouts(committee, timeouts())
+        } else {
+            None
+        }
     }
 
     /// The weight of the members that gave up on `view` or a later one.
     pub(super) fn gave_up(&self, committee: &Committee, view: View) -> Weight {
-        sum(committee, self.timeouts.values().filter(|timeout| timeout.view >= view).map(|timeout| timeout.member))
+        sum(
+            committee,
+            self.timeouts
+                .values()
+                .filter(|timeout| timeout.view >= view)
+                .map(|timeout| timeout.member),
+        )
     }
 
     /// Forgets timeouts of views before `view`.
@@ -82,5 +116,7 @@ impl Tally {
 }
 
 fn sum(committee: &Committee, members: impl Iterator<Item = u16>) -> Weight {
-    members.filter_map(|member| committee.get(member)).fold(0, |sum, member| sum.saturating_add(member.weight))
+    members
+        .filter_map(|member| committee.get(member))
+        .fold(0, |sum, member| sum.saturating_add(member.weight))
 }

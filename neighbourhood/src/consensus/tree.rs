@@ -53,7 +53,10 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn new(head: Head) -> Self {
-        Self { head, nodes: BTreeMap::new() }
+        Self {
+            head,
+            nodes: BTreeMap::new(),
+        }
     }
 
     pub(super) fn head(&self) -> Head {
@@ -79,7 +82,11 @@ impl Tree {
 
     /// The blocks whose parent is `id`.
     pub(super) fn children(&self, id: &BlockId) -> Vec<BlockId> {
-        self.nodes.iter().filter(|(_, node)| node.parent() == *id).map(|(child, _)| *child).collect()
+        self.nodes
+            .iter()
+            .filter(|(_, node)| node.parent() == *id)
+            .map(|(child, _)| *child)
+            .collect()
     }
 
     /// Adds a block. Returns what had to go for it: the uncertified blocks of the lowest views.
@@ -89,8 +96,12 @@ impl Tree {
             return None;
         }
         self.nodes.insert(id, node);
-        let mut loose: Vec<(View, BlockId)> =
-            self.nodes.iter().filter(|(_, node)| !node.certified).map(|(id, node)| (node.view(), *id)).collect();
+        let mut loose: Vec<(View, BlockId)> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| !node.certified)
+            .map(|(id, node)| (node.view(), *id))
+            .collect();
         loose.sort_unstable();
         let surplus = loose.len().saturating_sub(UNCERTIFIED_MAX);
         let dropped: Vec<BlockId> = loose.into_iter().take(surplus).map(|(_, id)| id).collect();
@@ -124,9 +135,14 @@ impl Tree {
             at = node.parent();
         }
         self.head = head;
-        let lost: Vec<BlockId> =
-            self.nodes.keys().filter(|id| !below.contains(*id) && !self.may_stand(id)).copied().collect();
-        self.nodes.retain(|id, _| !below.contains(id) && lost.binary_search(id).is_err());
+        let lost: Vec<BlockId> = self
+            .nodes
+            .keys()
+            .filter(|id| !below.contains(*id) && !self.may_stand(id))
+            .copied()
+            .collect();
+        self.nodes
+            .retain(|id, _| !below.contains(id) && lost.binary_search(id).is_err());
         lost
     }
 
@@ -148,19 +164,31 @@ impl Tree {
 
     /// The highest chain position that a quorum is known to have certified.
     pub(super) fn height_seen(&self) -> u64 {
-        let certified = self.nodes.values().map(|node| node.proposal.block.header.height.get().saturating_sub(1));
+        let certified = self
+            .nodes
+            .values()
+            .map(|node| node.proposal.block.header.height.get().saturating_sub(1));
         certified.max().unwrap_or(0).max(self.head.height.get())
     }
 
     /// Blocks that stand on unknown ones.
     pub(super) fn unknown_parents(&self) -> BTreeSet<BlockId> {
-        let parents = self.nodes.values().filter(|node| node.stage == Stage::Waiting).map(Node::parent);
-        parents.filter(|parent| *parent != self.head.id && !self.nodes.contains_key(parent)).collect()
+        let parents = self
+            .nodes
+            .values()
+            .filter(|node| node.stage == Stage::Waiting)
+            .map(Node::parent);
+        parents
+            .filter(|parent| *parent != self.head.id && !self.nodes.contains_key(parent))
+            .collect()
     }
 
     /// How many blocks wait for their parents.
     pub(super) fn waiting(&self) -> usize {
-        self.nodes.values().filter(|node| node.stage == Stage::Waiting).count()
+        self.nodes
+            .values()
+            .filter(|node| node.stage == Stage::Waiting)
+            .count()
     }
 
     /// Whether a block with content waits for its commit, or may yet be certified in `view`.

@@ -45,7 +45,9 @@ impl Verified {
         of_instance(&certificate.instance, certificate.view, instance)?;
         let hash = Hash::of(Domain::Certificate, certificate);
         if !self.hashes.contains(&hash) {
-            certificate.verify(committee, genesis).map_err(Fault::Certificate)?;
+            certificate
+                .verify(committee, genesis)
+                .map_err(Fault::Certificate)?;
             self.remember(hash);
         }
         Ok(())
@@ -63,7 +65,9 @@ impl Verified {
         // Another domain than a quorum certificate's: the two encode alike up to the block.
         let hash = Hash::of(Domain::Certificate, &("timeout", certificate));
         if !self.hashes.contains(&hash) {
-            certificate.verify(committee, genesis).map_err(Fault::Certificate)?;
+            certificate
+                .verify(committee, genesis)
+                .map_err(Fault::Certificate)?;
             self.remember(hash);
         }
         Ok(())
@@ -74,6 +78,8 @@ fn of_instance(found: &Instance, view: View, expected: &Instance) -> Result<(), 
     if found == expected && view > View::ZERO {
         Ok(())
     } else {
-        Err(Fault::Malformed { what: "a certificate is of this instance and of a view" })
+        Err(Fault::Malformed {
+            what: "a certificate is of this instance and of a view",
+        })
     }
 }

@@ -51,13 +51,16 @@ impl LeafEntry {
     /// The view that it was proposed in; 0 for the one that the epoch begins with.
     #[must_use]
     pub fn view(&self) -> View {
-        self.block.as_ref().map_or(View::ZERO, |block| block.header.view)
+        self.block
+            .as_ref()
+            .map_or(View::ZERO, |block| block.header.view)
     }
 
     /// Whether it is the closing block itself.
     #[must_use]
     pub fn closes(&self) -> bool {
-        self.payload().is_some_and(|payload| payload.claim.is_some())
+        self.payload()
+            .is_some_and(|payload| payload.claim.is_some())
     }
 }
 
@@ -99,7 +102,10 @@ impl LeafBlocks {
         owed: &[Owed],
         entered: Millis,
     ) -> Self {
-        let owed = owed.iter().map(|owed| Owed { since: View::ZERO, batch: owed.batch });
+        let owed = owed.iter().map(|owed| Owed {
+            since: View::ZERO,
+            batch: owed.batch,
+        });
         let mut owed: Vec<Owed> = owed.collect();
         owed.sort_unstable();
         let entry = LeafEntry {
@@ -185,7 +191,10 @@ impl LeafBlocks {
 
     /// The execution of an own proposal.
     pub fn recall(&mut self, parent: &BlockId, payload: &Hash) -> Option<Executed> {
-        let at = self.made.iter().position(|(p, hash, _)| p == parent && hash == payload)?;
+        let at = self
+            .made
+            .iter()
+            .position(|(p, hash, _)| p == parent && hash == payload)?;
         self.made.remove(at).map(|(_, _, executed)| executed)
     }
 
@@ -205,7 +214,10 @@ impl LeafBlocks {
     }
 
     /// The blocks from `head` down to the committed one, without it.
-    pub fn uncommitted<'a>(&'a self, head: &BlockId) -> impl Iterator<Item = &'a Arc<LeafEntry>> + use<'a> {
+    pub fn uncommitted<'a>(
+        &'a self,
+        head: &BlockId,
+    ) -> impl Iterator<Item = &'a Arc<LeafEntry>> + use<'a> {
         let mut at = *head;
         std::iter::from_fn(move || {
             if at == self.tip {
@@ -227,7 +239,10 @@ impl LeafBlocks {
             if entry.moves {
                 return true;
             }
-            let below = self.entries.get(&entry.parent).map_or(View::ZERO, |parent| parent.view());
+            let below = self
+                .entries
+                .get(&entry.parent)
+                .map_or(View::ZERO, |parent| parent.view());
             if below.next() == entry.view() {
                 return false;
             }
@@ -239,7 +254,9 @@ impl LeafBlocks {
     #[must_use]
     pub fn has_included(&self, head: &BlockId, batch: &BatchDigest) -> bool {
         self.included.contains(batch)
-            || self.uncommitted(head).any(|e| e.payload().is_some_and(|p| p.batches.contains(batch)))
+            || self
+                .uncommitted(head)
+                .any(|e| e.payload().is_some_and(|p| p.batches.contains(batch)))
     }
 
     /// What a block on `parent` owes, by the inclusion rule.
@@ -250,21 +267,32 @@ impl LeafBlocks {
         justify: Option<&QuorumCertificate>,
         timeout: Option<&TimeoutCertificate>,
     ) -> Vec<Owed> {
-        let Some(entry) = self.entries.get(parent) else { return Vec::new() };
-        let mut since: BTreeMap<BatchDigest, Owed> = entry.owed.iter().map(|owed| (owed.batch, *owed)).collect();
+        let Some(entry) = self.entries.get(parent) else {
+            return Vec::new();
+        };
+        let mut since: BTreeMap<BatchDigest, Owed> =
+            entry.owed.iter().map(|owed| (owed.batch, *owed)).collect();
         let listed = justify
             .into_iter()
-            .flat_map(|qc| qc.owed(&self.committee).into_iter().map(|batch| Owed { since: qc.view, batch }))
-            .chain(
-                timeout
-                    .into_iter()
-                    .flat_map(|tc| tc.owed(&self.committee).into_iter().map(|batch| Owed { since: tc.view, batch })),
-            );
+            .flat_map(|qc| {
+                qc.owed(&self.committee).into_iter().map(|batch| Owed {
+                    since: qc.view,
+                    batch,
+                })
+            })
+            .chain(timeout.into_iter().flat_map(|tc| {
+                tc.owed(&self.committee).into_iter().map(|batch| Owed {
+                    since: tc.view,
+                    batch,
+                })
+            }));
         for owed in listed {
             since.entry(owed.batch).or_insert(owed);
         }
-        let mut owed: Vec<Owed> =
-            since.into_values().filter(|owed| !self.has_included(parent, &owed.batch)).collect();
+        let mut owed: Vec<Owed> = since
+            .into_values()
+            .filter(|owed| !self.has_included(parent, &owed.batch))
+            .collect();
         owed.sort_unstable();
         owed.truncate(OWED_MAX);
         owed

@@ -6,7 +6,9 @@ use crate::persist;
 use crate::pool::{Held, Pool};
 use crate::roots::Roots;
 use frith_ledger::address::Address;
-use frith_ledger::block::{BatchDigest, Block, BlockId, ChainKind, LeafPayload, Owed, Payload, Proposal, RootRecord};
+use frith_ledger::block::{
+    BatchDigest, Block, BlockId, ChainKind, LeafPayload, Owed, Payload, Proposal, RootRecord,
+};
 use frith_ledger::certificate::{QuorumCertificate, TimeoutCertificate};
 use frith_ledger::operation::Operation;
 use frith_ledger::parameters::{BLOCK_BATCHES_MAX, OWED_MAX};
@@ -46,7 +48,10 @@ pub enum Fault {
 }
 
 /// Certificates that justify a block.
-type Grounds<'a> = (Option<&'a QuorumCertificate>, Option<&'a TimeoutCertificate>);
+type Grounds<'a> = (
+    Option<&'a QuorumCertificate>,
+    Option<&'a TimeoutCertificate>,
+);
 
 impl LeafHost<'_> {
     fn elapsed(&self, now: Millis) -> u64 {
@@ -92,7 +97,8 @@ impl LeafHost<'_> {
 
     /// The longest run of what is owed that fits; `None` when a batch of it isn't here.
     fn owed_run(&mut self, owed: &[Owed]) -> Option<Vec<Held>> {
-        let bytes_max = usize::try_from(self.rules.parameters().block_bytes_max).unwrap_or(usize::MAX);
+        let bytes_max =
+            usize::try_from(self.rules.parameters().block_bytes_max).unwrap_or(usize::MAX);
         let (mut run, mut bytes) = (Vec::new(), 0_usize);
         for owed in owed.iter().take(BLOCK_BATCHES_MAX) {
             let held = self.batch(&owed.batch)?;
@@ -110,16 +116,24 @@ impl LeafHost<'_> {
 
     /// Whether a content that the batch names isn't here; notes which.
     fn lacks_contents(&mut self, held: &Held) -> bool {
-        let lacks = self.pool.get(&held.digest).is_some_and(|waiting| !waiting.complete);
+        let lacks = self
+            .pool
+            .get(&held.digest)
+            .is_some_and(|waiting| !waiting.complete);
         if lacks {
-            self.missing.contents.extend(held.contents.iter().map(|(id, len)| (*id, (*len, held.digest))));
+            self.missing.contents.extend(
+                held.contents
+                    .iter()
+                    .map(|(id, len)| (*id, (*len, held.digest))),
+            );
         }
         lacks
     }
 
     /// Adds certified batches that nobody is owed, as many as fit.
     fn fill(&mut self, parent: &BlockId, run: &mut Vec<Held>) {
-        let bytes_max = usize::try_from(self.rules.parameters().block_bytes_max).unwrap_or(usize::MAX);
+        let bytes_max =
+            usize::try_from(self.rules.parameters().block_bytes_max).unwrap_or(usize::MAX);
         let mut bytes: usize = run.iter().map(|held| held.bytes).sum();
         let taken: BTreeSet<BatchDigest> = run.iter().map(|held| held.digest).collect();
         for digest in self.pool.certified() {
@@ -129,7 +143,9 @@ impl LeafHost<'_> {
             if taken.contains(digest) || self.blocks.has_included(parent, digest) {
                 continue;
             }
-            let Some(waiting) = self.pool.get(digest) else { continue };
+            let Some(waiting) = self.pool.get(digest) else {
+                continue;
+            };
             if bytes.saturating_add(waiting.held.bytes) <= bytes_max {
                 bytes += waiting.held.bytes;
                 run.push(waiting.held.clone());
@@ -154,11 +170,17 @@ impl LeafHost<'_> {
         let operations: &[Operation] = match batches {
             [one] => &one.operations,
             many => {
-                joined = many.iter().flat_map(|held| held.operations.iter().cloned()).collect();
+                joined = many
+                    .iter()
+                    .flat_map(|held| held.operations.iter().cloned())
+                    .collect();
                 &joined
             }
         };
-        parent.state.execute(self.rules, &context, operations).map_err(|error| error.to_string())
+        parent
+            .state
+            .execute(self.rules, &context, operations)
+            .map_err(|error| error.to_string())
     }
 
     /// Executes a block on its parent, which was executed. With `grounds` the inclusion rule is
@@ -169,7 +191,11 @@ impl LeafHost<'_> {
     pub fn run(&mut self, block: &Block, grounds: Option<Grounds<'_>>) -> Result<LeafEntry, Fault> {
         let invalid = |reason: &str| Fault::Invalid(reason.to_owned());
         let header = &block.header;
-        let parent = self.blocks.get(&header.parent).cloned().ok_or_else(|| invalid("its parent is unknown"))?;
+        let parent = self
+            .blocks
+            .get(&header.parent)
+            .cloned()
+            .ok_or_else(|| invalid("its parent is unknown"))?;
         if header.payload != block.payload.hash() {
             return Err(invalid("its header names another payload"));
         }
@@ -178,8 +204,12 @@ impl LeafHost<'_> {
         }
         let entry = match &block.payload {
             Payload::Root(_) => return Err(invalid("a root record in a leaf")),
-            Payload::Empty if !parent.closed => return Err(invalid("an empty block before the closing block")),
-            Payload::Leaf(_) if parent.closed => return Err(invalid("operations after the closing block")),
+            Payload::Empty if !parent.closed => {
+                return Err(invalid("an empty block before the closing block"));
+            }
+            Payload::Leaf(_) if parent.closed => {
+                return Err(invalid("operations after the closing block"));
+            }
             Payload::Empty => LeafEntry {
                 block: Some(block.clone()),
                 parent: header.parent,
@@ -226,15 +256,27 @@ impl LeafHost<'_> {
         if batches.len() < payload.batches.len() {
             return Err(Fault::Missing);
         }
-        let proposer = self.blocks.committee.get(header.proposer).ok_or_else(|| invalid("no such proposer"))?;
+        let proposer = self
+            .blocks
+            .committee
+            .get(header.proposer)
+            .ok_or_else(|| invalid("no such proposer"))?;
         let seat = proposer.seat;
         // Fees go to the proposer: another member's block with the same payload has another state.
-        let made = (self.seat == Some(seat)).then(|| self.blocks.recall(&header.parent, &header.payload)).flatten();
+        let made = (self.seat == Some(seat))
+            .then(|| self.blocks.recall(&header.parent, &header.payload))
+            .flatten();
         let executed = match made {
             Some(executed) => executed,
-            None => self.execute(parent, seat, &records, &batches).map_err(Fault::Invalid)?,
+            None => self
+                .execute(parent, seat, &records, &batches)
+                .map_err(Fault::Invalid)?,
         };
-        if payload.claim.as_ref().is_some_and(|claim| *claim != executed.state.claim(epoch)) {
+        if payload
+            .claim
+            .as_ref()
+            .is_some_and(|claim| *claim != executed.state.claim(epoch))
+        {
             return Err(invalid("its claim is not what the state gives"));
         }
         let closed = payload.claim.is_some();
@@ -266,7 +308,10 @@ impl LeafHost<'_> {
         let owed = self.blocks.owed_before(parent, justify, timeout);
         let distinct: BTreeSet<&BatchDigest> = payload.batches.iter().collect();
         if distinct.len() < payload.batches.len()
-            || payload.batches.iter().any(|batch| self.blocks.has_included(parent, batch))
+            || payload
+                .batches
+                .iter()
+                .any(|batch| self.blocks.has_included(parent, batch))
         {
             return invalid("it includes a batch twice");
         }
@@ -294,7 +339,11 @@ impl LeafHost<'_> {
         if bytes > usize::try_from(self.rules.parameters().block_bytes_max).unwrap_or(usize::MAX) {
             return invalid("it includes more bytes than a block may");
         }
-        if complete { Ok(()) } else { Err(Fault::Missing) }
+        if complete {
+            Ok(())
+        } else {
+            Err(Fault::Missing)
+        }
     }
 
     /// Whether the entry closes the epoch before half of it passed here.
@@ -307,7 +356,10 @@ impl Host for LeafHost<'_> {
     fn propose(&mut self, now: Millis, on: &Parent<'_>) -> Option<(Payload, Summary)> {
         let parent = self.blocks.get(&on.id)?.clone();
         if parent.closed {
-            return self.blocks.moves(&on.id).then(|| (Payload::Empty, parent.state.summary()));
+            return self
+                .blocks
+                .moves(&on.id)
+                .then(|| (Payload::Empty, parent.state.summary()));
         }
         let epoch = self.blocks.epoch();
         let owed = self.blocks.owed_before(&on.id, on.justify, on.timeout);
@@ -325,7 +377,12 @@ impl Host for LeafHost<'_> {
         let executed = self.execute(&parent, self.seat?, &records, &run).ok()?;
         let batches: Vec<BatchDigest> = run.iter().map(|held| held.digest).collect();
         let claim = closing.then(|| executed.state.claim(epoch));
-        let payload = LeafPayload { roots, batches: batches.try_into().ok()?, owed: rest.try_into().ok()?, claim };
+        let payload = LeafPayload {
+            roots,
+            batches: batches.try_into().ok()?,
+            owed: rest.try_into().ok()?,
+            claim,
+        };
         let payload = Payload::Leaf(payload);
         let summary = executed.state.summary();
         self.blocks.remember(on.id, payload.hash(), executed);
@@ -361,31 +418,45 @@ impl Host for LeafHost<'_> {
     }
 
     fn known(&self, head: &BlockId) -> Vec<BatchDigest> {
-        let fresh = self.pool.certified().filter(|digest| !self.blocks.has_included(head, digest));
+        let fresh = self
+            .pool
+            .certified()
+            .filter(|digest| !self.blocks.has_included(head, digest));
         fresh.take(OWED_MAX).copied().collect()
     }
 
     fn has_work(&self, now: Millis, head: &BlockId) -> bool {
-        let Some(entry) = self.blocks.get(head) else { return true };
+        let Some(entry) = self.blocks.get(head) else {
+            return true;
+        };
         if entry.closed {
             return self.blocks.moves(head);
         }
         let (epoch, accepted) = (self.blocks.epoch(), entry.state.roots());
         let known = self.roots_known();
-        let wants_root = || (accepted.get()..known.get()).any(|root| entry.state.wants_root(Epoch::new(root)));
+        let wants_root =
+            || (accepted.get()..known.get()).any(|root| entry.state.wants_root(Epoch::new(root)));
         self.blocks.moves(head)
             || !entry.owed.is_empty()
             || (self.is_over(now) && known == epoch)
             || entry.state.has_due(epoch)
             || wants_root()
-            || self.pool.certified().any(|digest| !self.blocks.has_included(head, digest))
+            || self
+                .pool
+                .certified()
+                .any(|digest| !self.blocks.has_included(head, digest))
     }
 
-    fn save(&mut self, record: &SafetyRecord, proposal: Option<&Proposal>) -> Result<(), StoreError> {
+    fn save(
+        &mut self,
+        record: &SafetyRecord,
+        proposal: Option<&Proposal>,
+    ) -> Result<(), StoreError> {
         let epoch = self.blocks.epoch();
         let mut writes = vec![persist::put_safety(ChainKind::Leaf, epoch, record)];
-        writes.extend(proposal.map(|proposal| persist::put_proposal(ChainKind::Leaf, epoch, proposal)));
+        writes.extend(
+            proposal.map(|proposal| persist::put_proposal(ChainKind::Leaf, epoch, proposal)),
+        );
         self.store.write(writes)
     }
 }
-

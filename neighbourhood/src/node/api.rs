@@ -291,7 +291,9 @@ pub struct ExecutedOperation {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// The store belongs to another network.
-    #[error("the data directory belongs to network {found}, not to {expected}; use another directory")]
+    #[error(
+        "the data directory belongs to network {found}, not to {expected}; use another directory"
+    )]
     Network {
         /// This network.
         expected: frith_ledger::hash::Hash,

@@ -33,7 +33,13 @@ impl Node {
             self.wants.want(now, Request::Batch(*digest), holders);
         }
         if missing.root.is_some() {
-            self.wants.want(now, Request::Roots { from: self.roots.next() }, []);
+            self.wants.want(
+                now,
+                Request::Roots {
+                    from: self.roots.next(),
+                },
+                [],
+            );
         }
         if !missing.contents.is_empty() {
             self.ask_contents(now, out);
@@ -43,10 +49,22 @@ impl Node {
 
     /// Who acknowledged a batch, as far as this node knows.
     fn holders_of(&self, digest: &BatchDigest) -> Vec<PublicKey> {
-        let certificate = self.pool.absent().find(|certificate| certificate.batch == *digest);
-        let Some(certificate) = certificate else { return Vec::new() };
-        let Some(committee) = self.committees.leaf(certificate.instance.epoch) else { return Vec::new() };
-        certificate.parts.iter().filter_map(|(index, _)| committee.get(*index)).map(|member| member.key).collect()
+        let certificate = self
+            .pool
+            .absent()
+            .find(|certificate| certificate.batch == *digest);
+        let Some(certificate) = certificate else {
+            return Vec::new();
+        };
+        let Some(committee) = self.committees.leaf(certificate.instance.epoch) else {
+            return Vec::new();
+        };
+        certificate
+            .parts
+            .iter()
+            .filter_map(|(index, _)| committee.get(*index))
+            .map(|member| member.key)
+            .collect()
     }
 
     /// Sends requests that are due.
@@ -59,7 +77,10 @@ impl Node {
 
     /// Tells others how far this node is, when that changed.
     pub(super) fn tell(&mut self, out: &mut Vec<Output>) {
-        let (all, observers) = (std::mem::take(&mut self.tell_all), std::mem::take(&mut self.tell_observers));
+        let (all, observers) = (
+            std::mem::take(&mut self.tell_all),
+            std::mem::take(&mut self.tell_observers),
+        );
         if !all && !observers {
             return;
         }
@@ -74,15 +95,23 @@ impl Node {
 
     fn behind_ms(&self) -> u64 {
         // A member hears of commits by consensus, if not for long; others only by asking.
-        if self.seat().is_some() { self.limits.behind.get() } else { 0 }
+        if self.seat().is_some() {
+            self.limits.behind.get()
+        } else {
+            0
+        }
     }
 
     /// When to look again whether this node is behind.
     pub(super) fn next_behind(&self) -> Option<Millis> {
         let ahead = self.peers.statuses().filter(|(_, status, _)| {
-            status.epoch == self.chain.epoch && (status.height > self.chain.head || status.roots > self.roots.next())
+            status.epoch == self.chain.epoch
+                && (status.height > self.chain.head || status.roots > self.roots.next())
         });
-        ahead.map(|(_, _, since)| since.plus(self.behind_ms())).filter(|at| *at > self.clock).min()
+        ahead
+            .map(|(_, _, since)| since.plus(self.behind_ms()))
+            .filter(|at| *at > self.clock)
+            .min()
     }
 
     /// Looks whether others are ahead, and wants what they have. Whether blocks could be applied.
@@ -107,7 +136,8 @@ impl Node {
                 continue;
             }
             let waited = now >= since.plus(patience);
-            let past = status.epoch > epoch || (status.epoch == epoch && status.height > head && waited);
+            let past =
+                status.epoch > epoch || (status.epoch == epoch && status.height > head && waited);
             if past && status.first <= head.next() {
                 ahead.push(*peer);
             }
@@ -122,10 +152,12 @@ impl Node {
             return true;
         }
         if !ahead.is_empty() && self.arrived.is_none() {
-            self.wants.want(now, Request::Blocks { from: head.next() }, ahead);
+            self.wants
+                .want(now, Request::Blocks { from: head.next() }, ahead);
         }
         if !records.is_empty() {
-            self.wants.want(now, Request::Roots { from: roots }, records);
+            self.wants
+                .want(now, Request::Roots { from: roots }, records);
         }
         moved
     }
@@ -136,7 +168,13 @@ impl Node {
     }
 
     /// An answer from a peer.
-    pub(super) fn response(&mut self, now: Millis, from: PublicKey, response: Response, out: &mut Vec<Output>) {
+    pub(super) fn response(
+        &mut self,
+        now: Millis,
+        from: PublicKey,
+        response: Response,
+        out: &mut Vec<Output>,
+    ) {
         match response {
             Response::NotHeld(request) => self.wants.refused(now, &request, &from),
             Response::Batch(signed) => {
@@ -149,14 +187,18 @@ impl Node {
             Response::Blocks(blocks) => {
                 let first = blocks.blocks.first().map(|block| block.header.height);
                 if first == Some(self.chain.head.next())
-                    && self.wants.done(&Request::Blocks { from: self.chain.head.next() })
+                    && self.wants.done(&Request::Blocks {
+                        from: self.chain.head.next(),
+                    })
                 {
                     self.blocks_arrived(now, from, *blocks, out);
                 }
             }
             Response::Roots(roots) => self.roots_arrived(now, from, roots.into_inner(), out),
             Response::Checkpoint(checkpoint) => {
-                let Some(copying) = &mut self.copying else { return };
+                let Some(copying) = &mut self.copying else {
+                    return;
+                };
                 let asked: Vec<Request> = copying.copy.requests();
                 if !asked.iter().any(|request| self.wants.done(request)) {
                     return;
@@ -164,9 +206,20 @@ impl Node {
                 let step = copying.copy.checkpoint(&self.rules, *checkpoint);
                 self.copy_step(now, from, step, out);
             }
-            Response::Range { epoch, prefix, from: at, proof } => {
-                let Some(copying) = &mut self.copying else { return };
-                if self.wants.done(&Request::Range { epoch, prefix, from: at }) {
+            Response::Range {
+                epoch,
+                prefix,
+                from: at,
+                proof,
+            } => {
+                let Some(copying) = &mut self.copying else {
+                    return;
+                };
+                if self.wants.done(&Request::Range {
+                    epoch,
+                    prefix,
+                    from: at,
+                }) {
                     let step = copying.copy.range(epoch, prefix, at, &proof);
                     self.copy_step(now, from, step, out);
                 }
@@ -174,17 +227,28 @@ impl Node {
         }
     }
 
-    fn proposal_arrived(&mut self, now: Millis, from: PublicKey, proposal: Proposal, out: &mut Vec<Output>) {
+    fn proposal_arrived(
+        &mut self,
+        now: Millis,
+        from: PublicKey,
+        proposal: Proposal,
+        out: &mut Vec<Output>,
+    ) {
         let instance = proposal.block.header.instance;
         match instance.kind {
             ChainKind::Leaf => {
-                let Some(member) = self.leaf.blocks.committee.index_of(&from) else { return };
+                let Some(member) = self.leaf.blocks.committee.index_of(&from) else {
+                    return;
+                };
                 self.leaf_call(now, out, |core, host, effects| {
                     core.block_arrived(now, host, member, proposal, effects);
                 });
             }
             ChainKind::Root => {
-                let member = self.root.as_ref().and_then(|root| root.blocks.committee.index_of(&from));
+                let member = self
+                    .root
+                    .as_ref()
+                    .and_then(|root| root.blocks.committee.index_of(&from));
                 let Some(member) = member else { return };
                 self.root_call(now, out, |core, host, effects| {
                     core.block_arrived(now, host, member, proposal, effects);
@@ -193,8 +257,16 @@ impl Node {
         }
     }
 
-    fn roots_arrived(&mut self, now: Millis, from: PublicKey, roots: Vec<CertifiedRoot>, out: &mut Vec<Output>) {
-        if !self.wants.done(&Request::Roots { from: self.roots.next() }) {
+    fn roots_arrived(
+        &mut self,
+        now: Millis,
+        from: PublicKey,
+        roots: Vec<CertifiedRoot>,
+        out: &mut Vec<Output>,
+    ) {
+        if !self.wants.done(&Request::Roots {
+            from: self.roots.next(),
+        }) {
             return;
         }
         for root in roots {
@@ -204,22 +276,40 @@ impl Node {
             }
             if !self.adopt_root(now, root, out) {
                 self.distrusted.insert(from);
-                return Self::misbehaved(from, Misbehaviour::Answer { what: "root records" }, out);
+                return Self::misbehaved(
+                    from,
+                    Misbehaviour::Answer {
+                        what: "root records",
+                    },
+                    out,
+                );
             }
         }
     }
 
     /// Checks that blocks follow the head and are committed, and keeps them to be executed.
-    fn blocks_arrived(&mut self, now: Millis, from: PublicKey, answer: CertifiedBlocks, out: &mut Vec<Output>) {
+    fn blocks_arrived(
+        &mut self,
+        now: Millis,
+        from: PublicKey,
+        answer: CertifiedBlocks,
+        out: &mut Vec<Output>,
+    ) {
         if self.verify_blocks(&answer).is_none() {
             self.distrusted.insert(from);
             return Self::misbehaved(from, Misbehaviour::Answer { what: "blocks" }, out);
         }
         for block in &answer.blocks {
-            let Payload::Leaf(payload) = &block.payload else { continue };
+            let Payload::Leaf(payload) = &block.payload else {
+                continue;
+            };
             for digest in &payload.batches {
                 let here = self.pool.get(digest).is_some();
-                let stored = if here { None } else { Some(persist::batch(&*self.store, digest)) };
+                let stored = if here {
+                    None
+                } else {
+                    Some(persist::batch(&*self.store, digest))
+                };
                 let stored = stored.and_then(|result| self.note(result)).flatten();
                 if !here && stored.is_none() {
                     self.wants.want(now, Request::Batch(*digest), [from]);
@@ -232,10 +322,17 @@ impl Node {
 
     fn verify_blocks(&self, answer: &CertifiedBlocks) -> Option<()> {
         let (mut id, mut height): (_, Height) = (self.chain.head_id, self.chain.head);
-        let headers = answer.blocks.iter().map(|block| &block.header).chain(&answer.tail);
+        let headers = answer
+            .blocks
+            .iter()
+            .map(|block| &block.header)
+            .chain(&answer.tail);
         for header in headers {
             height = height.next();
-            if header.parent != id || header.height != height || header.instance != self.leaf.blocks.instance {
+            if header.parent != id
+                || header.height != height
+                || header.instance != self.leaf.blocks.instance
+            {
                 return None;
             }
             id = header.id();
@@ -244,19 +341,27 @@ impl Node {
             Payload::Leaf(payload) => payload.claim.is_some(),
             Payload::Root(_) | Payload::Empty => false,
         };
-        let consistent = answer.blocks.iter().all(|block| block.header.payload == block.payload.hash());
+        let consistent = answer
+            .blocks
+            .iter()
+            .all(|block| block.header.payload == block.payload.hash());
         let tail_fits = answer.tail.is_empty() || answer.blocks.last().is_some_and(closes);
         let empty = Payload::Empty.hash();
         let tail_empty = answer.tail.iter().all(|header| header.payload == empty);
         if answer.proof.header.id() != id || !consistent || !tail_fits || !tail_empty {
             return None;
         }
-        answer.proof.verify(&self.leaf.blocks.committee, &self.rules.hash).ok()
+        answer
+            .proof
+            .verify(&self.leaf.blocks.committee, &self.rules.hash)
+            .ok()
     }
 
     /// Executes and commits blocks that arrived. Whether the head moved.
     fn apply_arrived(&mut self, now: Millis, out: &mut Vec<Output>) -> bool {
-        let Some(answer) = self.arrived.take() else { return false };
+        let Some(answer) = self.arrived.take() else {
+            return false;
+        };
         // Consensus may have gone on meanwhile.
         let head = self.chain.head;
         let follows = answer.blocks.iter().any(|block| {
@@ -282,7 +387,12 @@ impl Node {
         self.chain.head > head
     }
 
-    fn apply_blocks(&mut self, now: Millis, answer: &CertifiedBlocks, out: &mut Vec<Output>) -> Applied {
+    fn apply_blocks(
+        &mut self,
+        now: Millis,
+        answer: &CertifiedBlocks,
+        out: &mut Vec<Output>,
+    ) -> Applied {
         let last = answer.blocks.len().saturating_sub(1);
         for (at, block) in answer.blocks.iter().enumerate() {
             if block.header.height <= self.chain.head {
@@ -294,12 +404,20 @@ impl Node {
                     Ok(entry) => self.leaf.blocks.put(id, entry),
                     Err(Fault::Missing) => return Applied::Waits,
                     Err(Fault::Invalid(reason)) => {
-                        self.halt(format!("a quorum committed block {id}, which is invalid here: {reason}"), out);
+                        self.halt(
+                            format!(
+                                "a quorum committed block {id}, which is invalid here: {reason}"
+                            ),
+                            out,
+                        );
                         return Applied::Wrong;
                     }
                 }
             }
-            let tail = (at == last).then(|| Tail { headers: answer.tail.to_vec(), proof: answer.proof.clone() });
+            let tail = (at == last).then(|| Tail {
+                headers: answer.tail.to_vec(),
+                proof: answer.proof.clone(),
+            });
             if !self.commit_block(now, id, tail, out) {
                 return Applied::Wrong;
             }
@@ -322,10 +440,16 @@ impl Node {
 
     /// Begins again with a newer record when nobody can have the copied state any more.
     fn watch_copy(&mut self, now: Millis) {
-        let Some(copying) = &mut self.copying else { return };
+        let Some(copying) = &mut self.copying else {
+            return;
+        };
         let newest = self.peers.median_epoch().unwrap_or_default();
         let kept = u64::try_from(self.limits.versions_kept).unwrap_or(u64::MAX);
-        if copying.copy.progress().is_some_and(|(epoch, _, _)| newest.get() > epoch.get().saturating_add(kept)) {
+        if copying
+            .copy
+            .progress()
+            .is_some_and(|(epoch, _, _)| newest.get() > epoch.get().saturating_add(kept))
+        {
             copying.copy.restart();
             copying.said = 0;
         }
@@ -358,20 +482,37 @@ impl Node {
                     && (copying.said == 0 || entities >= copying.said.saturating_add(PROGRESS))
                 {
                     copying.said = entities.max(1);
-                    Self::event(NodeEvent::CopyingState { epoch, entities, of }, out);
+                    Self::event(
+                        NodeEvent::CopyingState {
+                            epoch,
+                            entities,
+                            of,
+                        },
+                        out,
+                    );
                 }
                 self.watch_copy(now);
             }
             Ok(CopyStep::Finished) => {
-                let Some(copying) = self.copying.take() else { return };
+                let Some(copying) = self.copying.take() else {
+                    return;
+                };
                 match copying.copy.finish(&self.rules) {
                     Ok(copied) => self.install(now, copied, out),
-                    Err(error) => self.halt(format!("the copied state cannot be used: {error}"), out),
+                    Err(error) => {
+                        self.halt(format!("the copied state cannot be used: {error}"), out)
+                    }
                 }
             }
             Err(CopyError::Unasked) => {}
             Err(_) => {
-                Self::misbehaved(from, Misbehaviour::Answer { what: "a copy of the state" }, out);
+                Self::misbehaved(
+                    from,
+                    Misbehaviour::Answer {
+                        what: "a copy of the state",
+                    },
+                    out,
+                );
                 self.watch_copy(now);
             }
         }
@@ -379,7 +520,14 @@ impl Node {
 
     /// Goes on from a copied state.
     fn install(&mut self, now: Millis, copied: Copied, out: &mut Vec<Output>) {
-        let Copied { closing, state, committee, roots, links, root_committees } = copied;
+        let Copied {
+            closing,
+            state,
+            committee,
+            roots,
+            links,
+            root_committees,
+        } = copied;
         let epoch = closing.epoch;
         if epoch < self.chain.epoch {
             return;
@@ -416,7 +564,12 @@ impl Node {
     fn period_begun(&self, epoch: Epoch) -> Option<(u64, frith_ledger::certificate::Committee)> {
         let parameters = self.rules.parameters();
         let ends = crate::membership::ends_period(parameters, epoch);
-        let committee = ends.then(|| self.roots.next_committee(&self.rules, &self.committees, epoch)).flatten()?;
+        let committee = ends
+            .then(|| {
+                self.roots
+                    .next_committee(&self.rules, &self.committees, epoch)
+            })
+            .flatten()?;
         Some((period_of(parameters, epoch.next()), committee))
     }
 }

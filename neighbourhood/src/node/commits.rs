@@ -59,7 +59,10 @@ impl Node {
             failed: &mut self.failed,
         };
         call(&mut self.leaf.core, &mut host, &mut effects);
-        let source = Source { instance: self.leaf.blocks.instance, committee: self.leaf.blocks.committee.clone() };
+        let source = Source {
+            instance: self.leaf.blocks.instance,
+            committee: self.leaf.blocks.committee.clone(),
+        };
         self.perform(now, &source, effects, out);
     }
 
@@ -70,15 +73,31 @@ impl Node {
         out: &mut Vec<Output>,
         call: impl FnOnce(&mut Consensus, &mut RootHost<'_>, &mut Vec<Effect>),
     ) {
-        let Some(RootRun { core, blocks }) = &mut self.root else { return };
-        let source = Source { instance: blocks.instance, committee: blocks.committee.clone() };
+        let Some(RootRun { core, blocks }) = &mut self.root else {
+            return;
+        };
+        let source = Source {
+            instance: blocks.instance,
+            committee: blocks.committee.clone(),
+        };
         let mut effects = Vec::new();
-        let mut host = RootHost { genesis: self.rules.hash, store: &mut *self.store, blocks, vrf: &self.vrf };
+        let mut host = RootHost {
+            genesis: self.rules.hash,
+            store: &mut *self.store,
+            blocks,
+            vrf: &self.vrf,
+        };
         call(core, &mut host, &mut effects);
         self.perform(now, &source, effects, out);
     }
 
-    fn perform(&mut self, now: Millis, source: &Source, effects: Vec<Effect>, out: &mut Vec<Output>) {
+    fn perform(
+        &mut self,
+        now: Millis,
+        source: &Source,
+        effects: Vec<Effect>,
+        out: &mut Vec<Output>,
+    ) {
         let (kind, epoch) = (source.instance.kind, source.instance.epoch);
         for effect in effects {
             if self.halted.is_some() {
@@ -88,12 +107,20 @@ impl Node {
                 Effect::Sync => out.push(Output::Sync),
                 Effect::Send { to, message } => {
                     if let Some(member) = source.committee.get(to) {
-                        let message = PeerMessage::Consensus { kind, epoch, message: Box::new(message) };
+                        let message = PeerMessage::Consensus {
+                            kind,
+                            epoch,
+                            message: Box::new(message),
+                        };
                         self.send(member.key, &message, out);
                     }
                 }
                 Effect::Broadcast(message) => {
-                    let message = PeerMessage::Consensus { kind, epoch, message: Box::new(message) };
+                    let message = PeerMessage::Consensus {
+                        kind,
+                        epoch,
+                        message: Box::new(message),
+                    };
                     self.send_members(&source.committee, &message, out);
                 }
                 Effect::Committed { blocks, proof } => match kind {
@@ -112,7 +139,10 @@ impl Node {
                 Effect::PeerFault { member, fault } => {
                     if let Some(member) = source.committee.get(member) {
                         let kind = Misbehaviour::Consensus(fault.to_string());
-                        out.push(Output::Misbehaviour { peer: member.key, kind });
+                        out.push(Output::Misbehaviour {
+                            peer: member.key,
+                            kind,
+                        });
                     }
                 }
                 Effect::Dropped(id) => match kind {
@@ -125,13 +155,19 @@ impl Node {
                 },
                 Effect::RecordLost { shown } => {
                     self.recovery.begin(now, source.instance);
-                    let reason =
-                        format!("a member shows a signature of this key in view {shown}: the data directory is an older copy");
+                    let reason = format!(
+                        "a member shows a signature of this key in view {shown}: the data directory is an older copy"
+                    );
                     Self::event(NodeEvent::Recovering { reason }, out);
                 }
                 Effect::Rejoined => Self::event(NodeEvent::Recovered, out),
                 Effect::Diverged { block, reason } => {
-                    self.halt(format!("a quorum certified block {block}, which is invalid here: {reason}"), out);
+                    self.halt(
+                        format!(
+                            "a quorum certified block {block}, which is invalid here: {reason}"
+                        ),
+                        out,
+                    );
                 }
                 Effect::Halt(error) => self.halt(error.to_string(), out),
             }
@@ -139,17 +175,34 @@ impl Node {
     }
 
     /// Blocks of the leaf are committed, the last by `proof`.
-    fn leaf_committed(&mut self, now: Millis, blocks: &[BlockId], proof: &CommitProof, out: &mut Vec<Output>) {
+    fn leaf_committed(
+        &mut self,
+        now: Millis,
+        blocks: &[BlockId],
+        proof: &CommitProof,
+        out: &mut Vec<Output>,
+    ) {
         let mut tail = Vec::new();
-        let closing = blocks.iter().position(|id| self.leaf.blocks.get(id).is_some_and(|entry| entry.closes()));
+        let closing = blocks
+            .iter()
+            .position(|id| self.leaf.blocks.get(id).is_some_and(|entry| entry.closes()));
         if let Some(at) = closing {
             let after = blocks.get(at + 1..).unwrap_or_default();
-            let headers = after.iter().filter_map(|id| self.leaf.blocks.get(id)?.block.as_ref());
+            let headers = after
+                .iter()
+                .filter_map(|id| self.leaf.blocks.get(id)?.block.as_ref());
             tail = headers.map(|block| block.header.clone()).collect();
         }
         let last = closing.unwrap_or(blocks.len().saturating_sub(1));
-        for (at, id) in blocks.iter().enumerate().take(last + 1) {
-            let proof = (at == last).then(|| Tail { headers: std::mem::take(&mut tail), proof: proof.clone() });
+        // Block sync may have committed some of them, and waits for what the next one names.
+        let after = u64::try_from(blocks.len()).unwrap_or(u64::MAX);
+        let base = proof.header.height.minus(after);
+        let known = usize::try_from(self.chain.head.minus(base.get()).get()).unwrap_or(usize::MAX);
+        for (at, id) in blocks.iter().enumerate().take(last + 1).skip(known) {
+            let proof = (at == last).then(|| Tail {
+                headers: std::mem::take(&mut tail),
+                proof: proof.clone(),
+            });
             if !self.commit_block(now, *id, proof, out) {
                 return;
             }
@@ -166,12 +219,24 @@ impl Node {
         out: &mut Vec<Output>,
     ) -> bool {
         let Some(entry) = self.leaf.blocks.commit(id) else {
-            self.halt(format!("block {id} is committed but does not follow block {}", self.chain.head), out);
+            self.halt(
+                format!(
+                    "block {id} is committed but does not follow block {}",
+                    self.chain.head
+                ),
+                out,
+            );
             return false;
         };
-        let Some(block) = entry.block.clone() else { return false };
+        let Some(block) = entry.block.clone() else {
+            return false;
+        };
         let epoch = block.header.instance.epoch;
-        let place = ChainEntry { id, epoch, proof: proof.clone() };
+        let place = ChainEntry {
+            id,
+            epoch,
+            proof: proof.clone(),
+        };
         let mut writes = Vec::from(persist::put_block(entry.height, &block, &place));
         self.receipt_writes(&entry, &mut writes);
         if let Some(payload) = entry.payload() {
@@ -187,7 +252,9 @@ impl Node {
         if !self.write(writes) {
             return false;
         }
-        let direct = proof.filter(|tail| tail.headers.is_empty()).map(|tail| Box::new(tail.proof));
+        let direct = proof
+            .filter(|tail| tail.headers.is_empty())
+            .map(|tail| Box::new(tail.proof));
         out.push(Output::Sync);
         out.push(Output::Committed(Box::new(CommittedBlock {
             id,
@@ -217,7 +284,11 @@ impl Node {
         for (id, receipt) in receipts {
             if receipt.result.is_err() {
                 let before = persist::receipt(&*self.store, &id);
-                if self.note(before).flatten().is_some_and(|(_, result)| result.is_ok()) {
+                if self
+                    .note(before)
+                    .flatten()
+                    .is_some_and(|(_, result)| result.is_ok())
+                {
                     continue;
                 }
             }
@@ -226,8 +297,12 @@ impl Node {
     }
 
     fn close(&mut self, entry: &LeafEntry, id: BlockId, proof: Option<&CommitProof>) -> Vec<Write> {
-        let Some(payload) = entry.payload() else { return Vec::new() };
-        let Some(claim) = payload.claim.clone() else { return Vec::new() };
+        let Some(payload) = entry.payload() else {
+            return Vec::new();
+        };
+        let Some(claim) = payload.claim.clone() else {
+            return Vec::new();
+        };
         let closing = Closing {
             epoch: claim.epoch,
             id,
@@ -242,28 +317,66 @@ impl Node {
     }
 
     /// The root's instance committed its record.
-    fn root_committed(&mut self, now: Millis, blocks: &[BlockId], proof: &CommitProof, out: &mut Vec<Output>) {
+    fn root_committed(
+        &mut self,
+        now: Millis,
+        blocks: &[BlockId],
+        proof: &CommitProof,
+        out: &mut Vec<Output>,
+    ) {
         let Some(root) = &self.root else { return };
-        let carrier = blocks.iter().find(|id| **id == proof.header.id()).and_then(|id| root.blocks.get(id));
-        let Some(entry) = carrier.filter(|entry| entry.carries) else { return };
-        let Some(payload) = entry.payload.clone() else { return };
+        let carrier = blocks
+            .iter()
+            .find(|id| **id == proof.header.id())
+            .and_then(|id| root.blocks.get(id));
+        let Some(entry) = carrier.filter(|entry| entry.carries) else {
+            return;
+        };
+        let Some(payload) = entry.payload.clone() else {
+            return;
+        };
         let payload = Payload::Root(Box::new((*payload).clone()));
-        self.adopt_root(now, CertifiedRoot { payload, proof: proof.clone() }, out);
+        self.adopt_root(
+            now,
+            CertifiedRoot {
+                payload,
+                proof: proof.clone(),
+            },
+            out,
+        );
     }
 
     /// Takes the next root record. Whether it was taken.
-    pub(super) fn adopt_root(&mut self, now: Millis, root: CertifiedRoot, out: &mut Vec<Output>) -> bool {
-        let Some(record) = root.record().cloned() else { return false };
+    pub(super) fn adopt_root(
+        &mut self,
+        now: Millis,
+        root: CertifiedRoot,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let Some(record) = root.record().cloned() else {
+            return false;
+        };
         let epoch = record.epoch;
-        let mine = self.chain.closing.as_ref().filter(|closing| closing.epoch == epoch);
+        let mine = self
+            .chain
+            .closing
+            .as_ref()
+            .filter(|closing| closing.epoch == epoch);
         if mine.is_some_and(|closing| record.leaves.iter().all(|leaf| leaf.closing != closing.id)) {
-            let verified = self.roots.clone().adopt(&self.rules, &self.committees, root).is_ok();
+            let verified = self
+                .roots
+                .clone()
+                .adopt(&self.rules, &self.committees, root)
+                .is_ok();
             if verified {
                 self.halt(format!("the root record of epoch {epoch} names another closing block than was committed here"), out);
             }
             return false;
         }
-        let next = match self.roots.adopt(&self.rules, &self.committees, root.clone()) {
+        let next = match self
+            .roots
+            .adopt(&self.rules, &self.committees, root.clone())
+        {
             Ok(next) => next,
             Err(_) => return false,
         };
@@ -275,7 +388,11 @@ impl Node {
         if !self.write(writes) {
             return false;
         }
-        if self.root.as_ref().is_some_and(|run| run.blocks.epoch() <= epoch) {
+        if self
+            .root
+            .as_ref()
+            .is_some_and(|run| run.blocks.epoch() <= epoch)
+        {
             self.root = None;
         }
         self.recovery.end(ChainKind::Root, epoch);
@@ -283,19 +400,38 @@ impl Node {
         out.push(Output::RootCommitted(Box::new(record)));
         (self.work, self.retry, self.tell_all) = (true, true, true);
         // Behind by more than one record: the instance of the leaf's last closing may begin now.
-        if self.root.is_none() && self.chain.closing.as_ref().is_some_and(|c| c.epoch == epoch.next()) {
+        if self.root.is_none()
+            && self
+                .chain
+                .closing
+                .as_ref()
+                .is_some_and(|c| c.epoch == epoch.next())
+        {
             self.begin_root(now, self.recovery.clean);
         }
         true
     }
 
-    fn report_offence(&mut self, now: Millis, source: &Source, offence: Offence, out: &mut Vec<Output>) {
+    fn report_offence(
+        &mut self,
+        now: Millis,
+        source: &Source,
+        offence: Offence,
+        out: &mut Vec<Output>,
+    ) {
         let index = match &offence {
             Offence::Votes(vote, _) => vote.member,
             Offence::Proposals { first, .. } => first.proposer,
         };
-        let Some(member) = source.committee.get(index) else { return };
-        let evidence = Evidence { seat: member.seat, key: member.key, reporter: self.reporter, offence };
+        let Some(member) = source.committee.get(index) else {
+            return;
+        };
+        let evidence = Evidence {
+            seat: member.seat,
+            key: member.key,
+            reporter: self.reporter,
+            offence,
+        };
         let operation = Operation::Proof(ProofOperation::Evidence(Box::new(evidence)));
         Self::event(NodeEvent::Offence { member: member.key }, out);
         // Refused when the state knows of it already.
@@ -313,21 +449,36 @@ impl Node {
         if std::mem::take(&mut self.retry) {
             moved = true;
             for block in self.leaf.blocks.take_waiting() {
-                self.leaf_call(now, out, |core, host, effects| core.retry(now, host, block, effects));
+                self.leaf_call(now, out, |core, host, effects| {
+                    core.retry(now, host, block, effects)
+                });
             }
         }
         if self.leaf.core.next_deadline().is_some_and(|at| at <= now) {
             moved = true;
-            self.leaf_call(now, out, |core, host, effects| core.tick(now, host, effects));
+            self.leaf_call(now, out, |core, host, effects| {
+                core.tick(now, host, effects)
+            });
         }
-        if self.root.as_ref().and_then(|root| root.core.next_deadline()).is_some_and(|at| at <= now) {
+        if self
+            .root
+            .as_ref()
+            .and_then(|root| root.core.next_deadline())
+            .is_some_and(|at| at <= now)
+        {
             moved = true;
-            self.root_call(now, out, |core, host, effects| core.tick(now, host, effects));
+            self.root_call(now, out, |core, host, effects| {
+                core.tick(now, host, effects)
+            });
         }
         if std::mem::take(&mut self.work) {
             moved = true;
-            self.leaf_call(now, out, |core, host, effects| core.work(now, host, effects));
-            self.root_call(now, out, |core, host, effects| core.work(now, host, effects));
+            self.leaf_call(now, out, |core, host, effects| {
+                core.work(now, host, effects)
+            });
+            self.root_call(now, out, |core, host, effects| {
+                core.work(now, host, effects)
+            });
         }
         moved
     }

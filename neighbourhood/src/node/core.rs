@@ -109,12 +109,30 @@ impl Node {
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(config: NodeConfig, mut store: Box<dyn Store>, now: Millis) -> Result<Self, OpenError> {
-        let NodeConfig { rules, key, vrf_seed, reporter, founding, entropy, limits, .. } = config;
+    pub fn open(
+        config: NodeConfig,
+        mut store: Box<dyn Store>,
+        now: Millis,
+    ) -> Result<Self, OpenError> {
+        let NodeConfig {
+            rules,
+            key,
+            vrf_seed,
+            reporter,
+            founding,
+            entropy,
+            limits,
+            ..
+        } = config;
         let fresh = match persist::genesis(&*store)? {
             None => true,
             Some(found) if found == rules.hash => false,
-            Some(found) => return Err(OpenError::Network { expected: rules.hash, found }),
+            Some(found) => {
+                return Err(OpenError::Network {
+                    expected: rules.hash,
+                    found,
+                });
+            }
         };
         if fresh {
             let mut writes = vec![persist::put_genesis(&rules.hash)];
@@ -124,13 +142,20 @@ impl Node {
         let clean = persist::voting(&*store)?;
         let me = key.public();
         let chain = Chain::open(&rules, &*store, &limits)?;
-        let genesis = rules.genesis.committee().map_err(crate::chain::ChainError::from)?;
+        let genesis = rules
+            .genesis
+            .committee()
+            .map_err(crate::chain::ChainError::from)?;
         let (committees, roots) = super::epochs::load_committees(&rules, &*store, &chain, genesis)?;
         let number = u64::from_le_bytes(entropy.first_chunk::<8>().copied().unwrap_or_default());
         let leaf = super::epochs::placeholder(&rules, &key, &chain, &committees, &roots, now);
         let mut node = Self {
             twin: Twin::new(&entropy, rules.hash, &key),
-            recovery: Recovery::new(clean, entropy, (limits.retry_min.get(), limits.retry_max.get())),
+            recovery: Recovery::new(
+                clean,
+                entropy,
+                (limits.retry_min.get(), limits.retry_max.get()),
+            ),
             pool: Pool::new(me, number, &limits),
             wants: Wants::new(&limits),
             vrf: VrfSecret::from_seed(&vrf_seed),
@@ -178,7 +203,9 @@ impl Node {
         out.append(&mut self.resumed);
         if let Some(reason) = &self.halted {
             if let Input::Submit { token, .. } = input {
-                let result = Err(SubmitError::Halted { reason: reason.clone() });
+                let result = Err(SubmitError::Halted {
+                    reason: reason.clone(),
+                });
                 out.push(Output::Submitted { token, result });
             }
             return;
@@ -193,7 +220,9 @@ impl Node {
             }
             Input::ContentArrived { id } => self.content_arrived(id, now, out),
             Input::Tick => {}
-            Input::StorageFailed { reason } => self.halt(format!("the store failed: {reason}"), out),
+            Input::StorageFailed { reason } => {
+                self.halt(format!("the store failed: {reason}"), out)
+            }
         }
         self.settle(now, out);
     }
@@ -210,7 +239,10 @@ impl Node {
     }
 
     fn deadline(&self) -> Option<Millis> {
-        let mut next = earlier(self.leaf.core.next_deadline(), self.root.as_ref().and_then(|r| r.core.next_deadline()));
+        let mut next = earlier(
+            self.leaf.core.next_deadline(),
+            self.root.as_ref().and_then(|r| r.core.next_deadline()),
+        );
         next = earlier(next, self.next_epoch_event());
         next = earlier(next, self.next_batch());
         next = earlier(next, self.contents_asked.values().min().copied());
@@ -235,7 +267,11 @@ impl Node {
     /// # Errors
     /// [`StoreError`]. Durable after the next sync.
     pub fn put_content(&mut self, id: &ContentId, bytes: Vec<u8>) -> Result<(), StoreError> {
-        self.store.write(vec![Write::Put { table: Table::Content, key: id.0.to_vec(), value: bytes }])
+        self.store.write(vec![Write::Put {
+            table: Table::Content,
+            key: id.0.to_vec(),
+            value: bytes,
+        }])
     }
 
     /// Content by its id.
@@ -301,7 +337,9 @@ impl Node {
     /// Takes no further part.
     pub(super) fn halt(&mut self, reason: String, out: &mut Vec<Output>) {
         if self.halted.is_none() {
-            out.push(Output::Halted { reason: reason.clone() });
+            out.push(Output::Halted {
+                reason: reason.clone(),
+            });
             if self.ready {
                 self.ready = false;
                 out.push(Output::Ready(false));
@@ -312,16 +350,29 @@ impl Node {
 
     pub(super) fn send(&self, to: PublicKey, message: &PeerMessage, out: &mut Vec<Output>) {
         if self.peers.connected().contains(&to) {
-            out.push(Output::Send { to, priority: priority(message), bytes: message.encode().into() });
+            out.push(Output::Send {
+                to,
+                priority: priority(message),
+                bytes: message.encode().into(),
+            });
         }
     }
 
     /// Sends to all connected members but this node.
-    pub(super) fn send_members(&self, committee: &Committee, message: &PeerMessage, out: &mut Vec<Output>) {
+    pub(super) fn send_members(
+        &self,
+        committee: &Committee,
+        message: &PeerMessage,
+        out: &mut Vec<Output>,
+    ) {
         let bytes: Arc<[u8]> = message.encode().into();
         for member in committee.members() {
             if member.key != self.me && self.peers.connected().contains(&member.key) {
-                out.push(Output::Send { to: member.key, priority: priority(message), bytes: bytes.clone() });
+                out.push(Output::Send {
+                    to: member.key,
+                    priority: priority(message),
+                    bytes: bytes.clone(),
+                });
             }
         }
     }
@@ -339,7 +390,13 @@ impl Node {
             }
         }
         if let Some(root) = &self.root {
-            members.extend(root.blocks.committee.members().iter().map(|member| member.key));
+            members.extend(
+                root.blocks
+                    .committee
+                    .members()
+                    .iter()
+                    .map(|member| member.key),
+            );
         }
         members.remove(&self.me);
         if members != self.members {

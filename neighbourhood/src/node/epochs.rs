@@ -54,7 +54,13 @@ pub(super) fn load_committees(
 }
 
 fn instance(kind: ChainKind, epoch: Epoch, committee: &Committee) -> Instance {
-    Instance { kind, prefix: Prefix::ROOT, generation: Generation::ZERO, epoch, committee: committee.hash() }
+    Instance {
+        kind,
+        prefix: Prefix::ROOT,
+        generation: Generation::ZERO,
+        epoch,
+        committee: committee.hash(),
+    }
 }
 
 /// A leaf's instance without a vote, to execute stored blocks in.
@@ -77,14 +83,21 @@ pub(super) fn placeholder(
         me: None,
         key: key.clone(),
         seed: roots.beacon(chain.epoch.minus(1)).unwrap_or_default(),
-        base: Base { id, height, state: chain.state.summary() },
+        base: Base {
+            id,
+            height,
+            state: chain.state.summary(),
+        },
         timeout: Millis::new(rules.parameters().view_timeout_ms),
         timeout_max: Millis::new(rules.parameters().view_timeout_ms_max),
         safety: None,
         #[cfg(any(test, feature = "planted-bugs"))]
         faults: crate::consensus::Faults::default(),
     };
-    LeafRun { core: Consensus::new(setup), blocks }
+    LeafRun {
+        core: Consensus::new(setup),
+        blocks,
+    }
 }
 
 fn leaf_blocks(
@@ -94,8 +107,18 @@ fn leaf_blocks(
     committee: Arc<Committee>,
     now: Millis,
 ) -> LeafBlocks {
-    let owed = chain.closing.as_ref().map_or(&[][..], |closing| &closing.owed);
-    LeafBlocks::new(instance, committee, chain.base(rules), chain.state.clone(), owed, now)
+    let owed = chain
+        .closing
+        .as_ref()
+        .map_or(&[][..], |closing| &closing.owed);
+    LeafBlocks::new(
+        instance,
+        committee,
+        chain.base(rules),
+        chain.state.clone(),
+        owed,
+        now,
+    )
 }
 
 impl Node {
@@ -107,10 +130,18 @@ impl Node {
     /// This node's seat in the leaf's committee.
     pub(super) fn seat(&self) -> Option<Address> {
         let committee = &self.leaf.blocks.committee;
-        self.index_in(committee).and_then(|index| committee.get(index)).map(|member| member.seat)
+        self.index_in(committee)
+            .and_then(|index| committee.get(index))
+            .map(|member| member.seat)
     }
 
-    fn setup(&self, instance: Instance, committee: Arc<Committee>, seed: Hash, base: Base) -> Setup {
+    fn setup(
+        &self,
+        instance: Instance,
+        committee: Arc<Committee>,
+        seed: Hash,
+        base: Base,
+    ) -> Setup {
         let parameters = self.rules.parameters();
         Setup {
             genesis: self.rules.hash,
@@ -134,13 +165,19 @@ impl Node {
         setup.me?;
         let instance = setup.instance;
         let stored = persist::safety::<SafetyRecord>(&*self.store, instance.kind, instance.epoch);
-        let stored = self.note(stored)?.filter(|record| record.instance == instance);
+        let stored = self
+            .note(stored)?
+            .filter(|record| record.instance == instance);
         if stored.is_some() {
             return stored;
         }
         if may_be_fresh {
             let record = SafetyRecord::fresh(instance);
-            self.write(vec![persist::put_safety(instance.kind, instance.epoch, &record)]);
+            self.write(vec![persist::put_safety(
+                instance.kind,
+                instance.epoch,
+                &record,
+            )]);
             return Some(record);
         }
         self.recovery.begin(now, instance);
@@ -151,8 +188,12 @@ impl Node {
     pub(super) fn resume(&mut self, now: Millis, founding: bool) -> Result<(), OpenError> {
         let proof = self.replay()?;
         for (digest, mark) in persist::held(&*self.store, RESUMED_MAX)? {
-            let Some(signed) = persist::batch(&*self.store, &digest)? else { continue };
-            let Ok(held) = Held::trusted(&signed) else { continue };
+            let Some(signed) = persist::batch(&*self.store, &digest)? else {
+                continue;
+            };
+            let Ok(held) = Held::trusted(&signed) else {
+                continue;
+            };
             let certificate = persist::certificate(&*self.store, &digest)?;
             let complete = self.lacking(&held).is_empty();
             self.pool.hold(now, held, mark.epoch, complete);
@@ -177,14 +218,23 @@ impl Node {
         if let Some(root) = &self.root {
             let epoch = root.blocks.epoch();
             let proposals = persist::proposals(&*self.store, ChainKind::Root, epoch, RESUMED_MAX)?;
-            self.root_call(now, &mut out, |core, host, effects| core.restore(now, host, proposals, effects));
+            self.root_call(now, &mut out, |core, host, effects| {
+                core.restore(now, host, proposals, effects)
+            });
         }
         self.resumed = out;
         Ok(())
     }
 
     fn empty_leaf(&self, now: Millis) -> LeafRun {
-        placeholder(&self.rules, &self.key, &self.chain, &self.committees, &self.roots, now)
+        placeholder(
+            &self.rules,
+            &self.key,
+            &self.chain,
+            &self.committees,
+            &self.roots,
+            now,
+        )
     }
 
     /// Executes the stored blocks of the running epoch. Gives the proof of the last, if it has one.
@@ -208,41 +258,83 @@ impl Node {
         }
     }
 
-    fn replay_block(&mut self, height: Height, entry: &persist::ChainEntry) -> Result<(), OpenError> {
-        let failed = |reason: &str| OpenError::Replay { height, reason: reason.to_owned() };
-        let block = persist::block(&*self.store, &entry.id)?.ok_or_else(|| failed("it is missing"))?;
-        let executed = self.leaf_host(|host| host.run(&block, None)).map_err(|fault| match fault {
-            crate::leaf::Fault::Missing => failed("what it names is missing"),
-            crate::leaf::Fault::Invalid(reason) => failed(&reason),
-        })?;
+    fn replay_block(
+        &mut self,
+        height: Height,
+        entry: &persist::ChainEntry,
+    ) -> Result<(), OpenError> {
+        let failed = |reason: &str| OpenError::Replay {
+            height,
+            reason: reason.to_owned(),
+        };
+        let block =
+            persist::block(&*self.store, &entry.id)?.ok_or_else(|| failed("it is missing"))?;
+        let executed =
+            self.leaf_host(|host| host.run(&block, None))
+                .map_err(|fault| match fault {
+                    crate::leaf::Fault::Missing => failed("what it names is missing"),
+                    crate::leaf::Fault::Invalid(reason) => failed(&reason),
+                })?;
         let state = executed.state.clone();
         self.leaf.blocks.put(entry.id, executed);
-        self.leaf.blocks.commit(entry.id).ok_or_else(|| failed("it does not follow the one before"))?;
+        self.leaf
+            .blocks
+            .commit(entry.id)
+            .ok_or_else(|| failed("it does not follow the one before"))?;
         self.chain.advance(entry.id, height, state);
         Ok(())
     }
 
     /// Begins the leaf's instance of the running epoch, on `blocks` when some were executed.
-    pub(super) fn begin_leaf(&mut self, now: Millis, blocks: Option<LeafBlocks>, fresh: bool, out: &mut Vec<Output>) {
+    pub(super) fn begin_leaf(
+        &mut self,
+        now: Millis,
+        blocks: Option<LeafBlocks>,
+        fresh: bool,
+        out: &mut Vec<Output>,
+    ) {
         let epoch = self.chain.epoch;
         let Some(committee) = self.committees.leaf(epoch).cloned() else {
-            self.halt(format!("the committee of epoch {epoch} is unknown; start with an empty data directory"), out);
+            self.halt(
+                format!(
+                    "the committee of epoch {epoch} is unknown; start with an empty data directory"
+                ),
+                out,
+            );
             return;
         };
         let Some(beacon) = self.roots.beacon(epoch.minus(1)) else {
-            self.halt(format!("the beacon of epoch {epoch} is unknown; start with an empty data directory"), out);
+            self.halt(
+                format!(
+                    "the beacon of epoch {epoch} is unknown; start with an empty data directory"
+                ),
+                out,
+            );
             return;
         };
         let instance = instance(ChainKind::Leaf, epoch, &committee);
-        let blocks =
-            blocks.unwrap_or_else(|| leaf_blocks(&self.rules, &self.chain, instance, committee.clone(), now));
+        let blocks = blocks.unwrap_or_else(|| {
+            leaf_blocks(&self.rules, &self.chain, instance, committee.clone(), now)
+        });
         let (id, height) = self.chain.base(&self.rules);
-        let state = self.chain.closing.as_ref().map(|closing| closing.claim.state);
+        let state = self
+            .chain
+            .closing
+            .as_ref()
+            .map(|closing| closing.claim.state);
         let state = state.unwrap_or_else(|| self.genesis_summary());
-        let mut setup = self.setup(instance, committee, leaf_seed(epoch, &beacon), Base { id, height, state });
+        let mut setup = self.setup(
+            instance,
+            committee,
+            leaf_seed(epoch, &beacon),
+            Base { id, height, state },
+        );
         setup.safety = self.safety(now, &setup, fresh);
         let member = setup.me.is_some();
-        self.leaf = LeafRun { core: Consensus::new(setup), blocks };
+        self.leaf = LeafRun {
+            core: Consensus::new(setup),
+            blocks,
+        };
         (self.begun, self.work, self.tell_all) = (true, true, true);
         (self.half_over, self.epoch_over) = (false, false);
         Self::event(NodeEvent::Epoch { epoch, member }, out);
@@ -253,13 +345,19 @@ impl Node {
     }
 
     fn genesis_summary(&self) -> frith_ledger::tree::Summary {
-        self.rules.genesis.state().map(|version| version.summary()).unwrap_or_default()
+        self.rules
+            .genesis
+            .state()
+            .map(|version| version.summary())
+            .unwrap_or_default()
     }
 
     /// Begins the root's instance of the epoch that ended last, unless its record is known.
     pub(super) fn begin_root(&mut self, now: Millis, fresh: bool) {
         self.root = None;
-        let Some(closing) = self.chain.closing.clone() else { return };
+        let Some(closing) = self.chain.closing.clone() else {
+            return;
+        };
         let epoch = closing.epoch;
         if self.roots.next() != epoch {
             return;
@@ -269,36 +367,64 @@ impl Node {
         let parts = (
             self.committees.root(period).cloned(),
             self.committees.leaf(epoch).cloned(),
-            self.committees.leaf(epoch.plus(2)).map(|committee| committee.hash()),
+            self.committees
+                .leaf(epoch.plus(2))
+                .map(|committee| committee.hash()),
             self.roots.last_id(),
             self.roots.beacon(epoch),
         );
-        let (Some(committee), Some(leaf), Some(after_next), Some(previous), Some(beacon)) = parts else { return };
+        let (Some(committee), Some(leaf), Some(after_next), Some(previous), Some(beacon)) = parts
+        else {
+            return;
+        };
         let next_committee = if ends_period(parameters, epoch) {
-            self.roots.next_committee(&self.rules, &self.committees, epoch).map(|committee| committee.hash())
+            self.roots
+                .next_committee(&self.rules, &self.committees, epoch)
+                .map(|committee| committee.hash())
         } else {
             None
         };
-        let base = Base { id: previous, height: Height::ZERO, state: closing.claim.state };
+        let base = Base {
+            id: previous,
+            height: Height::ZERO,
+            state: closing.claim.state,
+        };
         let supply = self.rules.supply;
-        let ground = Ground { previous, beacon, closing, leaf, after_next, next_committee, supply };
+        let ground = Ground {
+            previous,
+            beacon,
+            closing,
+            leaf,
+            after_next,
+            next_committee,
+            supply,
+        };
         let instance = instance(ChainKind::Root, epoch, &committee);
         let mut setup = self.setup(instance, committee.clone(), root_seed(&beacon), base);
         setup.safety = self.safety(now, &setup, fresh);
         let blocks = RootBlocks::new(instance, committee, ground);
-        self.root = Some(RootRun { core: Consensus::new(setup), blocks });
+        self.root = Some(RootRun {
+            core: Consensus::new(setup),
+            blocks,
+        });
         (self.begun, self.work) = (true, true);
     }
 
     /// The epoch ended with the chain's new closing: what is written with it.
     pub(super) fn closing_writes(&mut self) -> Vec<Write> {
-        let Some(closing) = self.chain.closing.clone() else { return Vec::new() };
+        let Some(closing) = self.chain.closing.clone() else {
+            return Vec::new();
+        };
         let ahead = closing.epoch.plus(2);
         let committee = committee_of(self.chain.state.tree(), self.rules.parameters());
         let mut writes = vec![persist::put_committee(ahead, &committee)];
         self.committees.put_leaf(ahead, committee);
         for kind in [ChainKind::Leaf, ChainKind::Root] {
-            let over = if kind == ChainKind::Leaf { closing.epoch } else { closing.epoch.minus(1) };
+            let over = if kind == ChainKind::Leaf {
+                closing.epoch
+            } else {
+                closing.epoch.minus(1)
+            };
             if kind == ChainKind::Root && closing.epoch == Epoch::ZERO {
                 continue;
             }
@@ -332,7 +458,9 @@ impl Node {
             _ => true,
         });
         let state = self.chain.state.clone();
-        self.pool.queue.refresh(epoch, |account| super::operations::nonce_of(&state, account));
+        self.pool.queue.refresh(epoch, |account| {
+            super::operations::nonce_of(&state, account)
+        });
         let forgotten = self.chain.forget(&self.rules, &mut *self.store);
         self.note(forgotten);
     }

@@ -21,15 +21,32 @@ impl Node {
         let mut messages = Vec::new();
         let leaf = &self.leaf.core;
         if self.leaf.blocks.committee.index_of(&peer).is_some() {
-            messages.extend(leaf.certificates().into_iter().map(|m| (ChainKind::Leaf, self.chain.epoch, m)));
+            messages.extend(
+                leaf.certificates()
+                    .into_iter()
+                    .map(|m| (ChainKind::Leaf, self.chain.epoch, m)),
+            );
         }
         if let Some(root) = &self.root
             && root.blocks.committee.index_of(&peer).is_some()
         {
-            messages.extend(root.core.certificates().into_iter().map(|m| (ChainKind::Root, root.blocks.epoch(), m)));
+            messages.extend(
+                root.core
+                    .certificates()
+                    .into_iter()
+                    .map(|m| (ChainKind::Root, root.blocks.epoch(), m)),
+            );
         }
         for (kind, epoch, message) in messages {
-            self.send(peer, &PeerMessage::Consensus { kind, epoch, message: Box::new(message) }, out);
+            self.send(
+                peer,
+                &PeerMessage::Consensus {
+                    kind,
+                    epoch,
+                    message: Box::new(message),
+                },
+                out,
+            );
         }
     }
 
@@ -38,7 +55,13 @@ impl Node {
     }
 
     /// One frame from a peer.
-    pub(super) fn message(&mut self, now: Millis, from: PublicKey, bytes: &[u8], out: &mut Vec<Output>) {
+    pub(super) fn message(
+        &mut self,
+        now: Millis,
+        from: PublicKey,
+        bytes: &[u8],
+        out: &mut Vec<Output>,
+    ) {
         if self.peers.get_mut(&from).is_none() {
             return;
         }
@@ -51,7 +74,11 @@ impl Node {
             PeerMessage::Relayed(hello) => self.relayed(from, &hello, out),
             PeerMessage::Answer(answer) => self.answer(from, &answer, out),
             PeerMessage::Status(status) => self.peers.note_status(now, &from, status),
-            PeerMessage::Consensus { kind, epoch, message } => {
+            PeerMessage::Consensus {
+                kind,
+                epoch,
+                message,
+            } => {
                 self.consensus(now, from, (kind, epoch), *message, bytes.len(), out);
             }
             PeerMessage::Batch(signed) => self.batch_offered(now, from, &signed, out),
@@ -83,7 +110,9 @@ impl Node {
     fn relayed(&mut self, from: PublicKey, hello: &Hello, out: &mut Vec<Output>) {
         match self.twin.relayed(hello, &self.key) {
             TwinFinding::Suspicion(answer) => self.send(from, &PeerMessage::Answer(answer), out),
-            TwinFinding::Forged => Self::misbehaved(from, Misbehaviour::Certificate { what: "a hello" }, out),
+            TwinFinding::Forged => {
+                Self::misbehaved(from, Misbehaviour::Certificate { what: "a hello" }, out)
+            }
             TwinFinding::None | TwinFinding::Found => {}
         }
     }
@@ -95,9 +124,15 @@ impl Node {
         }
         match self.twin.answered(answer) {
             TwinFinding::Found => {
-                self.halt("another node runs with this key: stop one of them, or both lose their stake".to_owned(), out);
+                self.halt(
+                    "another node runs with this key: stop one of them, or both lose their stake"
+                        .to_owned(),
+                    out,
+                );
             }
-            TwinFinding::Forged => Self::misbehaved(from, Misbehaviour::Certificate { what: "an answer" }, out),
+            TwinFinding::Forged => {
+                Self::misbehaved(from, Misbehaviour::Certificate { what: "an answer" }, out)
+            }
             TwinFinding::None | TwinFinding::Suspicion(_) => {}
         }
     }
@@ -144,7 +179,8 @@ impl Node {
             }
         } else if epoch > current || !runs {
             if epoch <= current.next() {
-                self.peers.keep_early(&from, (kind, epoch), message, bytes, &self.limits);
+                self.peers
+                    .keep_early(&from, (kind, epoch), message, bytes, &self.limits);
             }
         } else {
             self.deliver(now, from, kind, message, out);
@@ -161,13 +197,22 @@ impl Node {
     ) {
         match kind {
             ChainKind::Leaf => {
-                let Some(member) = self.leaf.blocks.committee.index_of(&from) else { return };
-                self.leaf_call(now, out, |core, host, effects| core.message(now, host, member, message, effects));
+                let Some(member) = self.leaf.blocks.committee.index_of(&from) else {
+                    return;
+                };
+                self.leaf_call(now, out, |core, host, effects| {
+                    core.message(now, host, member, message, effects)
+                });
             }
             ChainKind::Root => {
-                let member = self.root.as_ref().and_then(|root| root.blocks.committee.index_of(&from));
+                let member = self
+                    .root
+                    .as_ref()
+                    .and_then(|root| root.blocks.committee.index_of(&from));
                 let Some(member) = member else { return };
-                self.root_call(now, out, |core, host, effects| core.message(now, host, member, message, effects));
+                self.root_call(now, out, |core, host, effects| {
+                    core.message(now, host, member, message, effects)
+                });
             }
         }
     }
@@ -191,13 +236,22 @@ impl Node {
     }
 
     /// A member lost its record: tells it what this node saw, or how far this node is.
-    fn report_asked(&mut self, now: Millis, from: PublicKey, request: &ReportRequest, out: &mut Vec<Output>) {
+    fn report_asked(
+        &mut self,
+        now: Millis,
+        from: PublicKey,
+        request: &ReportRequest,
+        out: &mut Vec<Output>,
+    ) {
         let instance = request.instance;
         let core = match instance.kind {
             ChainKind::Leaf => Some(&self.leaf.core),
             ChainKind::Root => self.root.as_ref().map(|root| &root.core),
         };
-        match core.filter(|core| core.instance() == instance).and_then(|core| core.report(request.nonce, &from)) {
+        match core
+            .filter(|core| core.instance() == instance)
+            .and_then(|core| core.report(request.nonce, &from))
+        {
             Some(report) => self.send(from, &PeerMessage::Report(Box::new(report)), out),
             None => {
                 if self.peers.may_nudge(now, &from) {
@@ -212,8 +266,13 @@ impl Node {
         if !self.recovery.report(from, report) {
             return;
         }
-        let Some(collection) = self.recovery.get(kind, epoch) else { return };
-        let (nonce, reports): (_, Vec<Report>) = (collection.nonce, collection.reports.values().cloned().collect());
+        let Some(collection) = self.recovery.get(kind, epoch) else {
+            return;
+        };
+        let (nonce, reports): (_, Vec<Report>) = (
+            collection.nonce,
+            collection.reports.values().cloned().collect(),
+        );
         let mut result = Err(RecoverError::NotAbstaining);
         match kind {
             ChainKind::Leaf => self.leaf_call(now, out, |core, host, effects| {

@@ -26,7 +26,7 @@ mod queries;
 mod serving;
 
 pub use api::{
-    CommittedBlock, ExecutedOperation, Input, Misbehaviour, NodeConfig, NodeEvent, OpenError, OperationStatus, Output,
-    Priority, SubmitError,
+    CommittedBlock, ExecutedOperation, Input, Misbehaviour, NodeConfig, NodeEvent, OpenError,
+    OperationStatus, Output, Priority, SubmitError,
 };
 pub use core::Node;

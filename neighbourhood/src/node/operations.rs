@@ -37,25 +37,43 @@ pub(super) fn nonce_of(state: &LeafState, account: &Address) -> Nonce {
 
 impl Node {
     fn author_batches_max(&self) -> usize {
-        usize::try_from(self.rules.parameters().author_batches_max).unwrap_or(usize::MAX).max(1)
+        usize::try_from(self.rules.parameters().author_batches_max)
+            .unwrap_or(usize::MAX)
+            .max(1)
     }
 
     /// Takes in an encoded operation.
-    pub(super) fn submit(&mut self, now: Millis, bytes: Vec<u8>) -> Result<OperationId, SubmitError> {
+    pub(super) fn submit(
+        &mut self,
+        now: Millis,
+        bytes: Vec<u8>,
+    ) -> Result<OperationId, SubmitError> {
         let operation: Operation = decode(&bytes, OPERATION_BYTES_MAX)?;
         self.queue_operation(now, operation, bytes)
     }
 
     /// Takes in an operation made here.
-    pub(super) fn submit_operation(&mut self, now: Millis, operation: Operation) -> Result<OperationId, SubmitError> {
+    pub(super) fn submit_operation(
+        &mut self,
+        now: Millis,
+        operation: Operation,
+    ) -> Result<OperationId, SubmitError> {
         let bytes = operation.encode();
         self.queue_operation(now, operation, bytes)
     }
 
-    fn queue_operation(&mut self, now: Millis, operation: Operation, bytes: Vec<u8>) -> Result<OperationId, SubmitError> {
+    fn queue_operation(
+        &mut self,
+        now: Millis,
+        operation: Operation,
+        bytes: Vec<u8>,
+    ) -> Result<OperationId, SubmitError> {
         let id = operation.id();
         let before = persist::receipt(&*self.store, &id);
-        let done = self.note(before).flatten().is_some_and(|(_, result)| result.is_ok());
+        let done = self
+            .note(before)
+            .flatten()
+            .is_some_and(|(_, result)| result.is_ok());
         if done || self.pool.has_operation(&id) {
             return Ok(id);
         }
@@ -63,16 +81,29 @@ impl Node {
         if queue.len() >= self.limits.queue_operations_max
             || queue.bytes().saturating_add(bytes.len()) > self.limits.queue_bytes_max
         {
-            return Err(SubmitError::Overloaded { retry_ms: self.limits.retry_max.get() });
+            return Err(SubmitError::Overloaded {
+                retry_ms: self.limits.retry_max.get(),
+            });
         }
-        self.chain.state.admit(&self.rules, self.chain.epoch, &operation, bytes.len())?;
-        operation.verify(&self.rules.hash).map_err(|_| SubmitError::Signature)?;
+        self.chain
+            .state
+            .admit(&self.rules, self.chain.epoch, &operation, bytes.len())?;
+        operation
+            .verify(&self.rules.hash)
+            .map_err(|_| SubmitError::Signature)?;
         for (content, len) in contents(&operation) {
             if !self.has_content(&content) {
                 return Err(SubmitError::MissingContent { id: content, len });
             }
         }
-        self.pool.push(now, Queued { id, bytes, operation });
+        self.pool.push(
+            now,
+            Queued {
+                id,
+                bytes,
+                operation,
+            },
+        );
         Ok(id)
     }
 
@@ -106,14 +137,22 @@ impl Node {
 
     /// The contents that a batch names and that aren't here.
     pub(super) fn lacking(&mut self, held: &Held) -> Vec<(ContentId, u32)> {
-        held.contents.iter().filter(|(id, _)| !self.has_content(id)).copied().collect()
+        held.contents
+            .iter()
+            .filter(|(id, _)| !self.has_content(id))
+            .copied()
+            .collect()
     }
 
     /// Content came: batches that waited for it may be complete.
     pub(super) fn content_arrived(&mut self, id: ContentId, now: Millis, out: &mut Vec<Output>) {
         self.contents_asked.remove(&id);
-        let waiting: Vec<Held> =
-            self.pool.incomplete().filter(|held| held.contents.iter().any(|(c, _)| *c == id)).cloned().collect();
+        let waiting: Vec<Held> = self
+            .pool
+            .incomplete()
+            .filter(|held| held.contents.iter().any(|(c, _)| *c == id))
+            .cloned()
+            .collect();
         for held in waiting {
             if self.lacking(&held).is_empty() {
                 self.pool.set_complete(&held.digest);
@@ -127,17 +166,30 @@ impl Node {
     /// Asks the host for contents that waiting batches name.
     pub(super) fn ask_contents(&mut self, now: Millis, out: &mut Vec<Output>) {
         let waiting: Vec<Held> = self.pool.incomplete().cloned().collect();
-        let named: BTreeSet<ContentId> = waiting.iter().flat_map(|held| held.contents.iter().map(|c| c.0)).collect();
+        let named: BTreeSet<ContentId> = waiting
+            .iter()
+            .flat_map(|held| held.contents.iter().map(|c| c.0))
+            .collect();
         self.contents_asked.retain(|id, _| named.contains(id));
         for held in waiting {
             for (id, len) in self.lacking(&held) {
                 let due = self.contents_asked.get(&id).is_none_or(|at| *at <= now);
-                if !due || (self.contents_asked.len() >= CONTENTS_MAX && !self.contents_asked.contains_key(&id)) {
+                if !due
+                    || (self.contents_asked.len() >= CONTENTS_MAX
+                        && !self.contents_asked.contains_key(&id))
+                {
                     continue;
                 }
-                self.contents_asked.insert(id, now.plus(self.limits.retry_max.get()));
+                self.contents_asked
+                    .insert(id, now.plus(self.limits.retry_max.get()));
                 let mut holders = vec![held.author];
-                holders.extend(self.peers.connected().iter().filter(|peer| **peer != held.author).copied());
+                holders.extend(
+                    self.peers
+                        .connected()
+                        .iter()
+                        .filter(|peer| **peer != held.author)
+                        .copied(),
+                );
                 out.push(Output::NeedContent { id, len, holders });
             }
         }
@@ -150,18 +202,27 @@ impl Node {
         }
         let (own_max, delay) = (self.author_batches_max(), self.limits.batch_delay);
         let mut made = false;
-        while self.pool.make_at(now, own_max, delay).is_some_and(|at| at <= now) {
+        while self
+            .pool
+            .make_at(now, own_max, delay)
+            .is_some_and(|at| at <= now)
+        {
             let state = self.chain.state.clone();
             let expected = |account: &Address| nonce_of(&state, account);
-            let Some(signed) = self.pool.make(&self.rules.hash, &self.key, expected, now) else { break };
-            let Ok(held) = Held::trusted(&signed) else { break };
+            let Some(signed) = self.pool.make(&self.rules.hash, &self.key, expected, now) else {
+                break;
+            };
+            let Ok(held) = Held::trusted(&signed) else {
+                break;
+            };
             if !self.write(persist::put_held(&held.digest, &signed, self.chain.epoch).into()) {
                 break;
             }
             made = true;
             out.push(Output::Sync);
             let complete = self.lacking(&held).is_empty();
-            self.pool.hold(now, held.clone(), self.chain.epoch, complete);
+            self.pool
+                .hold(now, held.clone(), self.chain.epoch, complete);
             let committee = self.leaf.blocks.committee.clone();
             self.send_members(&committee, &PeerMessage::Batch(Box::new(signed)), out);
             if complete {
@@ -175,23 +236,41 @@ impl Node {
     fn forward_all(&mut self, out: &mut Vec<Output>) -> bool {
         let committee = self.leaf.blocks.committee.clone();
         let members = committee.members().iter().map(|member| member.key);
-        let members: Vec<PublicKey> = members.filter(|key| self.peers.connected().contains(key)).collect();
+        let members: Vec<PublicKey> = members
+            .filter(|key| self.peers.connected().contains(key))
+            .collect();
         if members.is_empty() {
             return false;
         }
         let given = self.pool.give_up_own();
-        let mut operations: Vec<(OperationId, Vec<u8>)> =
-            self.pool.queue.drain().into_iter().map(|queued| (queued.id, queued.bytes)).collect();
+        let mut operations: Vec<(OperationId, Vec<u8>)> = self
+            .pool
+            .queue
+            .drain()
+            .into_iter()
+            .map(|queued| (queued.id, queued.bytes))
+            .collect();
         let mut writes = Vec::new();
         for (digest, held) in &given {
-            operations.extend(held.operations.iter().map(|operation| (operation.id(), operation.encode())));
+            operations.extend(
+                held.operations
+                    .iter()
+                    .map(|operation| (operation.id(), operation.encode())),
+            );
             writes.extend(persist::delete_held(digest));
         }
         self.write(writes);
         for (id, bytes) in &operations {
             let first = usize::from(id.0[0]) % members.len();
-            let Ok(message) = bytes.clone().try_into().map(PeerMessage::Submit) else { continue };
-            for to in members.iter().cycle().skip(first).take(FORWARDED_TO.min(members.len())) {
+            let Ok(message) = bytes.clone().try_into().map(PeerMessage::Submit) else {
+                continue;
+            };
+            for to in members
+                .iter()
+                .cycle()
+                .skip(first)
+                .take(FORWARDED_TO.min(members.len()))
+            {
                 self.send(*to, &message, out);
             }
         }
@@ -200,7 +279,11 @@ impl Node {
 
     /// When a batch is to be made or repeated.
     pub(super) fn next_batch(&self) -> Option<Millis> {
-        let make = self.pool.make_at(Millis::ZERO, self.author_batches_max(), self.limits.batch_delay);
+        let make = self.pool.make_at(
+            Millis::ZERO,
+            self.author_batches_max(),
+            self.limits.batch_delay,
+        );
         let make = if self.seat().is_some() { make } else { None };
         super::api::earlier(make, self.pool.next_repeat())
     }
@@ -232,9 +315,15 @@ impl Node {
     /// Acknowledges a batch that is held whole: to its author, or to itself.
     fn acknowledge(&mut self, now: Millis, held: &Held, out: &mut Vec<Output>) {
         let instance = self.leaf.blocks.instance;
-        let Some(index) = self.index_in(&self.leaf.blocks.committee) else { return };
+        let Some(index) = self.index_in(&self.leaf.blocks.committee) else {
+            return;
+        };
         let hash = AvailabilityCertificate::signing_hash(&self.rules.hash, &instance, &held.digest);
-        let ack = Ack { instance, batch: held.digest, signature: self.key.sign(&hash) };
+        let ack = Ack {
+            instance,
+            batch: held.digest,
+            signature: self.key.sign(&hash),
+        };
         if held.author == self.me {
             self.count_ack(now, index, &ack, out);
         } else {
@@ -243,7 +332,13 @@ impl Node {
     }
 
     /// A member sends a batch, its own or one that was asked for.
-    pub(super) fn batch_offered(&mut self, now: Millis, from: PublicKey, signed: &SignedBatch, out: &mut Vec<Output>) {
+    pub(super) fn batch_offered(
+        &mut self,
+        now: Millis,
+        from: PublicKey,
+        signed: &SignedBatch,
+        out: &mut Vec<Output>,
+    ) {
         if signed.batch.author == from {
             self.take_batch(now, from, signed, false, out);
         }
@@ -294,7 +389,8 @@ impl Node {
         if !self.write(persist::put_held(&digest, signed, self.chain.epoch).into()) {
             return;
         }
-        self.pool.hold(now, held.clone(), self.chain.epoch, complete);
+        self.pool
+            .hold(now, held.clone(), self.chain.epoch, complete);
         (self.retry, self.work) = (true, true);
         if complete && member {
             out.push(Output::Sync);
@@ -303,7 +399,13 @@ impl Node {
     }
 
     /// An author asks for an acknowledgement again.
-    pub(super) fn offer(&mut self, now: Millis, from: PublicKey, digest: BatchDigest, out: &mut Vec<Output>) {
+    pub(super) fn offer(
+        &mut self,
+        now: Millis,
+        from: PublicKey,
+        digest: BatchDigest,
+        out: &mut Vec<Output>,
+    ) {
         if let Some(waiting) = self.pool.get(&digest) {
             let (held, complete) = (waiting.held.clone(), waiting.complete);
             if complete && held.author == from {
@@ -324,23 +426,44 @@ impl Node {
         }
     }
 
-    pub(super) fn acknowledged(&mut self, now: Millis, from: PublicKey, ack: &Ack, out: &mut Vec<Output>) {
+    pub(super) fn acknowledged(
+        &mut self,
+        now: Millis,
+        from: PublicKey,
+        ack: &Ack,
+        out: &mut Vec<Output>,
+    ) {
         if ack.instance != self.leaf.blocks.instance {
             return;
         }
-        let Some(index) = self.leaf.blocks.committee.index_of(&from) else { return };
-        let hash = AvailabilityCertificate::signing_hash(&self.rules.hash, &ack.instance, &ack.batch);
+        let Some(index) = self.leaf.blocks.committee.index_of(&from) else {
+            return;
+        };
+        let hash =
+            AvailabilityCertificate::signing_hash(&self.rules.hash, &ack.instance, &ack.batch);
         if from.verify(&hash, &ack.signature).is_err() {
-            return Self::misbehaved(from, Misbehaviour::Certificate { what: "an acknowledgement" }, out);
+            return Self::misbehaved(
+                from,
+                Misbehaviour::Certificate {
+                    what: "an acknowledgement",
+                },
+                out,
+            );
         }
         self.count_ack(now, index, ack, out);
     }
 
     fn count_ack(&mut self, now: Millis, index: u16, ack: &Ack, out: &mut Vec<Output>) {
         let committee = self.leaf.blocks.committee.clone();
-        let certificate = self.pool.acknowledge(&committee, ack.instance, &ack.batch, index, ack.signature);
+        let certificate =
+            self.pool
+                .acknowledge(&committee, ack.instance, &ack.batch, index, ack.signature);
         if let Some(certificate) = certificate {
-            self.send_members(&committee, &PeerMessage::Certified(Box::new(certificate.clone())), out);
+            self.send_members(
+                &committee,
+                &PeerMessage::Certified(Box::new(certificate.clone())),
+                out,
+            );
             self.certify(now, certificate);
         }
     }
@@ -375,12 +498,24 @@ impl Node {
                 return;
             }
         }
-        let Some(committee) = self.committees.leaf(certificate.instance.epoch).cloned() else { return };
+        let Some(committee) = self.committees.leaf(certificate.instance.epoch).cloned() else {
+            return;
+        };
         if certificate.verify(&committee, &self.rules.hash).is_err() {
-            return Self::misbehaved(from, Misbehaviour::Certificate { what: "an availability certificate" }, out);
+            return Self::misbehaved(
+                from,
+                Misbehaviour::Certificate {
+                    what: "an availability certificate",
+                },
+                out,
+            );
         }
-        let holders: Vec<PublicKey> =
-            certificate.parts.iter().filter_map(|(index, _)| committee.get(*index)).map(|m| m.key).collect();
+        let holders: Vec<PublicKey> = certificate
+            .parts
+            .iter()
+            .filter_map(|(index, _)| committee.get(*index))
+            .map(|m| m.key)
+            .collect();
         let here = self.pool.get(&digest).is_some();
         self.certify(now, certificate);
         if !here {

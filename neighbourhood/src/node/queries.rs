@@ -24,14 +24,23 @@ impl Node {
     #[must_use]
     pub fn status(&self) -> NodeStatus {
         let committee = &self.leaf.blocks.committee;
-        let height = |key: &PublicKey| self.peers.statuses().find(|(peer, _, _)| *peer == key).map(|(_, s, _)| s.height);
+        let height = |key: &PublicKey| {
+            self.peers
+                .statuses()
+                .find(|(peer, _, _)| *peer == key)
+                .map(|(_, s, _)| s.height)
+        };
         let members = committee.members().iter().map(|member| MemberStatus {
             key: member.key,
             seat: member.seat,
             weight: member.weight,
             connected: member.key == self.me || self.peers.connected().contains(&member.key),
             me: member.key == self.me,
-            height: if member.key == self.me { Some(self.chain.head) } else { height(&member.key) },
+            height: if member.key == self.me {
+                Some(self.chain.head)
+            } else {
+                height(&member.key)
+            },
         });
         let summary = self.chain.state.summary();
         NodeStatus {
@@ -47,7 +56,10 @@ impl Node {
             queued: self.pool.queue.len(),
             batches: self.pool.counts(),
             wanted: self.wants.len(),
-            copying: self.copying.as_ref().and_then(|copying| copying.copy.progress()),
+            copying: self
+                .copying
+                .as_ref()
+                .and_then(|copying| copying.copy.progress()),
             credits: summary.credits,
             entities: summary.entities,
         }
@@ -58,7 +70,9 @@ impl Node {
     pub fn unready(&self) -> Vec<Unready> {
         let mut reasons = Vec::new();
         if let Some(reason) = &self.halted {
-            reasons.push(Unready::Halted { reason: reason.clone() });
+            reasons.push(Unready::Halted {
+                reason: reason.clone(),
+            });
         }
         if self.leaf.core.abstains() {
             reasons.push(Unready::Recovering);
@@ -68,14 +82,23 @@ impl Node {
         }
         let committee = &self.leaf.blocks.committee;
         let near = |key: &PublicKey| *key == self.me || self.peers.connected().contains(key);
-        let connected =
-            committee.members().iter().filter(|m| near(&m.key)).fold(0_u128, |sum, m| sum.saturating_add(m.weight));
+        let connected = committee
+            .members()
+            .iter()
+            .filter(|m| near(&m.key))
+            .fold(0_u128, |sum, m| sum.saturating_add(m.weight));
         if !committee.is_quorum(connected) {
-            reasons.push(Unready::Weight { connected, total: committee.weight() });
+            reasons.push(Unready::Weight {
+                connected,
+                total: committee.weight(),
+            });
         }
         let newest = self.credible_epoch();
         if newest.get() > self.chain.epoch.get().saturating_add(BEHIND_MAX) {
-            reasons.push(Unready::Behind { epoch: self.chain.epoch, newest });
+            reasons.push(Unready::Behind {
+                epoch: self.chain.epoch,
+                newest,
+            });
         }
         reasons
     }
@@ -83,9 +106,18 @@ impl Node {
     /// The newest epoch that members with more than a third of the weight say they have reached.
     fn credible_epoch(&self) -> Epoch {
         let committee = &self.leaf.blocks.committee;
-        let weight = |key: &PublicKey| committee.members().iter().find(|m| m.key == *key).map(|m| m.weight);
-        let mut said: Vec<(Epoch, u128)> =
-            self.peers.statuses().filter_map(|(peer, s, _)| Some((s.epoch, weight(peer)?))).collect();
+        let weight = |key: &PublicKey| {
+            committee
+                .members()
+                .iter()
+                .find(|m| m.key == *key)
+                .map(|m| m.weight)
+        };
+        let mut said: Vec<(Epoch, u128)> = self
+            .peers
+            .statuses()
+            .filter_map(|(peer, s, _)| Some((s.epoch, weight(peer)?)))
+            .collect();
         said.sort_unstable_by(|a, b| b.cmp(a));
         let mut sum: u128 = 0;
         for (epoch, weight) in said {
@@ -152,7 +184,10 @@ impl Node {
 
     /// A committed block, the headers after it up to a committed one, and the proof of that; while it is
     /// kept.
-    pub fn block(&mut self, height: Height) -> Option<(Block, Vec<BlockHeader>, Option<CommitProof>)> {
+    pub fn block(
+        &mut self,
+        height: Height,
+    ) -> Option<(Block, Vec<BlockHeader>, Option<CommitProof>)> {
         let stored = persist::entry(&*self.store, height);
         let entry = self.note(stored).flatten()?;
         let stored = persist::block(&*self.store, &entry.id);
@@ -178,7 +213,10 @@ impl Node {
     pub fn operation(&mut self, id: &OperationId) -> Option<OperationStatus> {
         let stored = persist::receipt(&*self.store, id);
         let Some((height, result)) = self.note(stored)? else {
-            return self.pool.has_operation(id).then_some(OperationStatus::Pending);
+            return self
+                .pool
+                .has_operation(id)
+                .then_some(OperationStatus::Pending);
         };
         let (mut headers, mut proof, mut epoch) = (Vec::new(), None, Epoch::ZERO);
         if let Some((block, after, found)) = self.block(height) {
@@ -188,7 +226,14 @@ impl Node {
             proof = found.map(Box::new);
         }
         let is_final = epoch < self.roots.next();
-        Some(OperationStatus::Executed(Box::new(ExecutedOperation { height, epoch, result, headers, proof, is_final })))
+        Some(OperationStatus::Executed(Box::new(ExecutedOperation {
+            height,
+            epoch,
+            result,
+            headers,
+            proof,
+            is_final,
+        })))
     }
 
     /// Proves to a light client from the genesis what stands at an address, under the newest record.
@@ -216,6 +261,11 @@ impl Node {
         let version = self.chain.version(epoch)?;
         let path = version.prove(address);
         let entity = version.get(address).map(|leaf| leaf.bytes.to_vec());
-        Some(EntityProof { links: links.try_into().ok()?, root, path, entity })
+        Some(EntityProof {
+            links: links.try_into().ok()?,
+            root,
+            path,
+            entity,
+        })
     }
 }

@@ -5,7 +5,8 @@ use super::core::Node;
 use crate::membership::period_of;
 use crate::persist;
 use crate::wire::{
-    BLOCKS_MAX, CertifiedBlocks, Checkpoint, CheckpointTip, LINKS_MAX, PeerMessage, ROOTS_MAX, Request, Response,
+    BLOCKS_MAX, CertifiedBlocks, Checkpoint, CheckpointTip, LINKS_MAX, PeerMessage, ROOTS_MAX,
+    Request, Response,
 };
 use frith_ledger::address::{Address, Prefix};
 use frith_ledger::block::{Block, BlockId, ChainKind, Proposal};
@@ -20,16 +21,29 @@ const ANSWER_BYTES: usize = 1024 * 1024;
 
 impl Node {
     /// Answers a request, within what the peer may be served.
-    pub(super) fn serve(&mut self, now: Millis, from: PublicKey, request: Request, out: &mut Vec<Output>) {
-        if !self.peers.get_mut(&from).is_some_and(|peer| peer.served.has_room(now)) {
+    pub(super) fn serve(
+        &mut self,
+        now: Millis,
+        from: PublicKey,
+        request: Request,
+        out: &mut Vec<Output>,
+    ) {
+        if !self
+            .peers
+            .get_mut(&from)
+            .is_some_and(|peer| peer.served.has_room(now))
+        {
             return;
         }
-        let response = self.answer_to(&request).unwrap_or(Response::NotHeld(request));
+        let response = self
+            .answer_to(&request)
+            .unwrap_or(Response::NotHeld(request));
         let message = PeerMessage::Response(Box::new(response));
         if let Some(peer) = self.peers.get_mut(&from) {
             // What an answer costs beside its bytes.
             const ANSWER_COST: usize = 1024;
-            peer.served.take(message.encoded_size().saturating_add(ANSWER_COST));
+            peer.served
+                .take(message.encoded_size().saturating_add(ANSWER_COST));
         }
         self.send(from, &message, out);
     }
@@ -40,15 +54,28 @@ impl Node {
                 let stored = persist::batch(&*self.store, &digest);
                 self.note(stored).flatten().map(Response::Batch)
             }
-            Request::Proposal { kind, epoch, id } => {
-                self.proposal(kind, epoch, &id).map(|proposal| Response::Proposal(Box::new(proposal)))
-            }
-            Request::Blocks { from } => self.certified_blocks(from).map(|blocks| Response::Blocks(Box::new(blocks))),
+            Request::Proposal { kind, epoch, id } => self
+                .proposal(kind, epoch, &id)
+                .map(|proposal| Response::Proposal(Box::new(proposal))),
+            Request::Blocks { from } => self
+                .certified_blocks(from)
+                .map(|blocks| Response::Blocks(Box::new(blocks))),
             Request::Roots { from } => self.certified_roots(from),
-            Request::Checkpoint { period } => self.checkpoint(period).map(|c| Response::Checkpoint(Box::new(c))),
-            Request::Range { epoch, prefix, from } => {
+            Request::Checkpoint { period } => self
+                .checkpoint(period)
+                .map(|c| Response::Checkpoint(Box::new(c))),
+            Request::Range {
+                epoch,
+                prefix,
+                from,
+            } => {
                 let proof = self.range(epoch, prefix, from)?;
-                Some(Response::Range { epoch, prefix, from, proof })
+                Some(Response::Range {
+                    epoch,
+                    prefix,
+                    from,
+                    proof,
+                })
             }
         }
     }
@@ -64,7 +91,9 @@ impl Node {
         }
         // Committed meanwhile, but voted for here.
         let stored = persist::proposals(&*self.store, kind, epoch, BLOCKS_MAX);
-        self.note(stored)?.into_iter().find(|proposal| proposal.block.header.id() == *id)
+        self.note(stored)?
+            .into_iter()
+            .find(|proposal| proposal.block.header.id() == *id)
     }
 
     fn certified_blocks(&mut self, from: Height) -> Option<CertifiedBlocks> {
@@ -75,7 +104,10 @@ impl Node {
         let mut best = None;
         let (mut bytes, mut expected) = (0_usize, from);
         for (height, entry) in entries {
-            if height != expected || entry.epoch != epoch || (bytes > ANSWER_BYTES && best.is_some()) {
+            if height != expected
+                || entry.epoch != epoch
+                || (bytes > ANSWER_BYTES && best.is_some())
+            {
                 break;
             }
             expected = height.next();
@@ -90,7 +122,11 @@ impl Node {
         let (count, tail) = best?;
         blocks.truncate(count);
         let tail_headers = tail.headers.try_into().ok()?;
-        Some(CertifiedBlocks { blocks: blocks.try_into().ok()?, tail: tail_headers, proof: tail.proof })
+        Some(CertifiedBlocks {
+            blocks: blocks.try_into().ok()?,
+            tail: tail_headers,
+            proof: tail.proof,
+        })
     }
 
     pub(super) fn stored_root(&mut self, epoch: Epoch) -> Option<CertifiedRoot> {
@@ -107,20 +143,33 @@ impl Node {
             if roots.len() >= ROOTS_MAX || bytes > ANSWER_BYTES {
                 break;
             }
-            let Some(root) = self.stored_root(Epoch::new(number)) else { break };
+            let Some(root) = self.stored_root(Epoch::new(number)) else {
+                break;
+            };
             bytes = bytes.saturating_add(root.encoded_size());
             roots.push(root);
         }
-        if roots.is_empty() { None } else { roots.try_into().ok().map(Response::Roots) }
+        if roots.is_empty() {
+            None
+        } else {
+            roots.try_into().ok().map(Response::Roots)
+        }
     }
 
     /// The links from `period` to `last`, as many as fit; the next period to ask from.
-    pub(super) fn links(&mut self, period: u64, last: u64, max: usize) -> Option<(Vec<RootLink>, u64)> {
+    pub(super) fn links(
+        &mut self,
+        period: u64,
+        last: u64,
+        max: usize,
+    ) -> Option<(Vec<RootLink>, u64)> {
         let length = self.rules.parameters().period.max(1);
         let (mut links, mut bytes, mut at) = (Vec::new(), 0_usize, period);
         while at < last && links.len() < max && bytes <= ANSWER_BYTES.max(max) {
             let next_period = at.saturating_add(1);
-            let root = self.stored_root(Epoch::new(next_period.saturating_mul(length).saturating_sub(1)))?;
+            let root = self.stored_root(Epoch::new(
+                next_period.saturating_mul(length).saturating_sub(1),
+            ))?;
             let next = match self.committees.root(next_period) {
                 Some(committee) => (**committee).clone(),
                 None => {
@@ -140,9 +189,10 @@ impl Node {
     pub(super) fn newest_proven(&self) -> Option<Epoch> {
         let newest = self.roots.next().get().checked_sub(1)?;
         let newest = newest.min(self.chain.epoch.get().checked_sub(1)?);
-        (newest.saturating_sub(4)..=newest).rev().map(Epoch::new).find(|epoch| {
-            self.chain.version(*epoch).is_some() && self.roots.get(*epoch).is_some()
-        })
+        (newest.saturating_sub(4)..=newest)
+            .rev()
+            .map(Epoch::new)
+            .find(|epoch| self.chain.version(*epoch).is_some() && self.roots.get(*epoch).is_some())
     }
 
     fn checkpoint(&mut self, period: u64) -> Option<Checkpoint> {
@@ -163,12 +213,25 @@ impl Node {
         };
         let committee = (**self.committees.leaf(epoch.next())?).clone();
         let root = self.stored_root(epoch)?;
-        Some(Checkpoint { links, tip: Some(CheckpointTip { root, previous, closing, committee }) })
+        Some(Checkpoint {
+            links,
+            tip: Some(CheckpointTip {
+                root,
+                previous,
+                closing,
+                committee,
+            }),
+        })
     }
 
     fn range(&self, epoch: Epoch, prefix: Prefix, from: Address) -> Option<RangeProof> {
         let version = self.chain.version(epoch)?;
-        Some(version.range(prefix, from, RangeProof::ENTRIES_MAX, self.limits.range_bytes))
+        Some(version.range(
+            prefix,
+            from,
+            RangeProof::ENTRIES_MAX,
+            self.limits.range_bytes,
+        ))
     }
 
     /// The view of the leaf's instance, for the status.

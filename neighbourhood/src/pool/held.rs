@@ -67,9 +67,13 @@ impl Held {
     pub fn verify(signed: &SignedBatch, genesis: &Hash) -> Result<Self, BatchFault> {
         let held = Self::trusted(signed)?;
         let hash = signing_hash(Role::Batch, genesis, &held.digest);
-        held.author.verify(&hash, &signed.signature).map_err(|_| BatchFault::Signature)?;
+        held.author
+            .verify(&hash, &signed.signature)
+            .map_err(|_| BatchFault::Signature)?;
         for (index, operation) in held.operations.iter().enumerate() {
-            operation.verify(genesis).map_err(|_| BatchFault::OperationSignature { index })?;
+            operation
+                .verify(genesis)
+                .map_err(|_| BatchFault::OperationSignature { index })?;
         }
         Ok(held)
     }
@@ -85,13 +89,16 @@ impl Held {
         }
         let bytes = batch.encoded_size();
         if bytes > BATCH_BYTES_MAX {
-            return Err(BatchFault::TooLong { found: bytes, max: BATCH_BYTES_MAX });
+            return Err(BatchFault::TooLong {
+                found: bytes,
+                max: BATCH_BYTES_MAX,
+            });
         }
         let mut operations = Vec::with_capacity(batch.operations.len());
         let mut named = Vec::new();
         for (index, encoded) in batch.operations.iter().enumerate() {
-            let operation: Operation =
-                decode(encoded, OPERATION_BYTES_MAX).map_err(|error| BatchFault::Operation { index, error })?;
+            let operation: Operation = decode(encoded, OPERATION_BYTES_MAX)
+                .map_err(|error| BatchFault::Operation { index, error })?;
             named.extend(contents(&operation));
             operations.push(operation);
         }

@@ -118,7 +118,12 @@ impl Queue {
 
     /// Takes operations whose turn it is, at most `count` with at most `bytes` together. `expected`
     /// gives an account's nonce. Accounts taken from are under way until [`Queue::release`].
-    pub fn take(&mut self, count: usize, bytes: usize, mut expected: impl FnMut(&Address) -> Nonce) -> Vec<Queued> {
+    pub fn take(
+        &mut self,
+        count: usize,
+        bytes: usize,
+        mut expected: impl FnMut(&Address) -> Nonce,
+    ) -> Vec<Queued> {
         let mut taken: Vec<Queued> = Vec::new();
         let mut room = bytes;
         // Framing of an operation in a batch: the length of its bytes.
@@ -138,8 +143,12 @@ impl Queue {
         let mut turns = self.ready.len();
         while turns > 0 && taken.len() < count {
             turns -= 1;
-            let Some(account) = self.ready.pop_front() else { break };
-            let Some(entry) = self.accounts.get_mut(&account) else { continue };
+            let Some(account) = self.ready.pop_front() else {
+                break;
+            };
+            let Some(entry) = self.accounts.get_mut(&account) else {
+                continue;
+            };
             entry.ready = false;
             let mut nonce = expected(&account);
             let later = entry.operations.split_off(&nonce);
@@ -161,7 +170,10 @@ impl Queue {
                 self.ids.remove(&old.id);
                 self.bytes = self.bytes.saturating_sub(old.bytes.len());
             }
-            let entry_under_way = self.accounts.get(&account).is_some_and(|entry| entry.under_way);
+            let entry_under_way = self
+                .accounts
+                .get(&account)
+                .is_some_and(|entry| entry.under_way);
             if full && !entry_under_way {
                 self.make_ready(account);
             }
@@ -170,14 +182,17 @@ impl Queue {
             self.ids.remove(&queued.id);
             self.bytes = self.bytes.saturating_sub(queued.bytes.len());
         }
-        self.accounts.retain(|_, entry| entry.under_way || !entry.operations.is_empty());
+        self.accounts
+            .retain(|_, entry| entry.under_way || !entry.operations.is_empty());
         taken
     }
 
     /// The batch that held operations of these accounts is through, or given up.
     pub fn release(&mut self, accounts: &BTreeSet<Address>) {
         for account in accounts {
-            let Some(entry) = self.accounts.get_mut(account) else { continue };
+            let Some(entry) = self.accounts.get_mut(account) else {
+                continue;
+            };
             entry.under_way = false;
             if entry.operations.is_empty() {
                 self.accounts.remove(account);
@@ -209,14 +224,19 @@ impl Queue {
         for account in accounts {
             self.make_ready(account);
         }
-        self.accounts.retain(|_, entry| entry.under_way || !entry.operations.is_empty());
+        self.accounts
+            .retain(|_, entry| entry.under_way || !entry.operations.is_empty());
     }
 
     /// Takes everything, in no particular turn: this node can't make batches.
     pub fn drain(&mut self) -> Vec<Queued> {
         let accounts = std::mem::take(&mut self.accounts);
         let mut all: Vec<Queued> = std::mem::take(&mut self.others).into();
-        all.extend(accounts.into_values().flat_map(|entry| entry.operations.into_values()));
+        all.extend(
+            accounts
+                .into_values()
+                .flat_map(|entry| entry.operations.into_values()),
+        );
         *self = Self::default();
         all
     }
@@ -239,14 +259,24 @@ mod tests {
             nonce: Nonce::new(nonce),
             expires: Epoch::new(expires),
             fee: Credits::ZERO,
-            action: Action::Transfer { to: Address([9; 32]), amount: Credits::new(1) },
+            action: Action::Transfer {
+                to: Address([9; 32]),
+                amount: Credits::new(1),
+            },
         };
         let operation = Operation::Signed(SignedOperation::sign(body, &key));
-        Queued { id: operation.id(), bytes: operation.encode(), operation }
+        Queued {
+            id: operation.id(),
+            bytes: operation.encode(),
+            operation,
+        }
     }
 
     fn nonces(taken: &[Queued]) -> Vec<u64> {
-        taken.iter().filter_map(|q| q.turn().map(|(_, nonce)| nonce.get())).collect()
+        taken
+            .iter()
+            .filter_map(|q| q.turn().map(|(_, nonce)| nonce.get()))
+            .collect()
     }
 
     #[test]

@@ -95,7 +95,13 @@ impl Pool {
     /// Batches that wait, and how many of them are certified.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
-        (self.waiting.len(), self.waiting.values().filter(|w| w.certificate.is_some()).count())
+        (
+            self.waiting.len(),
+            self.waiting
+                .values()
+                .filter(|w| w.certificate.is_some())
+                .count(),
+        )
     }
 
     /// Whether an operation waits or is in an own batch under way.
@@ -120,23 +126,41 @@ impl Pool {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn batch(&self, store: &dyn Store, digest: &BatchDigest) -> Result<Option<Held>, StoreError> {
+    pub fn batch(
+        &self,
+        store: &dyn Store,
+        digest: &BatchDigest,
+    ) -> Result<Option<Held>, StoreError> {
         if let Some(waiting) = self.waiting.get(digest) {
             return Ok(Some(waiting.held.clone()));
         }
-        let Some(signed) = persist::batch(store, digest)? else { return Ok(None) };
-        Held::trusted(&signed).map(Some).map_err(|error| StoreError { action: "read", reason: error.to_string() })
+        let Some(signed) = persist::batch(store, digest)? else {
+            return Ok(None);
+        };
+        Held::trusted(&signed)
+            .map(Some)
+            .map_err(|error| StoreError {
+                action: "read",
+                reason: error.to_string(),
+            })
     }
 
     /// Whether `author` may have one more batch waiting here.
     #[must_use]
     pub fn has_room(&self, author: &PublicKey, max: usize) -> bool {
-        self.waiting.values().filter(|w| w.held.author == *author).count() < max
+        self.waiting
+            .values()
+            .filter(|w| w.held.author == *author)
+            .count()
+            < max
     }
 
     /// Certified batches that are here with their contents, in order of their digests.
     pub fn certified(&self) -> impl Iterator<Item = &BatchDigest> {
-        self.waiting.iter().filter(|(_, w)| w.complete && w.certificate.is_some()).map(|(digest, _)| digest)
+        self.waiting
+            .iter()
+            .filter(|(_, w)| w.complete && w.certificate.is_some())
+            .map(|(digest, _)| digest)
     }
 
     /// Certified batches that aren't here.
@@ -146,7 +170,10 @@ impl Pool {
 
     /// Waiting batches whose contents aren't all here.
     pub fn incomplete(&self) -> impl Iterator<Item = &Held> {
-        self.waiting.values().filter(|w| !w.complete).map(|w| &w.held)
+        self.waiting
+            .values()
+            .filter(|w| !w.complete)
+            .map(|w| &w.held)
     }
 
     /// Every content that the batch names is here.
@@ -161,17 +188,29 @@ impl Pool {
         let certificate = self.absent.remove(&held.digest);
         let own = (held.author == self.me).then(|| Own {
             accounts: held.operations.iter().filter_map(account_of).collect(),
-            ids: held.operations.iter().map(frith_ledger::operation::Operation::id).collect(),
+            ids: held
+                .operations
+                .iter()
+                .map(frith_ledger::operation::Operation::id)
+                .collect(),
             acks: BTreeMap::new(),
         });
         if let Some(own) = &own {
             self.ids.extend(own.ids.iter().copied());
         }
-        let pause = self.retry_min.saturating_mul(if own.is_some() { 1 } else { OTHERS_PAUSE });
+        let pause = self
+            .retry_min
+            .saturating_mul(if own.is_some() { 1 } else { OTHERS_PAUSE });
         let next_send = now.plus(pause);
-        self.waiting
-            .entry(held.digest)
-            .or_insert(Waiting { held, epoch, complete, certificate, own, next_send, pause });
+        self.waiting.entry(held.digest).or_insert(Waiting {
+            held,
+            epoch,
+            complete,
+            certificate,
+            own,
+            next_send,
+            pause,
+        });
     }
 
     /// Takes in a verified certificate. Whether it is new.
@@ -191,7 +230,11 @@ impl Pool {
     /// Whether a certificate of the batch is known.
     #[must_use]
     pub fn is_certified(&self, digest: &BatchDigest) -> bool {
-        self.absent.contains_key(digest) || self.waiting.get(digest).is_some_and(|w| w.certificate.is_some())
+        self.absent.contains_key(digest)
+            || self
+                .waiting
+                .get(digest)
+                .is_some_and(|w| w.certificate.is_some())
     }
 
     /// Takes in a verified acknowledgement of an own batch; a certificate when it makes a quorum.
@@ -210,12 +253,19 @@ impl Pool {
         let own = waiting.own.as_mut()?;
         let acks = own.acks.entry(instance).or_default();
         acks.insert(member, signature);
-        let weight = acks.keys().filter_map(|i| committee.get(*i)).fold(0_u128, |sum, m| sum.saturating_add(m.weight));
+        let weight = acks
+            .keys()
+            .filter_map(|i| committee.get(*i))
+            .fold(0_u128, |sum, m| sum.saturating_add(m.weight));
         if !committee.is_quorum(weight) {
             return None;
         }
         let parts: Vec<(u16, Signature)> = acks.iter().map(|(i, s)| (*i, *s)).collect();
-        Some(AvailabilityCertificate { instance, batch: *digest, parts: parts.try_into().ok()? })
+        Some(AvailabilityCertificate {
+            instance,
+            batch: *digest,
+            parts: parts.try_into().ok()?,
+        })
     }
 
     /// A committed block includes these batches. Gives those that waited.
@@ -252,7 +302,8 @@ impl Pool {
         for digest in &old {
             self.waiting.remove(digest);
         }
-        self.absent.retain(|_, certificate| certificate.instance.epoch >= epoch);
+        self.absent
+            .retain(|_, certificate| certificate.instance.epoch >= epoch);
         old
     }
 
@@ -279,7 +330,9 @@ impl Pool {
 
     fn own_waiting(&self) -> (usize, usize) {
         let own = self.waiting.values().filter(|w| w.own.is_some());
-        own.fold((0, 0), |(all, uncertified), w| (all + 1, uncertified + usize::from(w.certificate.is_none())))
+        own.fold((0, 0), |(all, uncertified), w| {
+            (all + 1, uncertified + usize::from(w.certificate.is_none()))
+        })
     }
 
     /// When a batch may be made: now, later, or not at all before something else happens.
@@ -292,7 +345,8 @@ impl Pool {
         if own >= own_max {
             return None;
         }
-        let full = self.queue.bytes() >= BATCH_BYTES_MAX / 2 || self.queue.len() >= BATCH_OPERATIONS_MAX / 2;
+        let full = self.queue.bytes() >= BATCH_BYTES_MAX / 2
+            || self.queue.len() >= BATCH_OPERATIONS_MAX / 2;
         if uncertified == 0 || full {
             return Some(now);
         }
@@ -307,15 +361,30 @@ impl Pool {
         expected: impl FnMut(&Address) -> Nonce,
         now: Millis,
     ) -> Option<SignedBatch> {
-        let taken = self.queue.take(BATCH_OPERATIONS_MAX, BATCH_BYTES_MAX - BATCH_FRAME, expected);
+        let taken = self.queue.take(
+            BATCH_OPERATIONS_MAX,
+            BATCH_BYTES_MAX - BATCH_FRAME,
+            expected,
+        );
         self.since = self.queue.is_ready().then_some(now);
         if taken.is_empty() {
             return None;
         }
-        let operations: Option<Vec<_>> = taken.into_iter().map(|queued| queued.bytes.try_into().ok()).collect();
+        let operations: Option<Vec<_>> = taken
+            .into_iter()
+            .map(|queued| queued.bytes.try_into().ok())
+            .collect();
         let operations = operations?.try_into().ok()?;
         self.number = self.number.wrapping_add(1);
-        Some(SignedBatch::new(Batch { author: self.me, number: self.number, operations }, genesis, key))
+        Some(SignedBatch::new(
+            Batch {
+                author: self.me,
+                number: self.number,
+                operations,
+            },
+            genesis,
+            key,
+        ))
     }
 
     /// What is to be repeated at `now`, in `instance`. The pauses double.
@@ -331,7 +400,9 @@ impl Pool {
                 repeats.push(Repeat::Certified(Box::new(certificate.clone())));
             } else if let Some(own) = &waiting.own {
                 let acked = own.acks.get(instance);
-                let missing = (0..members).filter(|i| acked.is_none_or(|acks| !acks.contains_key(i))).collect();
+                let missing = (0..members)
+                    .filter(|i| acked.is_none_or(|acks| !acks.contains_key(i)))
+                    .collect();
                 repeats.push(Repeat::Offer(*digest, missing));
             }
         }
@@ -352,7 +423,10 @@ impl Pool {
     /// When something is to be repeated.
     #[must_use]
     pub fn next_repeat(&self) -> Option<Millis> {
-        let repeated = self.waiting.values().filter(|w| w.certificate.is_some() || w.own.is_some());
+        let repeated = self
+            .waiting
+            .values()
+            .filter(|w| w.certificate.is_some() || w.own.is_some());
         repeated.map(|w| w.next_send).min()
     }
 }
@@ -360,6 +434,7 @@ impl Pool {
 fn account_of(operation: &frith_ledger::operation::Operation) -> Option<Address> {
     match operation {
         frith_ledger::operation::Operation::Signed(signed) => Some(signed.body.account),
-        frith_ledger::operation::Operation::Worker(_) | frith_ledger::operation::Operation::Proof(_) => None,
+        frith_ledger::operation::Operation::Worker(_)
+        | frith_ledger::operation::Operation::Proof(_) => None,
     }
 }

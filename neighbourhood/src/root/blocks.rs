@@ -1,7 +1,9 @@
 //! The blocks of one root instance, and what its record has to say.
 
 use crate::persist::Closing;
-use frith_ledger::block::{BlockHeader, BlockId, Flows, Instance, LeafEntry, Payload, RootPayload, RootRecord};
+use frith_ledger::block::{
+    BlockHeader, BlockId, Flows, Instance, LeafEntry, Payload, RootPayload, RootRecord,
+};
 use frith_ledger::certificate::{CommitProof, Committee};
 use frith_ledger::credits::{Credits, CreditsError};
 use frith_ledger::hash::Hash;
@@ -33,7 +35,10 @@ pub struct Ground {
 /// Whether the claim's credits are those of the genesis, after what flowed, was issued and burned.
 fn conserves(state: &Summary, flows: &Flows, supply: Credits) -> Result<bool, CreditsError> {
     let held = state.credits.add(flows.sent)?.add(flows.burned)?;
-    let made = supply.add(flows.issued)?.add(flows.received)?.add(flows.refunded)?;
+    let made = supply
+        .add(flows.issued)?
+        .add(flows.received)?
+        .add(flows.refunded)?;
     Ok(held == made)
 }
 
@@ -73,7 +78,9 @@ impl Ground {
             || (header.payload == Payload::Empty.hash()
                 && header.state == self.closing.claim.state
                 && header.height > self.closing.height);
-        names && header.instance.epoch == self.closing.epoch && proof.verify(&self.leaf, genesis).is_ok()
+        names
+            && header.instance.epoch == self.closing.epoch
+            && proof.verify(&self.leaf, genesis).is_ok()
     }
 }
 
@@ -107,8 +114,18 @@ impl RootBlocks {
     #[must_use]
     pub fn new(instance: Instance, committee: Arc<Committee>, ground: Ground) -> Self {
         let base = ground.previous;
-        let entry = RootEntry { header: None, payload: None, carries: false };
-        Self { instance, committee, ground, base, entries: [(base, entry)].into() }
+        let entry = RootEntry {
+            header: None,
+            payload: None,
+            carries: false,
+        };
+        Self {
+            instance,
+            committee,
+            ground,
+            base,
+            entries: [(base, entry)].into(),
+        }
     }
 
     /// The epoch.

@@ -4,7 +4,9 @@ use super::blocks::{RootBlocks, RootEntry};
 use crate::beacon;
 use crate::consensus::{Host, Parent, SafetyRecord, Verdict};
 use crate::persist;
-use frith_ledger::block::{BatchDigest, BlockHeader, BlockId, ChainKind, Payload, Proposal, RootPayload};
+use frith_ledger::block::{
+    BatchDigest, BlockHeader, BlockId, ChainKind, Payload, Proposal, RootPayload,
+};
 use frith_ledger::hash::Hash;
 use frith_ledger::store::{Store, StoreError};
 use frith_ledger::tree::Summary;
@@ -31,13 +33,20 @@ impl RootHost<'_> {
         let (vrf, next) = beacon::evaluate(self.vrf, &self.genesis, epoch, on.view, &ground.beacon);
         let record = ground.record(on.view, vrf, next)?;
         let proof = ground.closing.proof.clone()?;
-        Some(RootPayload { record, proofs: vec![proof].try_into().ok()? })
+        Some(RootPayload {
+            record,
+            proofs: vec![proof].try_into().ok()?,
+        })
     }
 
     /// The rules for a record that no block before carries.
     fn check_first(&self, header: &BlockHeader, payload: &RootPayload) -> Result<(), &'static str> {
         let (ground, record) = (&self.blocks.ground, &payload.record);
-        let proposer = self.blocks.committee.get(header.proposer).ok_or("no such proposer")?;
+        let proposer = self
+            .blocks
+            .committee
+            .get(header.proposer)
+            .ok_or("no such proposer")?;
         if record.view != header.view {
             return Err("its record is of another view");
         }
@@ -52,7 +61,9 @@ impl RootHost<'_> {
         let next = next.map_err(|_| "its VRF proof does not hold")?;
         match ground.record(record.view, record.vrf, next) {
             None => return Err("the leaf's claim does not conserve credits"),
-            Some(expected) if expected != *record => return Err("its record is not what the leaf's claim gives"),
+            Some(expected) if expected != *record => {
+                return Err("its record is not what the leaf's claim gives");
+            }
             Some(_) => {}
         }
         match &*payload.proofs {
@@ -63,16 +74,24 @@ impl RootHost<'_> {
 
     fn check_block(&self, proposal: &Proposal) -> Result<RootEntry, &'static str> {
         let (header, payload) = (&proposal.block.header, &proposal.block.payload);
-        let parent = self.blocks.get(&header.parent).ok_or("its parent is unknown")?;
+        let parent = self
+            .blocks
+            .get(&header.parent)
+            .ok_or("its parent is unknown")?;
         if header.payload != payload.hash() {
             return Err("its header names another payload");
         }
-        let follows = parent.header.as_ref().is_some_and(|before| before.view.next() == header.view);
+        let follows = parent
+            .header
+            .as_ref()
+            .is_some_and(|before| before.view.next() == header.view);
         let entry = match (payload, &parent.payload) {
             (Payload::Leaf(_), _) => return Err("a leaf's payload in the root's chain"),
-            (Payload::Empty, Some(record)) if parent.carries && follows => {
-                RootEntry { header: Some(header.clone()), payload: Some(record.clone()), carries: false }
-            }
+            (Payload::Empty, Some(record)) if parent.carries && follows => RootEntry {
+                header: Some(header.clone()),
+                payload: Some(record.clone()),
+                carries: false,
+            },
             (Payload::Empty, _) => return Err("an empty block where the record belongs"),
             (Payload::Root(_), Some(_)) if parent.carries && follows => {
                 return Err("the record where an empty block belongs");
@@ -81,16 +100,28 @@ impl RootHost<'_> {
                 if **again != **record {
                     return Err("another record than its chain carries");
                 }
-                RootEntry { header: Some(header.clone()), payload: Some(record.clone()), carries: true }
+                RootEntry {
+                    header: Some(header.clone()),
+                    payload: Some(record.clone()),
+                    carries: true,
+                }
             }
             (Payload::Root(first), None) => {
                 self.check_first(header, first)?;
                 let payload = Some(Arc::new((**first).clone()));
-                RootEntry { header: Some(header.clone()), payload, carries: true }
+                RootEntry {
+                    header: Some(header.clone()),
+                    payload,
+                    carries: true,
+                }
             }
         };
         let state = entry.payload.as_ref().map(|payload| payload.record.state);
-        if state != Some(header.state) { Err("its state is not its record's") } else { Ok(entry) }
+        if state != Some(header.state) {
+            Err("its state is not its record's")
+        } else {
+            Ok(entry)
+        }
     }
 }
 
@@ -109,7 +140,10 @@ impl Host for RootHost<'_> {
             Some(record) if parent.carries && on.parent_view.next() == on.view => {
                 Some((Payload::Empty, record.record.state))
             }
-            Some(record) => Some((Payload::Root(Box::new((**record).clone())), record.record.state)),
+            Some(record) => Some((
+                Payload::Root(Box::new((**record).clone())),
+                record.record.state,
+            )),
         }
     }
 
@@ -123,7 +157,9 @@ impl Host for RootHost<'_> {
                 self.blocks.put(id, entry);
                 Verdict::Accept
             }
-            Err(reason) => Verdict::Reject { reason: reason.to_owned() },
+            Err(reason) => Verdict::Reject {
+                reason: reason.to_owned(),
+            },
         }
     }
 
@@ -133,13 +169,21 @@ impl Host for RootHost<'_> {
 
     /// The instance ends with its record, which a certified empty block commits.
     fn has_work(&self, _now: Millis, head: &BlockId) -> bool {
-        self.blocks.get(head).is_none_or(|entry| entry.carries || entry.payload.is_none())
+        self.blocks
+            .get(head)
+            .is_none_or(|entry| entry.carries || entry.payload.is_none())
     }
 
-    fn save(&mut self, record: &SafetyRecord, proposal: Option<&Proposal>) -> Result<(), StoreError> {
+    fn save(
+        &mut self,
+        record: &SafetyRecord,
+        proposal: Option<&Proposal>,
+    ) -> Result<(), StoreError> {
         let epoch = self.blocks.epoch();
         let mut writes = vec![persist::put_safety(ChainKind::Root, epoch, record)];
-        writes.extend(proposal.map(|proposal| persist::put_proposal(ChainKind::Root, epoch, proposal)));
+        writes.extend(
+            proposal.map(|proposal| persist::put_proposal(ChainKind::Root, epoch, proposal)),
+        );
         self.store.write(writes)
     }
 }

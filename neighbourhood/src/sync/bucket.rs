@@ -14,21 +14,29 @@ impl Bucket {
     /// A full bucket.
     #[must_use]
     pub const fn new(per_s: u64, now: Millis) -> Self {
-        Self { per_s, left: per_s.saturating_mul(2), at: now }
+        Self {
+            per_s,
+            left: per_s.saturating_mul(2),
+            at: now,
+        }
     }
 
     /// Whether anything is left; what is taken then may be more, and is owed.
     pub fn has_room(&mut self, now: Millis) -> bool {
         let passed = now.minus(self.at.get()).get();
         self.at = self.at.max(now);
-        let filled = self.left.saturating_add(passed.saturating_mul(self.per_s) / 1000);
+        let filled = self
+            .left
+            .saturating_add(passed.saturating_mul(self.per_s) / 1000);
         self.left = filled.min(self.per_s.saturating_mul(2));
         self.left > 0
     }
 
     /// Takes `bytes`.
     pub fn take(&mut self, bytes: usize) {
-        self.left = self.left.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.left = self
+            .left
+            .saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 }
 

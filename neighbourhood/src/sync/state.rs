@@ -120,11 +120,21 @@ impl StateCopy {
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         let Some(target) = &self.target else {
-            return vec![Request::Checkpoint { period: self.light.period() }];
+            return vec![Request::Checkpoint {
+                period: self.light.period(),
+            }];
         };
         let epoch = target.record.epoch;
-        let open = target.parts.iter().filter_map(|(prefix, from)| from.map(|from| (*prefix, from)));
-        open.map(|(prefix, from)| Request::Range { epoch, prefix, from }).collect()
+        let open = target
+            .parts
+            .iter()
+            .filter_map(|(prefix, from)| from.map(|from| (*prefix, from)));
+        open.map(|(prefix, from)| Request::Range {
+            epoch,
+            prefix,
+            from,
+        })
+        .collect()
     }
 
     /// Forgets the target: nobody has its state any more. What links showed stays.
@@ -136,7 +146,11 @@ impl StateCopy {
     ///
     /// # Errors
     /// [`CopyError`]: the peer's fault; what was verified stays.
-    pub fn checkpoint(&mut self, rules: &Rules, checkpoint: Checkpoint) -> Result<CopyStep, CopyError> {
+    pub fn checkpoint(
+        &mut self,
+        rules: &Rules,
+        checkpoint: Checkpoint,
+    ) -> Result<CopyStep, CopyError> {
         if self.target.is_some() {
             return Err(CopyError::Unasked);
         }
@@ -154,14 +168,19 @@ impl StateCopy {
     fn aim(&mut self, rules: &Rules, tip: CheckpointTip) -> Result<(), CopyError> {
         let mismatch = |what| CopyError::Mismatch { what };
         let record = self.light.root(&tip.root)?.clone();
-        let [entry] = &*record.leaves else { return Err(mismatch("list of leaves")) };
+        let [entry] = &*record.leaves else {
+            return Err(mismatch("list of leaves"));
+        };
         let header = &tip.closing.header;
         let claims = matches!(&tip.closing.payload, Payload::Leaf(p) if p.claim.as_ref() == Some(&entry.claim));
         if header.id() != entry.closing || header.payload != tip.closing.payload.hash() || !claims {
             return Err(mismatch("closing block"));
         }
         let previous = self.previous(rules, &record, tip.previous.as_ref())?;
-        let named = previous.as_ref().and_then(CertifiedRoot::record).and_then(|record| record.leaves.first());
+        let named = previous
+            .as_ref()
+            .and_then(CertifiedRoot::record)
+            .and_then(|record| record.leaves.first());
         let named = match named {
             Some(entry) if record.epoch >= Epoch::new(1) => entry.committee,
             _ => self.genesis_committee.hash(),
@@ -169,9 +188,16 @@ impl StateCopy {
         if tip.committee.hash() != named {
             return Err(mismatch("committee"));
         }
-        let parts = (0..1_u64 << PART_BITS).filter_map(|part| Prefix::new(part << (64 - PART_BITS), PART_BITS));
+        let parts = (0..1_u64 << PART_BITS)
+            .filter_map(|part| Prefix::new(part << (64 - PART_BITS), PART_BITS));
         let parts = parts.map(|prefix| (prefix, Some(prefix.first()))).collect();
-        self.target = Some(Target { tip, record, previous, parts, entries: BTreeMap::new() });
+        self.target = Some(Target {
+            tip,
+            record,
+            previous,
+            parts,
+            entries: BTreeMap::new(),
+        });
         Ok(())
     }
 
@@ -185,9 +211,13 @@ impl StateCopy {
         if record.epoch == Epoch::ZERO {
             return Ok(None);
         }
-        let given = given.ok_or(CopyError::Mismatch { what: "record before" })?;
+        let given = given.ok_or(CopyError::Mismatch {
+            what: "record before",
+        })?;
         if given.record().map(RootRecord::id) != Some(record.previous) {
-            return Err(CopyError::Mismatch { what: "record before" });
+            return Err(CopyError::Mismatch {
+                what: "record before",
+            });
         }
         let parameters = rules.parameters();
         if period_of(parameters, record.epoch.minus(1)) == period_of(parameters, record.epoch) {
@@ -195,7 +225,13 @@ impl StateCopy {
             return Ok(Some(given.clone()));
         }
         // The last record of the period before: the last link has shown it.
-        self.links.last().cloned().map(Some).ok_or(CopyError::Mismatch { what: "record before" })
+        self.links
+            .last()
+            .cloned()
+            .map(Some)
+            .ok_or(CopyError::Mismatch {
+                what: "record before",
+            })
     }
 
     /// Takes an answer to [`Request::Range`].
@@ -219,7 +255,16 @@ impl StateCopy {
         if target.parts.values().all(Option::is_none) {
             return Ok(CopyStep::Finished);
         }
-        Ok(CopyStep::Ask(part.next.map(|from| Request::Range { epoch, prefix, from }).into_iter().collect()))
+        Ok(CopyStep::Ask(
+            part.next
+                .map(|from| Request::Range {
+                    epoch,
+                    prefix,
+                    from,
+                })
+                .into_iter()
+                .collect(),
+        ))
     }
 
     /// Builds what was copied. O(entities).
@@ -228,10 +273,15 @@ impl StateCopy {
     /// [`CopyError`] when the parts don't make the state that the record names.
     pub fn finish(self, rules: &Rules) -> Result<Copied, CopyError> {
         let target = self.target.ok_or(CopyError::Unasked)?;
-        let changes = target.entries.into_iter().map(|(address, leaf)| Change { address, leaf: Some(leaf) });
+        let changes = target.entries.into_iter().map(|(address, leaf)| Change {
+            address,
+            leaf: Some(leaf),
+        });
         let version = Version::empty().apply(changes.collect())?;
         let Some(entry) = target.record.leaves.first() else {
-            return Err(CopyError::Mismatch { what: "list of leaves" });
+            return Err(CopyError::Mismatch {
+                what: "list of leaves",
+            });
         };
         if version.summary() != entry.claim.state {
             return Err(CopyError::Mismatch { what: "state" });
@@ -239,7 +289,14 @@ impl StateCopy {
         let last = target.previous.as_ref().and_then(CertifiedRoot::record);
         let state = LeafState::from_claim(rules, version, &entry.claim, last)?;
         let owed = match &target.tip.closing.payload {
-            Payload::Leaf(payload) => payload.owed.iter().map(|o| Owed { since: View::ZERO, batch: o.batch }).collect(),
+            Payload::Leaf(payload) => payload
+                .owed
+                .iter()
+                .map(|o| Owed {
+                    since: View::ZERO,
+                    batch: o.batch,
+                })
+                .collect(),
             Payload::Root(_) | Payload::Empty => Vec::new(),
         };
         let closing = Closing {
@@ -254,7 +311,11 @@ impl StateCopy {
             closing,
             state,
             committee: target.tip.committee,
-            roots: target.previous.into_iter().chain([target.tip.root]).collect(),
+            roots: target
+                .previous
+                .into_iter()
+                .chain([target.tip.root])
+                .collect(),
             links: self.links,
             root_committees: self.committees,
         })

@@ -35,19 +35,33 @@ impl Wants {
     pub fn new(limits: &Limits) -> Self {
         let retry_min = limits.retry_min.get().max(1);
         let retry_max = limits.retry_max.get().max(retry_min);
-        Self { wants: BTreeMap::new(), retry_min, retry_max, max: limits.wants_max }
+        Self {
+            wants: BTreeMap::new(),
+            retry_min,
+            retry_max,
+            max: limits.wants_max,
+        }
     }
 
     /// Wants something, of `from` first. Asked for at once when it is new.
-    pub fn want(&mut self, now: Millis, request: Request, from: impl IntoIterator<Item = PublicKey>) {
+    pub fn want(
+        &mut self,
+        now: Millis,
+        request: Request,
+        from: impl IntoIterator<Item = PublicKey>,
+    ) {
         let full = self.wants.len() >= self.max;
         let retry_min = self.retry_min;
         let want = match self.wants.entry(request) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(_) if full => return,
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(Want { preferred: Vec::new(), asked: None, turn: 0, at: now, pause: retry_min })
-            }
+            std::collections::btree_map::Entry::Vacant(entry) => entry.insert(Want {
+                preferred: Vec::new(),
+                asked: None,
+                turn: 0,
+                at: now,
+                pause: retry_min,
+            }),
         };
         for peer in from {
             if want.preferred.len() < PREFERRED_MAX && !want.preferred.contains(&peer) {
@@ -82,7 +96,11 @@ impl Wants {
     }
 
     /// What to ask now, of whom. Peers in `connected` only.
-    pub fn due(&mut self, now: Millis, connected: &BTreeSet<PublicKey>) -> Vec<(PublicKey, Request)> {
+    pub fn due(
+        &mut self,
+        now: Millis,
+        connected: &BTreeSet<PublicKey>,
+    ) -> Vec<(PublicKey, Request)> {
         let mut due = Vec::new();
         if connected.is_empty() {
             return due;
@@ -91,7 +109,12 @@ impl Wants {
             if want.at > now {
                 continue;
             }
-            let first: Vec<PublicKey> = want.preferred.iter().filter(|p| connected.contains(p)).copied().collect();
+            let first: Vec<PublicKey> = want
+                .preferred
+                .iter()
+                .filter(|p| connected.contains(p))
+                .copied()
+                .collect();
             let peer = match first.get(want.turn) {
                 Some(peer) => Some(*peer),
                 None => {
@@ -139,7 +162,9 @@ mod tests {
     fn who_should_have_it_is_asked_first_and_others_after_a_pause() {
         let mut wants = Wants::new(&Limits::default());
         let [a, b] = [PublicKey([1; 32]), PublicKey([2; 32])];
-        let request = Request::Blocks { from: Height::new(1) };
+        let request = Request::Blocks {
+            from: Height::new(1),
+        };
         let connected = [a, b].into();
         wants.want(Millis::ZERO, request, [b]);
         assert_eq!(wants.due(Millis::ZERO, &connected), [(b, request)]);

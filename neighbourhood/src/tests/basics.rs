@@ -15,11 +15,17 @@ fn transfers_finalise(nodes: usize, epochs: u64) {
     let mut world = World::new(nodes);
     for round in 0..3 {
         for user in 0..4 {
-            world.transfer((user + round) % nodes, user, u64::try_from(round).unwrap_or(0), TO);
+            world.transfer(
+                (user + round) % nodes,
+                user,
+                u64::try_from(round).unwrap_or(0),
+                TO,
+            );
         }
         assert!(
-            world.run_until(5_000, |w| (0..nodes).all(|n| w.nonce(n, 3).get() > u64::try_from(round).unwrap_or(0)
-                && w.nonce(n, 0).get() > u64::try_from(round).unwrap_or(0))),
+            world.run_until(5_000, |w| (0..nodes)
+                .all(|n| w.nonce(n, 3).get() > u64::try_from(round).unwrap_or(0)
+                    && w.nonce(n, 0).get() > u64::try_from(round).unwrap_or(0))),
             "round {round} finalises; node 0 is at {} in epoch {}",
             world.node(0).head(),
             world.epoch(0),
@@ -28,8 +34,16 @@ fn transfers_finalise(nodes: usize, epochs: u64) {
     world.run(epochs * 1_200);
     world.check();
     for node in 0..nodes {
-        assert!(world.epoch(node) >= epochs, "node {node} is in epoch {}", world.epoch(node));
-        assert!(world.node(node).roots().get() + 1 >= epochs, "node {node} has {} records", world.node(node).roots());
+        assert!(
+            world.epoch(node) >= epochs,
+            "node {node} is in epoch {}",
+            world.epoch(node)
+        );
+        assert!(
+            world.node(node).roots().get() + 1 >= epochs,
+            "node {node} has {} records",
+            world.node(node).roots()
+        );
         assert_eq!(world.balance(node, &TO), Credits::whole(12));
     }
 }
@@ -68,8 +82,16 @@ fn a_light_client_verifies_a_balance_from_the_genesis_over_periods() {
     assert!(verified.epoch >= Epoch::new(7) && light.period() >= 1);
     let absent = Address([0x99; 32]);
     let node = world.hosts[2].node.as_mut().expect("it runs");
-    let proof = node.entity_proof_from(&absent, light.period()).expect("a record is certified");
-    assert_eq!(light.verify(&absent, &proof).expect("the proof holds").entity, None);
+    let proof = node
+        .entity_proof_from(&absent, light.period())
+        .expect("a record is certified");
+    assert_eq!(
+        light
+            .verify(&absent, &proof)
+            .expect("the proof holds")
+            .entity,
+        None
+    );
 }
 
 #[test]
@@ -78,7 +100,10 @@ fn an_idle_neighbourhood_makes_no_blocks_between_epoch_boundaries() {
     world.run(4_500);
     let (blocks, epochs) = (world.node(0).head().get(), world.epoch(0));
     assert!(epochs >= 3, "epochs go on: {epochs}");
-    assert!(blocks <= epochs * 2, "{blocks} blocks in {epochs} idle epochs");
+    assert!(
+        blocks <= epochs * 2,
+        "{blocks} blocks in {epochs} idle epochs"
+    );
     world.check();
 }
 
@@ -86,14 +111,23 @@ fn an_idle_neighbourhood_makes_no_blocks_between_epoch_boundaries() {
 fn an_operation_is_pending_then_local_then_final() {
     let mut world = World::new(4);
     let id = world.transfer(1, 2, 0, TO);
-    let status = |world: &mut World| world.hosts[1].node.as_mut().and_then(|node| node.operation(&id));
+    let status = |world: &mut World| {
+        world.hosts[1]
+            .node
+            .as_mut()
+            .and_then(|node| node.operation(&id))
+    };
     assert_eq!(status(&mut world), Some(OperationStatus::Pending));
     assert!(world.run_until(3_000, |w| w.nonce(1, 2).get() == 1));
-    let Some(OperationStatus::Executed(local)) = status(&mut world) else { panic!("it is executed") };
+    let Some(OperationStatus::Executed(local)) = status(&mut world) else {
+        panic!("it is executed")
+    };
     assert_eq!(local.result, Ok(()));
     let proof = local.proof.as_ref().expect("it is committed");
     assert_eq!(local.headers.last(), Some(&proof.header));
-    proof.verify(world.node(1).committee(), &world.rules.hash).expect("the proof holds");
+    proof
+        .verify(world.node(1).committee(), &world.rules.hash)
+        .expect("the proof holds");
     world.run(3_000);
     assert!(matches!(status(&mut world), Some(OperationStatus::Executed(done)) if done.is_final));
 }

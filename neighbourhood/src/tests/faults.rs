@@ -19,8 +19,14 @@ fn a_silent_member_is_tolerated() {
     let mut world = World::new(4);
     world.hosts[2].silent = true;
     world.transfer(0, 1, 0, TO);
-    assert!(world.run_until(10_000, |w| [0, 1, 3].iter().all(|n| w.nonce(*n, 1).get() == 1)));
-    assert!(world.run_until(20_000, |w| w.epoch(0) >= 3), "epochs go on: {}", world.epoch(0));
+    assert!(world.run_until(10_000, |w| {
+        [0, 1, 3].iter().all(|n| w.nonce(*n, 1).get() == 1)
+    }));
+    assert!(
+        world.run_until(20_000, |w| w.epoch(0) >= 3),
+        "epochs go on: {}",
+        world.epoch(0)
+    );
     world.check();
 }
 
@@ -34,7 +40,9 @@ fn a_neighbourhood_cut_in_halves_waits_and_goes_on_when_healed() {
     world.run(4_000);
     assert_eq!((world.nonce(0, 1).get(), world.nonce(2, 3).get()), (0, 0));
     world.cut.clear();
-    assert!(world.run_until(20_000, |w| (0..4).all(|n| w.nonce(n, 1).get() == 1 && w.nonce(n, 3).get() == 1)));
+    assert!(world.run_until(20_000, |w| {
+        (0..4).all(|n| w.nonce(n, 1).get() == 1 && w.nonce(n, 3).get() == 1)
+    }));
     world.check();
 }
 
@@ -51,23 +59,53 @@ fn a_member_that_votes_twice_in_a_view_is_slashed() {
         committee: node.committee().hash(),
     };
     let (view, epoch) = (node.status().view, node.epoch());
-    let member = node.committee().index_of(&world.key(3)).expect("it is a member");
+    let member = node
+        .committee()
+        .index_of(&world.key(3))
+        .expect("it is a member");
     let seat = node.committee().get(member).expect("it is a member").seat;
     for block in [Hash([1; 32]), Hash([2; 32])] {
         let key = &world.hosts[3].key;
-        let vote = Vote::sign(instance, view, block, member, BoundedVec::new(), &world.rules.hash, key);
+        let vote = Vote::sign(
+            instance,
+            view,
+            block,
+            member,
+            BoundedVec::new(),
+            &world.rules.hash,
+            key,
+        );
         let message = Box::new(crate::consensus::ConsensusMessage::Vote(Box::new(vote)));
-        let bytes = PeerMessage::Consensus { kind: ChainKind::Leaf, epoch, message }.encode();
-        world.input(0, Input::Message { from: world.key(3), bytes });
+        let bytes = PeerMessage::Consensus {
+            kind: ChainKind::Leaf,
+            epoch,
+            message,
+        }
+        .encode();
+        world.input(
+            0,
+            Input::Message {
+                from: world.key(3),
+                bytes,
+            },
+        );
     }
-    assert!(world.hosts[0].events.iter().any(|event| matches!(event, NodeEvent::Offence { .. })));
+    assert!(
+        world.hosts[0]
+            .events
+            .iter()
+            .any(|event| matches!(event, NodeEvent::Offence { .. }))
+    );
     let slashed = |w: &World| match w.node(1).state().entity(&seat) {
         Some(Entity::Worker(worker)) => matches!(worker.status, WorkerStatus::Slashed { .. }),
         _ => false,
     };
     assert!(world.run_until(10_000, slashed), "the evidence is accepted");
     let key = world.key(3);
-    assert!(world.run_until(10_000, |w| w.node(1).committee().index_of(&key).is_none()), "it is no member any more");
+    assert!(
+        world.run_until(10_000, |w| w.node(1).committee().index_of(&key).is_none()),
+        "it is no member any more"
+    );
     world.check();
 }
 
@@ -82,14 +120,30 @@ fn a_second_process_with_the_same_key_stops() {
     let first = crate::twin::Twin::new(&[1; 32], world.rules.hash, &world.hosts[3].key);
     // A peer relays the other process's hello and its answer; each is delivered to the twin.
     let answered = world.hosts[3].node.as_ref().map(|node| node.twin_hello());
-    let hello = world.hosts[twin].node.as_ref().map(|node| node.twin_hello()).expect("it runs");
+    let hello = world.hosts[twin]
+        .node
+        .as_ref()
+        .map(|node| node.twin_hello())
+        .expect("it runs");
     assert_ne!(answered.map(|h| h.process), Some(hello.process));
-    let crate::twin::TwinFinding::Suspicion(answer) = first.relayed(&hello, &world.hosts[3].key) else {
+    let crate::twin::TwinFinding::Suspicion(answer) = first.relayed(&hello, &world.hosts[3].key)
+    else {
         panic!("another process answers");
     };
     let bytes = PeerMessage::Answer(answer).encode();
-    world.input(twin, Input::Message { from: world.key(0), bytes });
-    assert!(world.hosts[twin].halted.as_ref().is_some_and(|why| why.contains("another node runs with this key")));
+    world.input(
+        twin,
+        Input::Message {
+            from: world.key(0),
+            bytes,
+        },
+    );
+    assert!(
+        world.hosts[twin]
+            .halted
+            .as_ref()
+            .is_some_and(|why| why.contains("another node runs with this key"))
+    );
 }
 
 #[test]
@@ -98,11 +152,28 @@ fn garbage_is_reported_and_changes_nothing() {
     world.run(200);
     for length in 0..200 {
         let bytes: Vec<u8> = (0..length).map(|_| world.draw().to_le_bytes()[0]).collect();
-        world.input(0, Input::Message { from: world.key(1), bytes });
+        world.input(
+            0,
+            Input::Message {
+                from: world.key(1),
+                bytes,
+            },
+        );
     }
     assert!(world.hosts[0].misbehaviour.len() > 100);
-    world.input(0, Input::Submit { token: 1, operation: vec![0xff; 70_000] });
-    assert!(world.hosts[0].results.pop().is_some_and(|result| result.is_err()));
+    world.input(
+        0,
+        Input::Submit {
+            token: 1,
+            operation: vec![0xff; 70_000],
+        },
+    );
+    assert!(
+        world.hosts[0]
+            .results
+            .pop()
+            .is_some_and(|result| result.is_err())
+    );
     world.transfer(0, 1, 0, TO);
     assert!(world.run_until(5_000, |w| w.nonce(2, 1).get() == 1));
     world.check();
@@ -117,7 +188,9 @@ fn lost_and_late_messages_stop_nothing() {
         world.run(700);
     }
     assert!(
-        world.run_until(60_000, |w| (0..4).all(|n| (0..6).all(|user| w.nonce(n, user).get() == 1)) && w.epoch(0) >= 5),
+        world.run_until(60_000, |w| (0..4)
+            .all(|n| (0..6).all(|user| w.nonce(n, user).get() == 1))
+            && w.epoch(0) >= 5),
         "epoch {}: {:?}",
         world.epoch(0),
         world.node(0).status(),
@@ -143,14 +216,20 @@ fn survives(seed: u64) {
                 world.start(victim, false);
             }
             1 => {
-                world.cut = (0..4).filter(|o| *o != victim).map(|o| (o.min(victim), o.max(victim))).collect();
+                world.cut = (0..4)
+                    .filter(|o| *o != victim)
+                    .map(|o| (o.min(victim), o.max(victim)))
+                    .collect();
                 let run = world.draw() % 2_000;
                 world.run(run);
                 world.cut.clear();
             }
             _ => {}
         }
-        let (node, user) = (usize::try_from(round % 4).unwrap_or(0), usize::try_from(round % 8).unwrap_or(0));
+        let (node, user) = (
+            usize::try_from(round % 4).unwrap_or(0),
+            usize::try_from(round % 8).unwrap_or(0),
+        );
         let nonce = world.nonce(node, user).get();
         world.transfer(node, user, nonce, TO);
     }
@@ -168,7 +247,10 @@ fn survives(seed: u64) {
 
 #[test]
 fn random_faults_break_nothing_and_after_them_there_is_progress() {
-    let seeds = std::env::var("FRITH_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(16);
+    let seeds = std::env::var("FRITH_SEEDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(16);
     for seed in 1..=seeds {
         survives(seed);
     }
@@ -193,17 +275,35 @@ fn members_hold_a_tasks_program_before_they_certify_its_batch() {
         result_max: 1_000,
         deadline: frith_ledger::units::Epoch::new(20),
     };
-    let operation = world.operation(0, 0, 20, frith_ledger::operation::Action::SubmitTask(Box::new(spec)));
-    let submit = Input::Submit { token: 1, operation: operation.encode() };
+    let operation = world.operation(
+        0,
+        0,
+        20,
+        frith_ledger::operation::Action::SubmitTask(Box::new(spec)),
+    );
+    let submit = Input::Submit {
+        token: 1,
+        operation: operation.encode(),
+    };
     world.input(1, submit.clone());
     let refused = world.hosts[1].results.pop();
-    assert!(matches!(refused, Some(Err(crate::SubmitError::MissingContent { id: missing, .. })) if missing == id));
+    assert!(
+        matches!(refused, Some(Err(crate::SubmitError::MissingContent { id: missing, .. })) if missing == id)
+    );
     let node = world.hosts[1].node.as_mut().expect("it runs");
-    node.put_content(&id, program.clone()).expect("the store takes it");
+    node.put_content(&id, program.clone())
+        .expect("the store takes it");
     world.input(1, submit);
     assert!(matches!(world.hosts[1].results.pop(), Some(Ok(_))));
     assert!(world.run_until(5_000, |w| w.nonce(2, 0).get() == 1));
-    let holders = (0..4).filter(|n| world.node(*n).content(&id).ok().flatten().is_some_and(|held| held == program));
+    let holders = (0..4).filter(|n| {
+        world
+            .node(*n)
+            .content(&id)
+            .ok()
+            .flatten()
+            .is_some_and(|held| held == program)
+    });
     assert!(holders.count() >= 3);
     world.check();
 }

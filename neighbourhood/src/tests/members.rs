@@ -18,7 +18,11 @@ fn register(world: &mut World, index: usize) {
         vrf: VrfSecret::from_seed(&vrf_seed(index)).public(),
         stake: Credits::whole(1_000),
         collateral: Credits::whole(100),
-        terms: Terms { engines: 1, price: Credits::ZERO, slots: 1 },
+        terms: Terms {
+            engines: 1,
+            price: Credits::ZERO,
+            slots: 1,
+        },
     };
     let operation = world.operation(6, 0, 100, action);
     world.submit(0, &operation);
@@ -32,7 +36,10 @@ fn who_registers_becomes_a_member_after_the_lag_and_who_leaves_is_gone() {
     world.start(new, false);
     register(&mut world, 4);
     let key = world.key(new);
-    assert!(world.run_until(3_000, |w| w.node(new).head() >= w.node(0).head() && w.node(new).head().get() > 0));
+    assert!(
+        world.run_until(3_000, |w| w.node(new).head() >= w.node(0).head()
+            && w.node(new).head().get() > 0)
+    );
     assert!(world.node(0).committee().index_of(&key).is_none());
     assert!(
         world.run_until(15_000, |w| w.node(0).committee().index_of(&key).is_some()),
@@ -40,21 +47,34 @@ fn who_registers_becomes_a_member_after_the_lag_and_who_leaves_is_gone() {
         world.epoch(0),
         world.node(0).state().place_of(&key),
     );
-    assert!(world.run_until(8_000, |w| w.hosts[new].events.contains(&NodeEvent::Recovered)), "{:?}", world.hosts[new].events);
+    assert!(
+        world.run_until(8_000, |w| w.hosts[new]
+            .events
+            .contains(&NodeEvent::Recovered)),
+        "{:?}",
+        world.hosts[new].events
+    );
     // Five members: with one gone and one silent there is no quorum, so its vote is needed when one is gone.
     world.run(1_500);
     world.crash(1, 0);
     world.transfer(new, 2, 0, frith_ledger::address::Address([0x42; 32]));
-    assert!(world.run_until(15_000, |w| w.nonce(new, 2).get() == 1 && w.nonce(0, 2).get() == 1));
+    assert!(world.run_until(15_000, |w| w.nonce(new, 2).get() == 1
+        && w.nonce(0, 2).get() == 1));
     world.start(1, false);
     let seat = world.node(0).state().place_of(&key).expect("it has a seat");
     let leave = world.operation(6, 1, world.epoch(0) + 50, Action::Leave { seat });
     world.submit(0, &leave);
-    assert!(world.run_until(15_000, |w| w.node(0).committee().index_of(&key).is_none()), "it is gone");
+    assert!(
+        world.run_until(15_000, |w| w.node(0).committee().index_of(&key).is_none()),
+        "it is gone"
+    );
     world.run(2_000);
     world.check();
     assert!(world.node(new).status().member.is_none());
-    assert!(world.node(new).epoch().get() + 1 >= world.epoch(0), "it follows as an observer");
+    assert!(
+        world.node(new).epoch().get() + 1 >= world.epoch(0),
+        "it follows as an observer"
+    );
 }
 
 #[test]

@@ -18,8 +18,15 @@ fn traffic(world: &mut World, node: usize) {
 
 /// The chain is as long as the longest that any node has said is committed.
 fn nothing_acknowledged_is_lost(world: &World) {
-    let said = world.hosts.iter().flat_map(|host| host.committed.iter().map(|block| block.height)).max();
-    let held = (0..world.hosts.len()).filter(|n| world.hosts[*n].node.is_some()).map(|n| world.node(n).head()).max();
+    let said = world
+        .hosts
+        .iter()
+        .flat_map(|host| host.committed.iter().map(|block| block.height))
+        .max();
+    let held = (0..world.hosts.len())
+        .filter(|n| world.hosts[*n].node.is_some())
+        .map(|n| world.node(n).head())
+        .max();
     assert!(held >= said, "{held:?} is below {said:?}");
 }
 
@@ -45,10 +52,16 @@ fn a_node_that_crashes_at_any_point_comes_back_and_all_agree() {
     world.check();
     nothing_acknowledged_is_lost(&world);
     let epochs: Vec<u64> = (0..4).map(|n| world.epoch(n)).collect();
-    assert!(epochs.iter().all(|e| e.abs_diff(epochs[0]) <= 1) && epochs[0] >= 6, "{epochs:?}");
+    assert!(
+        epochs.iter().all(|e| e.abs_diff(epochs[0]) <= 1) && epochs[0] >= 6,
+        "{epochs:?}"
+    );
     let before = world.nonce(0, 7).get();
     world.transfer(2, 7, before, TO);
-    assert!(world.run_until(5_000, |w| (0..4).all(|n| w.nonce(n, 7).get() > before)), "there is progress after it");
+    assert!(
+        world.run_until(5_000, |w| (0..4).all(|n| w.nonce(n, 7).get() > before)),
+        "there is progress after it"
+    );
 }
 
 #[test]
@@ -61,8 +74,11 @@ fn a_neighbourhood_whose_power_fails_goes_on_where_it_said_it_was() {
             traffic(&mut world, 0);
             let run = world.draw() % 60;
             world.run(run);
-            let heads: Vec<_> =
-                world.hosts.iter().map(|host| host.committed.last().map_or(0, |b| b.height.get())).collect();
+            let heads: Vec<_> = world
+                .hosts
+                .iter()
+                .map(|host| host.committed.last().map_or(0, |b| b.height.get()))
+                .collect();
             for node in 0..nodes {
                 world.crash(node, 0);
             }
@@ -70,7 +86,10 @@ fn a_neighbourhood_whose_power_fails_goes_on_where_it_said_it_was() {
                 world.start(node, false);
             }
             for (node, head) in heads.iter().enumerate() {
-                assert!(world.node(node).head().get() >= *head, "node {node} of {nodes} lost a committed block");
+                assert!(
+                    world.node(node).head().get() >= *head,
+                    "node {node} of {nodes} lost a committed block"
+                );
             }
         }
         let epoch = world.epoch(0);
@@ -79,13 +98,20 @@ fn a_neighbourhood_whose_power_fails_goes_on_where_it_said_it_was() {
         assert!(world.epoch(0) > epoch, "epochs go on with {nodes} nodes");
         let before = world.nonce(0, 6).get();
         world.transfer(0, 6, before, TO);
-        assert!(world.run_until(5_000, |w| w.nonce(0, 6).get() > before), "there is progress with {nodes} nodes");
+        assert!(
+            world.run_until(5_000, |w| w.nonce(0, 6).get() > before),
+            "there is progress with {nodes} nodes"
+        );
     }
 }
 
 #[test]
 fn a_wiped_node_copies_the_state_asks_what_it_signed_and_votes_again() {
-    let limits = Limits { block_sync_epochs: 2, range_bytes: 300, ..Limits::default() };
+    let limits = Limits {
+        block_sync_epochs: 2,
+        range_bytes: 300,
+        ..Limits::default()
+    };
     let mut world = World::with(4, Parameters::test(), limits);
     traffic(&mut world, 0);
     assert!(world.run_until(20_000, |w| w.epoch(0) >= 7));
@@ -93,20 +119,36 @@ fn a_wiped_node_copies_the_state_asks_what_it_signed_and_votes_again() {
     world.hosts[3].store.wipe();
     world.run(300);
     world.start(3, false);
-    assert!(world.node(3).unready().iter().any(|why| matches!(why, crate::Unready::Recovering)));
     assert!(
-        world.run_until(8_000, |w| w.hosts[3].events.contains(&NodeEvent::Recovered) && w.epoch(3) >= 7),
+        world
+            .node(3)
+            .unready()
+            .iter()
+            .any(|why| matches!(why, crate::Unready::Recovering))
+    );
+    assert!(
+        world.run_until(8_000, |w| w.hosts[3].events.contains(&NodeEvent::Recovered)
+            && w.epoch(3) >= 7),
         "it is in epoch {} after {:?}",
         world.epoch(3),
         world.hosts[3].events
     );
-    assert!(world.hosts[3].events.iter().any(|event| matches!(event, NodeEvent::StateCopied { .. })));
+    assert!(
+        world.hosts[3]
+            .events
+            .iter()
+            .any(|event| matches!(event, NodeEvent::StateCopied { .. }))
+    );
     // With another member gone, its vote is needed.
     world.run(2_000);
     world.crash(2, 0);
     let nonce = world.nonce(3, 5).get();
     world.transfer(0, 5, nonce, TO);
-    assert!(world.run_until(20_000, |w| w.nonce(3, 5).get() > nonce && w.nonce(0, 5).get() > nonce), "it votes again");
+    assert!(
+        world.run_until(20_000, |w| w.nonce(3, 5).get() > nonce
+            && w.nonce(0, 5).get() > nonce),
+        "it votes again"
+    );
     world.check();
     assert_eq!(world.balance(3, &TO), Credits::whole(5));
 }
@@ -120,8 +162,16 @@ fn a_node_that_was_away_catches_up_by_blocks() {
         world.run(900);
     }
     world.start(1, false);
-    assert!(world.run_until(4_000, |w| w.node(1).head() >= w.node(0).head() && w.epoch(1) == w.epoch(0)));
-    assert!(!world.hosts[1].events.iter().any(|event| matches!(event, NodeEvent::StateCopied { .. })));
+    assert!(
+        world.run_until(4_000, |w| w.node(1).head() >= w.node(0).head()
+            && w.epoch(1) == w.epoch(0))
+    );
+    assert!(
+        !world.hosts[1]
+            .events
+            .iter()
+            .any(|event| matches!(event, NodeEvent::StateCopied { .. }))
+    );
     world.check();
     assert_eq!(world.balance(1, &TO), world.balance(0, &TO));
 }

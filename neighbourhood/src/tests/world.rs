@@ -20,9 +20,20 @@ use std::sync::Arc;
 pub(super) const FUNDS: Credits = Credits::whole(10_000);
 
 enum Event {
-    Deliver { from: usize, to: usize, bytes: Arc<[u8]> },
-    Tick { node: usize, life: u64 },
-    Content { to: usize, id: ContentId, bytes: Vec<u8> },
+    Deliver {
+        from: usize,
+        to: usize,
+        bytes: Arc<[u8]>,
+    },
+    Tick {
+        node: usize,
+        life: u64,
+    },
+    Content {
+        to: usize,
+        id: ContentId,
+        bytes: Vec<u8>,
+    },
 }
 
 pub(super) struct Host {
@@ -83,9 +94,16 @@ fn rules_with(nodes: usize, parameters: Parameters) -> Arc<Rules> {
         account: users[i % users.len()].public().address(),
         stake: Credits::whole(1_000),
         collateral: Credits::whole(1_000),
-        terms: Terms { engines: 1, price: Credits::ZERO, slots: 4 },
+        terms: Terms {
+            engines: 1,
+            price: Credits::ZERO,
+            slots: 4,
+        },
     };
-    let account = |key: &SecretKey| GenesisAccount { address: key.public().address(), balance: FUNDS };
+    let account = |key: &SecretKey| GenesisAccount {
+        address: key.public().address(),
+        balance: FUNDS,
+    };
     let genesis = Genesis {
         name: "test".to_owned(),
         time_ms: 0,
@@ -111,7 +129,10 @@ pub(crate) fn transfer(rules: &Rules, user: usize, nonce: u64) -> Operation {
         nonce: Nonce::new(nonce),
         expires: Epoch::new(50),
         fee: Credits::whole(1),
-        action: Action::Transfer { to: Address([0x42; 32]), amount: Credits::whole(1) },
+        action: Action::Transfer {
+            to: Address([0x42; 32]),
+            amount: Credits::whole(1),
+        },
     };
     Operation::Signed(SignedOperation::sign(body, &key))
 }
@@ -178,7 +199,8 @@ impl World {
             limits: self.limits.clone(),
             faults: crate::consensus::Faults::default(),
         };
-        let node = Node::open(config, Box::new(host.store.clone()), self.now).expect("the store opens");
+        let node =
+            Node::open(config, Box::new(host.store.clone()), self.now).expect("the store opens");
         host.node = Some(node);
         host.life += 1;
         host.next_tick = None;
@@ -236,7 +258,9 @@ impl World {
     pub(super) fn input(&mut self, index: usize, input: Input) {
         let now = self.now;
         let mut out = Vec::new();
-        let Some(node) = self.hosts[index].node.as_mut() else { return };
+        let Some(node) = self.hosts[index].node.as_mut() else {
+            return;
+        };
         node.handle(now, input, &mut out);
         self.perform(index, out);
         self.schedule(index);
@@ -245,7 +269,9 @@ impl World {
     fn schedule(&mut self, index: usize) {
         let now = self.now;
         let host = &mut self.hosts[index];
-        let Some(at) = host.node.as_ref().and_then(Node::next_deadline) else { return };
+        let Some(at) = host.node.as_ref().and_then(Node::next_deadline) else {
+            return;
+        };
         let at = at.max(now);
         if host.next_tick.is_none_or(|scheduled| at < scheduled) {
             host.next_tick = Some(at);
@@ -260,14 +286,21 @@ impl World {
                 Output::Sync => {
                     let synced = self.hosts[index].node.as_mut().map(Node::sync_store);
                     if let Some(Err(error)) = synced {
-                        return self.input(index, Input::StorageFailed { reason: error.to_string() });
+                        return self.input(
+                            index,
+                            Input::StorageFailed {
+                                reason: error.to_string(),
+                            },
+                        );
                     }
                 }
                 Output::Send { to, bytes, .. } => self.transmit(index, to, bytes),
                 Output::Committed(block) => self.note_commit(index, *block),
                 Output::Event(event) => self.hosts[index].events.push(event),
                 Output::Halted { reason } => self.hosts[index].halted = Some(reason),
-                Output::Misbehaviour { kind, .. } => self.hosts[index].misbehaviour.push(kind.to_string()),
+                Output::Misbehaviour { kind, .. } => {
+                    self.hosts[index].misbehaviour.push(kind.to_string())
+                }
                 Output::Submitted { result, .. } => self.hosts[index].results.push(result),
                 Output::NeedContent { id, holders, .. } => self.fetch_content(index, id, &holders),
                 Output::Members(_) | Output::RootCommitted(_) | Output::Ready(_) => {}
@@ -278,8 +311,17 @@ impl World {
     /// The first of the holders that has the content sends it.
     fn fetch_content(&mut self, to: usize, id: ContentId, holders: &[PublicKey]) {
         for holder in holders {
-            let Some(from) = self.hosts.iter().position(|host| host.key.public() == *holder) else { continue };
-            let held = self.hosts[from].node.as_ref().and_then(|node| node.content(&id).ok().flatten());
+            let Some(from) = self
+                .hosts
+                .iter()
+                .position(|host| host.key.public() == *holder)
+            else {
+                continue;
+            };
+            let held = self.hosts[from]
+                .node
+                .as_ref()
+                .and_then(|node| node.content(&id).ok().flatten());
             if let Some(bytes) = held {
                 self.push(self.now.plus(5), Event::Content { to, id, bytes });
                 return;
@@ -288,16 +330,28 @@ impl World {
     }
 
     fn transmit(&mut self, from: usize, to: PublicKey, bytes: Arc<[u8]>) {
-        let Some(to) = self.hosts.iter().position(|host| host.key.public() == to) else { return };
+        let Some(to) = self.hosts.iter().position(|host| host.key.public() == to) else {
+            return;
+        };
         if self.hosts[from].silent || self.is_cut(from, to) {
             return;
         }
         self.sent += 1;
-        let (lost, twice) = (self.draw() % 100 < self.loss, self.draw() % 100 < self.repeats);
+        let (lost, twice) = (
+            self.draw() % 100 < self.loss,
+            self.draw() % 100 < self.repeats,
+        );
         let latency = 2 + self.draw() % 10;
         if twice {
             let late = latency + self.draw() % 500;
-            self.push(self.now.plus(late), Event::Deliver { from, to, bytes: bytes.clone() });
+            self.push(
+                self.now.plus(late),
+                Event::Deliver {
+                    from,
+                    to,
+                    bytes: bytes.clone(),
+                },
+            );
         }
         if !lost {
             self.push(self.now.plus(latency), Event::Deliver { from, to, bytes });
@@ -306,17 +360,29 @@ impl World {
 
     fn note_commit(&mut self, index: usize, block: CommittedBlock) {
         let known = self.chain.entry(block.height).or_insert(block.id);
-        assert_eq!(*known, block.id, "node {index} committed another block at height {}", block.height);
+        assert_eq!(
+            *known, block.id,
+            "node {index} committed another block at height {}",
+            block.height
+        );
         self.hosts[index].committed.push(block);
     }
 
     fn step(&mut self) -> bool {
-        let Some(((at, _), event)) = self.queue.pop_first() else { return false };
+        let Some(((at, _), event)) = self.queue.pop_first() else {
+            return false;
+        };
         self.now = at;
         match event {
             Event::Deliver { from, to, bytes } => {
                 let from = self.key(from);
-                self.input(to, Input::Message { from, bytes: bytes.to_vec() });
+                self.input(
+                    to,
+                    Input::Message {
+                        from,
+                        bytes: bytes.to_vec(),
+                    },
+                );
             }
             Event::Content { to, id, bytes } => {
                 if let Some(node) = self.hosts[to].node.as_mut() {
@@ -340,7 +406,11 @@ impl World {
     /// Runs for `ms`.
     pub(super) fn run(&mut self, ms: u64) {
         let end = self.now.plus(ms);
-        while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= end) {
+        while self
+            .queue
+            .first_key_value()
+            .is_some_and(|((at, _), _)| *at <= end)
+        {
             self.step();
         }
         self.now = end;
@@ -350,7 +420,11 @@ impl World {
     pub(super) fn run_until(&mut self, ms: u64, done: impl Fn(&Self) -> bool) -> bool {
         let end = self.now.plus(ms);
         while !done(self) {
-            if self.queue.first_key_value().is_none_or(|((at, _), _)| *at > end) {
+            if self
+                .queue
+                .first_key_value()
+                .is_none_or(|((at, _), _)| *at > end)
+            {
                 return false;
             }
             self.step();
@@ -363,24 +437,41 @@ impl World {
     }
 
     pub(super) fn epoch(&self, index: usize) -> u64 {
-        self.hosts[index].node.as_ref().map_or(0, |node| node.epoch().get())
+        self.hosts[index]
+            .node
+            .as_ref()
+            .map_or(0, |node| node.epoch().get())
     }
 
     pub(super) fn nonce(&self, index: usize, user: usize) -> Nonce {
-        match self.node(index).state().entity(&self.users[user].public().address()) {
+        match self
+            .node(index)
+            .state()
+            .entity(&self.users[user].public().address())
+        {
             Some(Entity::Account(account)) => account.nonce,
             _ => Nonce::ZERO,
         }
     }
 
     pub(super) fn balance(&self, index: usize, address: &Address) -> Credits {
-        match self.hosts[index].node.as_ref().and_then(|node| node.state().entity(address)) {
+        match self.hosts[index]
+            .node
+            .as_ref()
+            .and_then(|node| node.state().entity(address))
+        {
             Some(Entity::Account(account)) => account.balance,
             _ => Credits::ZERO,
         }
     }
 
-    pub(super) fn operation(&self, user: usize, nonce: u64, expires: u64, action: Action) -> Operation {
+    pub(super) fn operation(
+        &self,
+        user: usize,
+        nonce: u64,
+        expires: u64,
+        action: Action,
+    ) -> Operation {
         let key = &self.users[user];
         let body = OperationBody {
             genesis: self.rules.hash,
@@ -394,13 +485,28 @@ impl World {
     }
 
     pub(super) fn submit(&mut self, index: usize, operation: &Operation) -> OperationId {
-        self.input(index, Input::Submit { token: 0, operation: operation.encode() });
-        let result = self.hosts[index].results.pop().expect("an answer comes at once");
+        self.input(
+            index,
+            Input::Submit {
+                token: 0,
+                operation: operation.encode(),
+            },
+        );
+        let result = self.hosts[index]
+            .results
+            .pop()
+            .expect("an answer comes at once");
         result.expect("the operation is queued")
     }
 
     /// Sends credits from a user to an address by node `index`, with this nonce.
-    pub(super) fn transfer(&mut self, index: usize, user: usize, nonce: u64, to: Address) -> OperationId {
+    pub(super) fn transfer(
+        &mut self,
+        index: usize,
+        user: usize,
+        nonce: u64,
+        to: Address,
+    ) -> OperationId {
         let expires = self.epoch(index) + 100;
         let amount = Credits::whole(1);
         let operation = self.operation(user, nonce, expires, Action::Transfer { to, amount });
@@ -413,8 +519,16 @@ impl World {
             assert_eq!(host.halted, None, "node {index}");
             let Some(node) = &host.node else { continue };
             let flows = node.state().flows();
-            let held = node.state().summary().credits.add(flows.burned).expect("credits fit");
-            assert_eq!(held, self.rules.supply.add(flows.issued).expect("credits fit"));
+            let held = node
+                .state()
+                .summary()
+                .credits
+                .add(flows.burned)
+                .expect("credits fit");
+            assert_eq!(
+                held,
+                self.rules.supply.add(flows.issued).expect("credits fit")
+            );
         }
     }
 }

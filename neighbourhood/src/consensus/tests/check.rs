@@ -24,7 +24,10 @@ impl Checker {
     pub(super) fn commit(&mut self, head: Height, blocks: &[BlockId], proof: &CommitProof) {
         let count = u64::try_from(blocks.len()).unwrap_or(u64::MAX);
         if proof.header.height != head.plus(count) || blocks.last() != Some(&proof.header.id()) {
-            self.fail(format!("{count} blocks above {head} were committed by a proof of {}", proof.header.height));
+            self.fail(format!(
+                "{count} blocks above {head} were committed by a proof of {}",
+                proof.header.height
+            ));
         }
         for (height, id) in (1..).map(|above| head.plus(above)).zip(blocks) {
             if *self.committed.entry(height).or_insert(*id) != *id {
@@ -34,8 +37,16 @@ impl Checker {
     }
 
     pub(super) fn certificate(&mut self, certificate: &QuorumCertificate) {
-        if *self.certified.entry(certificate.view).or_insert(certificate.block) != certificate.block {
-            self.fail(format!("two blocks are certified in view {}", certificate.view));
+        if *self
+            .certified
+            .entry(certificate.view)
+            .or_insert(certificate.block)
+            != certificate.block
+        {
+            self.fail(format!(
+                "two blocks are certified in view {}",
+                certificate.view
+            ));
         }
     }
 
@@ -46,10 +57,16 @@ impl Checker {
         match message {
             ConsensusMessage::Vote(vote) => self.vote(vote, voted),
             ConsensusMessage::Timeout(timeout) if voted < timeout.view => {
-                self.fail(format!("a timeout of view {} left before it was durable", timeout.view));
+                self.fail(format!(
+                    "a timeout of view {} left before it was durable",
+                    timeout.view
+                ));
             }
             ConsensusMessage::Proposal(proposal) if proposed < proposal.block.header.view => {
-                self.fail(format!("a proposal of view {} left before it was durable", proposal.block.header.view));
+                self.fail(format!(
+                    "a proposal of view {} left before it was durable",
+                    proposal.block.header.view
+                ));
             }
             _ => {}
         }
@@ -57,11 +74,17 @@ impl Checker {
 
     fn vote(&mut self, vote: &Vote, durable: View) {
         if durable < vote.view {
-            self.fail(format!("a vote in view {} left before it was durable", vote.view));
+            self.fail(format!(
+                "a vote in view {} left before it was durable",
+                vote.view
+            ));
         }
         let key = (vote.member, vote.view);
         if *self.votes.entry(key).or_insert(vote.block) != vote.block {
-            self.fail(format!("member {} voted twice in view {}", vote.member, vote.view));
+            self.fail(format!(
+                "member {} voted twice in view {}",
+                vote.member, vote.view
+            ));
         }
     }
 }

@@ -15,7 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) enum Entry {
     Record(Box<SafetyRecord>),
     Proposal(Box<Proposal>),
-    Commit { proof: Box<CommitProof>, blocks: Vec<(BlockId, u64)> },
+    Commit {
+        proof: Box<CommitProof>,
+        blocks: Vec<(BlockId, u64)>,
+    },
 }
 
 /// A log; what lies above `synced` is lost with the power, or a part of it.
@@ -28,10 +31,13 @@ pub(super) struct Disk {
 impl Disk {
     /// The record as it would be read after `entries` writes.
     fn record_within(&self, entries: usize) -> Option<SafetyRecord> {
-        self.log[..entries].iter().rev().find_map(|entry| match entry {
-            Entry::Record(record) => Some((**record).clone()),
-            _ => None,
-        })
+        self.log[..entries]
+            .iter()
+            .rev()
+            .find_map(|entry| match entry {
+                Entry::Record(record) => Some((**record).clone()),
+                _ => None,
+            })
     }
 
     pub(super) fn record(&self) -> Option<SafetyRecord> {
@@ -77,22 +83,44 @@ pub(super) struct Counter {
 
 pub(super) fn state(count: u64) -> Summary {
     let hash = Hash::of(Domain::Entity, &count);
-    Summary { hash, credits: Credits::new(1), stake: Credits::ZERO, entities: 1 }
+    Summary {
+        hash,
+        credits: Credits::new(1),
+        stake: Credits::ZERO,
+        entities: 1,
+    }
 }
 
 impl Counter {
     pub(super) fn new(base: BlockId, disk: Disk) -> Self {
         let mut counts = BTreeMap::from([(base, 0)]);
-        let mut committed = Head { id: base, height: Height::ZERO, view: frith_ledger::units::View::ZERO };
+        let mut committed = Head {
+            id: base,
+            height: Height::ZERO,
+            view: frith_ledger::units::View::ZERO,
+        };
         for entry in &disk.log {
             if let Entry::Commit { proof, blocks } = entry {
                 counts.extend(blocks.iter().copied());
                 let header = &proof.header;
-                committed = Head { id: header.id(), height: header.height, view: header.view };
+                committed = Head {
+                    id: header.id(),
+                    height: header.height,
+                    view: header.view,
+                };
             }
         }
         let (asked, waiting) = (BTreeSet::new(), Vec::new());
-        Self { disk, counts, committed, target: 0, slow: false, asked, waiting, fails: false }
+        Self {
+            disk,
+            counts,
+            committed,
+            target: 0,
+            slow: false,
+            asked,
+            waiting,
+            fails: false,
+        }
     }
 
     pub(super) fn count(&self, id: &BlockId) -> Option<u64> {
@@ -104,10 +132,20 @@ impl Counter {
     }
 
     pub(super) fn commit(&mut self, blocks: &[BlockId], proof: &CommitProof) {
-        let blocks = blocks.iter().filter_map(|id| Some((*id, self.count(id)?))).collect();
-        self.disk.log.push(Entry::Commit { proof: Box::new(proof.clone()), blocks });
+        let blocks = blocks
+            .iter()
+            .filter_map(|id| Some((*id, self.count(id)?)))
+            .collect();
+        self.disk.log.push(Entry::Commit {
+            proof: Box::new(proof.clone()),
+            blocks,
+        });
         let header = &proof.header;
-        self.committed = Head { id: header.id(), height: header.height, view: header.view };
+        self.committed = Head {
+            id: header.id(),
+            height: header.height,
+            view: header.view,
+        };
     }
 
     fn next(&self, parent: u64, payload: &Payload) -> Option<u64> {
@@ -123,7 +161,10 @@ impl Host for Counter {
     fn propose(&mut self, _now: Millis, on: &Parent<'_>) -> Option<(Payload, Summary)> {
         let count = self.count(&on.id)?;
         if count < self.target {
-            let payload = LeafPayload { roots: Epoch::new(count + 1), ..LeafPayload::default() };
+            let payload = LeafPayload {
+                roots: Epoch::new(count + 1),
+                ..LeafPayload::default()
+            };
             return Some((Payload::Leaf(payload), state(count + 1)));
         }
         (count > self.committed_count()).then(|| (Payload::Empty, state(count)))
@@ -136,14 +177,18 @@ impl Host for Counter {
             return Verdict::Wait;
         }
         let Some(parent) = self.count(&proposal.block.header.parent) else {
-            return Verdict::Reject { reason: "asked before its parent was accepted".into() };
+            return Verdict::Reject {
+                reason: "asked before its parent was accepted".into(),
+            };
         };
         match self.next(parent, &proposal.block.payload) {
             Some(count) if state(count) == proposal.block.header.state => {
                 self.counts.insert(id, count);
                 Verdict::Accept
             }
-            _ => Verdict::Reject { reason: "another state".into() },
+            _ => Verdict::Reject {
+                reason: "another state".into(),
+            },
         }
     }
 
@@ -155,12 +200,21 @@ impl Host for Counter {
         self.count(head).is_none_or(|count| count < self.target)
     }
 
-    fn save(&mut self, record: &SafetyRecord, proposal: Option<&Proposal>) -> Result<(), StoreError> {
+    fn save(
+        &mut self,
+        record: &SafetyRecord,
+        proposal: Option<&Proposal>,
+    ) -> Result<(), StoreError> {
         if self.fails {
-            return Err(StoreError { action: "write", reason: "the disk is full".into() });
+            return Err(StoreError {
+                action: "write",
+                reason: "the disk is full".into(),
+            });
         }
         self.disk.log.push(Entry::Record(Box::new(record.clone())));
-        self.disk.log.extend(proposal.map(|proposal| Entry::Proposal(Box::new(proposal.clone()))));
+        self.disk
+            .log
+            .extend(proposal.map(|proposal| Entry::Proposal(Box::new(proposal.clone()))));
         Ok(())
     }
 }

@@ -4,5 +4,5 @@ mod check;
 mod host;
 mod net;
 mod random;
-mod runs;
 mod rules;
+mod runs;

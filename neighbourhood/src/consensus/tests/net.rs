@@ -2,7 +2,8 @@
 //! disks that forget. One seed, one run.
 
 use super::super::{
-    Base, Consensus, ConsensusMessage, Effect, Faults, RecoverError, Report, ReportRequest, SafetyRecord, Setup,
+    Base, Consensus, ConsensusMessage, Effect, Faults, RecoverError, Report, ReportRequest,
+    SafetyRecord, Setup,
 };
 use super::check::Checker;
 use super::host::{Counter, Disk, state};
@@ -83,14 +84,18 @@ pub(super) struct Net {
 }
 
 pub(super) fn committee(weights: &[Weight]) -> (Arc<Committee>, Vec<SecretKey>) {
-    let keys: Vec<SecretKey> =
-        (0u8..).zip(weights).map(|(index, _)| SecretKey::from_bytes(&[index + 1; 32])).collect();
-    let members = (0u8..).zip(keys.iter().zip(weights)).map(|(index, (key, weight))| Member {
-        seat: Address([index; 32]),
-        key: key.public(),
-        vrf: VrfPublic([0; 32]),
-        weight: *weight,
-    });
+    let keys: Vec<SecretKey> = (0u8..)
+        .zip(weights)
+        .map(|(index, _)| SecretKey::from_bytes(&[index + 1; 32]))
+        .collect();
+    let members = (0u8..)
+        .zip(keys.iter().zip(weights))
+        .map(|(index, (key, weight))| Member {
+            seat: Address([index; 32]),
+            key: key.public(),
+            vrf: VrfPublic([0; 32]),
+            weight: *weight,
+        });
     (Arc::new(Committee::new(members.collect())), keys)
 }
 
@@ -109,7 +114,11 @@ pub(super) fn setup(committee: &Arc<Committee>, me: Option<u16>, key: &SecretKey
         me,
         key: key.clone(),
         seed: Hash([7; 32]),
-        base: Base { id: BASE, height: Height::ZERO, state: state(0) },
+        base: Base {
+            id: BASE,
+            height: Height::ZERO,
+            state: state(0),
+        },
         timeout: Millis::new(200),
         timeout_max: Millis::new(3_000),
         safety: Some(SafetyRecord::fresh(instance)),
@@ -138,7 +147,10 @@ impl Net {
             rejoined: 0,
         });
         let processes = processes.collect();
-        let weather = Weather { delay_max: 20, ..Weather::default() };
+        let weather = Weather {
+            delay_max: 20,
+            ..Weather::default()
+        };
         let mut net = Self {
             committee,
             keys,
@@ -159,8 +171,13 @@ impl Net {
     }
 
     fn key(&self, process: usize) -> SecretKey {
-        let member = self.processes[process].member.map_or(usize::MAX, usize::from);
-        self.keys.get(member).cloned().unwrap_or_else(|| SecretKey::from_bytes(&[200; 32]))
+        let member = self.processes[process]
+            .member
+            .map_or(usize::MAX, usize::from);
+        self.keys
+            .get(member)
+            .cloned()
+            .unwrap_or_else(|| SecretKey::from_bytes(&[200; 32]))
     }
 
     /// Plants bugs into processes started from now on, and restarts all.
@@ -187,7 +204,11 @@ impl Net {
         let mut out = Vec::new();
         let now = Millis::new(self.now);
         if let Some(proof) = entry.host.disk.last_commit() {
-            assert_eq!(consensus.synced(now, &mut entry.host, &proof, &mut out), Ok(()), "an own proof holds");
+            assert_eq!(
+                consensus.synced(now, &mut entry.host, &proof, &mut out),
+                Ok(()),
+                "an own proof holds"
+            );
         }
         let proposals = entry.host.disk.proposals();
         consensus.restore(now, &mut entry.host, proposals, &mut out);
@@ -212,7 +233,11 @@ impl Net {
     }
 
     fn ask_reports(&mut self, process: usize) {
-        if !self.processes[process].consensus.as_ref().is_some_and(Consensus::abstains) {
+        if !self.processes[process]
+            .consensus
+            .as_ref()
+            .is_some_and(Consensus::abstains)
+        {
             return;
         }
         let mut nonce = [0; 32];
@@ -220,10 +245,16 @@ impl Net {
         let entry = &mut self.processes[process];
         entry.nonce = nonce;
         entry.reports.clear();
-        let Some(instance) = entry.consensus.as_ref().map(Consensus::instance) else { return };
+        let Some(instance) = entry.consensus.as_ref().map(Consensus::instance) else {
+            return;
+        };
         let key = self.key(process).public();
         for to in 0..self.processes.len() {
-            self.send(process, to, Wire::Ask(ReportRequest { instance, nonce }, key));
+            self.send(
+                process,
+                to,
+                Wire::Ask(ReportRequest { instance, nonce }, key),
+            );
         }
     }
 
@@ -241,10 +272,21 @@ impl Net {
         if lost || self.processes[from].group != self.processes[to].group {
             return;
         }
-        let copies = if self.random.per_mille(self.weather.repeats) { 2 } else { 1 };
+        let copies = if self.random.per_mille(self.weather.repeats) {
+            2
+        } else {
+            1
+        };
         for _ in 0..copies {
             let delay = 1 + self.random.below(self.weather.delay_max);
-            self.schedule(delay, Event::Deliver { from, to, wire: wire.clone() });
+            self.schedule(
+                delay,
+                Event::Deliver {
+                    from,
+                    to,
+                    wire: wire.clone(),
+                },
+            );
         }
     }
 
@@ -294,7 +336,9 @@ impl Net {
                 if !entry.twin {
                     self.checker.commit(head, &blocks, &proof);
                     if proof.verify(&self.committee, &GENESIS).is_err() {
-                        self.checker.broken.get_or_insert("a commit proof does not hold".into());
+                        self.checker
+                            .broken
+                            .get_or_insert("a commit proof does not hold".into());
                     }
                 }
             }
@@ -304,14 +348,21 @@ impl Net {
             Effect::RecordLost { .. } => self.ask_reports(process),
             Effect::PeerFault { member, fault } => {
                 if !entry.twin && self.faults == Faults::default() {
-                    let correct = self.processes.iter().any(|other| other.member == Some(member) && !other.twin);
+                    let correct = self
+                        .processes
+                        .iter()
+                        .any(|other| other.member == Some(member) && !other.twin);
                     if correct {
-                        self.checker.broken.get_or_insert(format!("correct member {member} is blamed: {fault}"));
+                        self.checker
+                            .broken
+                            .get_or_insert(format!("correct member {member} is blamed: {fault}"));
                     }
                 }
             }
             Effect::Diverged { reason, .. } => {
-                self.checker.broken.get_or_insert(format!("diverged: {reason}"));
+                self.checker
+                    .broken
+                    .get_or_insert(format!("diverged: {reason}"));
             }
             Effect::Dropped(_) | Effect::Halt(_) => {}
         }
@@ -320,7 +371,8 @@ impl Net {
     fn note_sent(&mut self, process: usize, message: &ConsensusMessage) {
         let entry = &self.processes[process];
         if !entry.twin {
-            self.checker.sent(message, entry.host.disk.durable_record().as_ref());
+            self.checker
+                .sent(message, entry.host.disk.durable_record().as_ref());
         }
     }
 
@@ -331,7 +383,9 @@ impl Net {
         step: impl FnOnce(&mut Consensus, &mut Counter, Millis, &mut Vec<Effect>),
     ) {
         let entry = &mut self.processes[process];
-        let Some(consensus) = entry.consensus.as_mut().filter(|_| !entry.silent) else { return };
+        let Some(consensus) = entry.consensus.as_mut().filter(|_| !entry.silent) else {
+            return;
+        };
         let mut out = Vec::new();
         step(consensus, &mut entry.host, Millis::new(self.now), &mut out);
         let waiting = std::mem::take(&mut entry.host.waiting);
@@ -347,24 +401,41 @@ impl Net {
         match wire {
             Wire::Consensus(message) => {
                 if let Some(from) = sender {
-                    self.with(to, |c, host, now, out| c.message(now, host, from, message, out));
+                    self.with(to, |c, host, now, out| {
+                        c.message(now, host, from, message, out)
+                    });
                 }
             }
             Wire::Block(proposal) => {
                 if let Some(from) = sender {
-                    self.with(to, |c, host, now, out| c.block_arrived(now, host, from, *proposal, out));
+                    self.with(to, |c, host, now, out| {
+                        c.block_arrived(now, host, from, *proposal, out)
+                    });
                 }
             }
             Wire::Fetch(id) => {
                 let entry = &self.processes[to];
-                let held = entry.consensus.as_ref().and_then(|c| c.proposal(&id).cloned());
-                let held = held.or_else(|| entry.host.disk.proposals().into_iter().find(|p| p.id() == id));
+                let held = entry
+                    .consensus
+                    .as_ref()
+                    .and_then(|c| c.proposal(&id).cloned());
+                let held = held.or_else(|| {
+                    entry
+                        .host
+                        .disk
+                        .proposals()
+                        .into_iter()
+                        .find(|p| p.id() == id)
+                });
                 if let Some(proposal) = held.filter(|_| entry.consensus.is_some()) {
                     self.send(to, from, Wire::Block(Box::new(proposal)));
                 }
             }
             Wire::Ask(request, key) => {
-                let report = self.processes[to].consensus.as_ref().and_then(|c| c.report(request.nonce, &key));
+                let report = self.processes[to]
+                    .consensus
+                    .as_ref()
+                    .and_then(|c| c.report(request.nonce, &key));
                 if let Some(report) = report {
                     self.send(to, from, Wire::Report(Box::new(report)));
                 }
@@ -383,7 +454,10 @@ impl Net {
         let nonce = entry.nonce;
         self.with(process, |c, host, now, out| {
             let recovered = c.recover(now, host, nonce, &reports, out);
-            assert!(!matches!(recovered, Err(RecoverError::Store(_))), "the disk works");
+            assert!(
+                !matches!(recovered, Err(RecoverError::Store(_))),
+                "the disk works"
+            );
         });
     }
 
@@ -399,8 +473,14 @@ impl Net {
     pub(super) fn run(&mut self, span: u64, done: impl Fn(&Self) -> bool) {
         let end = self.now + span;
         while !done(self) && self.checker.broken.is_none() {
-            let deadlines = self.processes.iter().enumerate().filter(|(_, entry)| !entry.silent);
-            let deadlines = deadlines.filter_map(|(i, entry)| Some((entry.consensus.as_ref()?.next_deadline()?.get(), i)));
+            let deadlines = self
+                .processes
+                .iter()
+                .enumerate()
+                .filter(|(_, entry)| !entry.silent);
+            let deadlines = deadlines.filter_map(|(i, entry)| {
+                Some((entry.consensus.as_ref()?.next_deadline()?.get(), i))
+            });
             let due = deadlines.min();
             let next = self.queue.keys().next().copied();
             match (next, due) {
@@ -466,7 +546,10 @@ impl Net {
 
     /// Ends all trouble: whoever is down starts, everyone reaches everyone.
     pub(super) fn heal(&mut self) {
-        self.weather = Weather { delay_max: 20, ..Weather::default() };
+        self.weather = Weather {
+            delay_max: 20,
+            ..Weather::default()
+        };
         for process in 0..self.processes.len() {
             self.processes[process].group = 0;
             self.processes[process].host.slow = false;
@@ -483,6 +566,9 @@ impl Net {
 
     /// The committed counts of all processes.
     pub(super) fn counts(&self) -> Vec<u64> {
-        self.processes.iter().map(|process| process.host.committed_count()).collect()
+        self.processes
+            .iter()
+            .map(|process| process.host.committed_count())
+            .collect()
     }
 }

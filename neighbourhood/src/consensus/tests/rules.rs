@@ -42,17 +42,31 @@ impl Solo {
         let mut setup = setup(&committee, me, &key);
         change(&mut setup);
         let host = Counter::new(setup.base.id, Disk::default());
-        Self { committee, keys, consensus: Consensus::new(setup), host, now: 0 }
+        Self {
+            committee,
+            keys,
+            consensus: Consensus::new(setup),
+            host,
+            now: 0,
+        }
     }
 
     fn base(&self) -> Certified {
-        Certified { id: self.consensus.base.id, height: Height::ZERO, count: 0, certificate: None }
+        Certified {
+            id: self.consensus.base.id,
+            height: Height::ZERO,
+            count: 0,
+            certificate: None,
+        }
     }
 
     /// A proposal that counts one up on `on`.
     fn proposal(&self, view: u64, on: &Certified, timeout: Option<TimeoutCertificate>) -> Proposal {
         let proposer = self.consensus.leader(View::new(view));
-        let payload = Payload::Leaf(LeafPayload { roots: Epoch::new(on.count + 1), ..LeafPayload::default() });
+        let payload = Payload::Leaf(LeafPayload {
+            roots: Epoch::new(on.count + 1),
+            ..LeafPayload::default()
+        });
         self.proposal_of(view, on, timeout, payload, proposer)
     }
 
@@ -64,7 +78,11 @@ impl Solo {
         payload: Payload,
         proposer: u16,
     ) -> Proposal {
-        let count = if payload == Payload::Empty { on.count } else { on.count + 1 };
+        let count = if payload == Payload::Empty {
+            on.count
+        } else {
+            on.count + 1
+        };
         let header = BlockHeader {
             instance: self.consensus.instance,
             height: on.height.next(),
@@ -76,33 +94,70 @@ impl Solo {
             state: state(count),
         };
         let key = &self.keys[usize::from(proposer)];
-        Proposal::sign(Block { header, payload }, on.certificate.clone(), timeout, &GENESIS, key)
+        Proposal::sign(
+            Block { header, payload },
+            on.certificate.clone(),
+            timeout,
+            &GENESIS,
+            key,
+        )
     }
 
     fn vote(&self, member: u16, view: u64, block: BlockId) -> Vote {
         let key = &self.keys[usize::from(member)];
-        Vote::sign(self.consensus.instance, View::new(view), block, member, BoundedVec::new(), &GENESIS, key)
+        Vote::sign(
+            self.consensus.instance,
+            View::new(view),
+            block,
+            member,
+            BoundedVec::new(),
+            &GENESIS,
+            key,
+        )
     }
 
     fn certify(&self, proposal: &Proposal, by: &[u16]) -> Certified {
         let header = &proposal.block.header;
-        let votes: Vec<Vote> = by.iter().map(|m| self.vote(*m, header.view.get(), proposal.id())).collect();
+        let votes: Vec<Vote> = by
+            .iter()
+            .map(|m| self.vote(*m, header.view.get(), proposal.id()))
+            .collect();
         let count = match &proposal.block.payload {
             Payload::Leaf(leaf) => leaf.roots.get(),
             _ => 0,
         };
         let certificate = QuorumCertificate::from_votes(&self.committee, &votes);
         assert!(certificate.is_some(), "enough votes");
-        Certified { id: proposal.id(), height: header.height, count, certificate }
+        Certified {
+            id: proposal.id(),
+            height: header.height,
+            count,
+            certificate,
+        }
     }
 
     fn timeout(&self, member: u16, view: u64, high: Option<QuorumCertificate>) -> Timeout {
         let key = &self.keys[usize::from(member)];
-        Timeout::sign(self.consensus.instance, View::new(view), high, member, BoundedVec::new(), &GENESIS, key)
+        Timeout::sign(
+            self.consensus.instance,
+            View::new(view),
+            high,
+            member,
+            BoundedVec::new(),
+            &GENESIS,
+            key,
+        )
     }
 
-    fn timeouts(&self, view: u64, by: &[(u16, Option<QuorumCertificate>)]) -> Option<TimeoutCertificate> {
-        let timeouts: Vec<Timeout> = by.iter().map(|(m, high)| self.timeout(*m, view, high.clone())).collect();
+    fn timeouts(
+        &self,
+        view: u64,
+        by: &[(u16, Option<QuorumCertificate>)],
+    ) -> Option<TimeoutCertificate> {
+        let timeouts: Vec<Timeout> = by
+            .iter()
+            .map(|(m, high)| self.timeout(*m, view, high.clone()))
+            .collect();
         TimeoutCertificate::from_timeouts(&self.committee, &timeouts)
     }
 
@@ -114,7 +169,13 @@ impl Solo {
     fn send(&mut self, message: ConsensusMessage) -> Vec<Effect> {
         let mut out = Vec::new();
         let from = self.peer();
-        self.consensus.message(Millis::new(self.now), &mut self.host, from, message, &mut out);
+        self.consensus.message(
+            Millis::new(self.now),
+            &mut self.host,
+            from,
+            message,
+            &mut out,
+        );
         out
     }
 
@@ -127,21 +188,26 @@ impl Solo {
         if let Some(at) = self.consensus.next_deadline() {
             self.now = at.get();
         }
-        self.consensus.tick(Millis::new(self.now), &mut self.host, &mut out);
+        self.consensus
+            .tick(Millis::new(self.now), &mut self.host, &mut out);
         out
     }
 
     fn want(&mut self, target: u64) -> Vec<Effect> {
         self.host.target = target;
         let mut out = Vec::new();
-        self.consensus.work(Millis::new(self.now), &mut self.host, &mut out);
+        self.consensus
+            .work(Millis::new(self.now), &mut self.host, &mut out);
         out
     }
 }
 
 fn votes(effects: &[Effect]) -> Vec<&Vote> {
     let vote = |effect| match effect {
-        &Effect::Send { message: ConsensusMessage::Vote(ref vote), .. } => Some(&**vote),
+        &Effect::Send {
+            message: ConsensusMessage::Vote(ref vote),
+            ..
+        } => Some(&**vote),
         _ => None,
     };
     effects.iter().filter_map(vote).collect()
@@ -156,7 +222,9 @@ fn faults(effects: &[Effect]) -> Vec<&Fault> {
 }
 
 fn speaks(effects: &[Effect]) -> bool {
-    effects.iter().any(|effect| matches!(effect, Effect::Send { .. } | Effect::Broadcast(_)))
+    effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Send { .. } | Effect::Broadcast(_)))
 }
 
 /// A member that neither leads view 1 nor collects its votes.
@@ -173,10 +241,15 @@ fn a_vote_is_sent_once_and_after_it_is_durable() {
     let proposal = solo.proposal(1, &solo.base(), None);
     let effects = solo.propose(&proposal);
     let sync = effects.iter().position(|effect| *effect == Effect::Sync);
-    let vote = effects.iter().position(|effect| matches!(effect, Effect::Send { .. }));
+    let vote = effects
+        .iter()
+        .position(|effect| matches!(effect, Effect::Send { .. }));
     assert!(sync.is_some() && sync < vote, "{effects:?}");
     assert_eq!(votes(&effects).len(), 1);
-    assert_eq!(solo.host.disk.record().map(|record| record.voted), Some(View::new(1)));
+    assert_eq!(
+        solo.host.disk.record().map(|record| record.voted),
+        Some(View::new(1))
+    );
     assert!(!speaks(&solo.propose(&proposal)), "again the same");
 }
 
@@ -185,7 +258,9 @@ fn there_is_no_vote_in_a_view_that_was_given_up() {
     let mut solo = follower();
     solo.want(1);
     let effects = solo.tick_at_deadline();
-    assert!(effects.iter().any(|e| matches!(e, Effect::Broadcast(ConsensusMessage::Timeout(t)) if t.view == View::new(1))));
+    assert!(effects.iter().any(
+        |e| matches!(e, Effect::Broadcast(ConsensusMessage::Timeout(t)) if t.view == View::new(1))
+    ));
     let proposal = solo.proposal(1, &solo.base(), None);
     assert!(votes(&solo.propose(&proposal)).is_empty());
 }
@@ -207,7 +282,10 @@ fn a_leader_proposes_once_in_a_view_also_over_a_restart() {
     let leader = Solo::new(0).consensus.leader(View::new(1));
     let mut solo = Solo::new(leader);
     let proposals = |effects: &[Effect]| {
-        effects.iter().filter(|e| matches!(e, Effect::Broadcast(ConsensusMessage::Proposal(_)))).count()
+        effects
+            .iter()
+            .filter(|e| matches!(e, Effect::Broadcast(ConsensusMessage::Proposal(_))))
+            .count()
     };
     assert_eq!(proposals(&solo.want(1)), 1);
     assert_eq!(proposals(&solo.want(5)), 0);
@@ -225,10 +303,15 @@ fn a_proposal_must_build_on_what_its_timeout_certificate_names() {
     let timeout = solo.timeouts(2, &[(0, high.clone()), (1, None), (3, None)]);
     let too_low = solo.proposal(3, &solo.base(), timeout.clone());
     let effects = solo.propose(&too_low);
-    assert!(matches!(faults(&effects)[..], [Fault::Malformed { .. }]) && votes(&effects).is_empty());
+    assert!(
+        matches!(faults(&effects)[..], [Fault::Malformed { .. }]) && votes(&effects).is_empty()
+    );
     solo.propose(&first);
     let fine = solo.proposal(3, &certified, timeout);
-    assert_eq!(votes(&solo.propose(&fine)).len(), usize::from(solo.consensus.leader(View::new(4)) != solo.consensus.me.unwrap_or(9)));
+    assert_eq!(
+        votes(&solo.propose(&fine)).len(),
+        usize::from(solo.consensus.leader(View::new(4)) != solo.consensus.me.unwrap_or(9))
+    );
     assert_eq!(solo.consensus.view(), View::new(3));
 }
 
@@ -242,8 +325,19 @@ fn malformed_proposals_are_faults_and_change_nothing() {
     let spoil = |change: &dyn Fn(&mut Proposal)| {
         let mut proposal = good.clone();
         change(&mut proposal);
-        let Proposal { block, justify, timeout, .. } = proposal;
-        Proposal::sign(block, justify, timeout, &GENESIS, &solo.keys[usize::from(leader)])
+        let Proposal {
+            block,
+            justify,
+            timeout,
+            ..
+        } = proposal;
+        Proposal::sign(
+            block,
+            justify,
+            timeout,
+            &GENESIS,
+            &solo.keys[usize::from(leader)],
+        )
     };
     bad.push(spoil(&|p| p.block.payload = Payload::Empty));
     bad.push(spoil(&|p| p.block.header.grounds = Hash([3; 32])));
@@ -259,7 +353,10 @@ fn malformed_proposals_are_faults_and_change_nothing() {
         let mut solo = follower();
         let effects = solo.propose(proposal);
         assert_eq!(faults(&effects).len(), 1, "{i}: {effects:?}");
-        assert!(!speaks(&effects) && solo.consensus.view() == View::new(1), "{i}");
+        assert!(
+            !speaks(&effects) && solo.consensus.view() == View::new(1),
+            "{i}"
+        );
     }
     assert_eq!(votes(&solo.propose(&good)).len(), 1);
 }
@@ -268,7 +365,9 @@ fn malformed_proposals_are_faults_and_change_nothing() {
 fn certificates_that_do_not_hold_are_faults() {
     let mut solo = follower();
     let proposal = solo.proposal(1, &solo.base(), None);
-    let Some(mut certificate) = solo.certify(&proposal, &[0, 1, 2]).certificate else { return };
+    let Some(mut certificate) = solo.certify(&proposal, &[0, 1, 2]).certificate else {
+        return;
+    };
     certificate.view = View::new(9);
     let effects = solo.send(ConsensusMessage::Certificate(Box::new(certificate)));
     assert!(matches!(faults(&effects)[..], [Fault::Certificate(_)]));
@@ -280,12 +379,20 @@ fn a_timeout_certificate_without_the_certificate_that_it_names_leads_nowhere() {
     let mut solo = follower();
     let proposal = solo.proposal(1, &solo.base(), None);
     let high = solo.certify(&proposal, &[0, 1, 2]).certificate;
-    let Some(certificate) = solo.timeouts(2, &[(0, high.clone()), (1, None), (2, None)]) else { return };
-    let bare = Proven { certificate: certificate.clone(), high: None };
+    let Some(certificate) = solo.timeouts(2, &[(0, high.clone()), (1, None), (2, None)]) else {
+        return;
+    };
+    let bare = Proven {
+        certificate: certificate.clone(),
+        high: None,
+    };
     let effects = solo.send(ConsensusMessage::TimeoutCertificate(Box::new(bare)));
     assert!(matches!(faults(&effects)[..], [Fault::Malformed { .. }]));
     assert_eq!(solo.consensus.view(), View::new(1));
-    solo.send(ConsensusMessage::TimeoutCertificate(Box::new(Proven { certificate, high })));
+    solo.send(ConsensusMessage::TimeoutCertificate(Box::new(Proven {
+        certificate,
+        high,
+    })));
     assert_eq!(solo.consensus.view(), View::new(3));
 }
 
@@ -295,27 +402,50 @@ fn the_first_vote_counts_and_a_second_is_evidence_once() {
     let mut solo = Solo::new(collector);
     let proposal = solo.proposal(1, &solo.base(), None);
     let others: Vec<u16> = (0..4).filter(|m| *m != collector).collect();
-    let vote = |solo: &Solo, member, block| ConsensusMessage::Vote(Box::new(solo.vote(member, 1, block)));
+    let vote =
+        |solo: &Solo, member, block| ConsensusMessage::Vote(Box::new(solo.vote(member, 1, block)));
     let (real, other) = (proposal.id(), Hash([8; 32]));
     assert!(solo.send(vote(&solo, others[0], other)).is_empty());
     let effects = solo.send(vote(&solo, others[0], real));
-    assert!(matches!(&effects[..], [Effect::Offence(o)] if matches!(**o, Offence::Votes(..))), "{effects:?}");
-    assert!(solo.send(vote(&solo, others[0], Hash([6; 32]))).is_empty(), "once");
+    assert!(
+        matches!(&effects[..], [Effect::Offence(o)] if matches!(**o, Offence::Votes(..))),
+        "{effects:?}"
+    );
+    assert!(
+        solo.send(vote(&solo, others[0], Hash([6; 32]))).is_empty(),
+        "once"
+    );
     solo.send(vote(&solo, others[1], real));
     solo.send(vote(&solo, others[2], real));
-    assert_eq!(solo.consensus.high_view(), View::ZERO, "two votes are no quorum");
+    assert_eq!(
+        solo.consensus.high_view(),
+        View::ZERO,
+        "two votes are no quorum"
+    );
     solo.propose(&proposal);
-    assert_eq!(solo.consensus.high_view(), View::new(1), "the own vote makes it one");
+    assert_eq!(
+        solo.consensus.high_view(),
+        View::new(1),
+        "the own vote makes it one"
+    );
 }
 
 #[test]
 fn a_second_proposal_is_evidence_and_gets_no_vote() {
     let mut solo = follower();
     let first = solo.proposal(1, &solo.base(), None);
-    let second = solo.proposal_of(1, &solo.base(), None, Payload::Empty, first.block.header.proposer);
+    let second = solo.proposal_of(
+        1,
+        &solo.base(),
+        None,
+        Payload::Empty,
+        first.block.header.proposer,
+    );
     solo.propose(&first);
     let effects = solo.propose(&second);
-    assert!(matches!(&effects[..], [Effect::Offence(o)] if matches!(**o, Offence::Proposals { .. })));
+    assert!(
+        matches!(&effects[..], [Effect::Offence(o)] if matches!(**o, Offence::Proposals { .. }))
+    );
 }
 
 #[test]
@@ -331,12 +461,21 @@ fn two_views_in_a_row_commit_and_a_gap_does_not() {
     let three = solo.certify(&third, &[0, 1, 3]);
     let fourth = solo.proposal(4, &three, None);
     let effects = solo.propose(&fourth);
-    assert!(!effects.iter().any(|e| matches!(e, Effect::Committed { .. })), "1 and 3 are not in a row");
+    assert!(
+        !effects
+            .iter()
+            .any(|e| matches!(e, Effect::Committed { .. })),
+        "1 and 3 are not in a row"
+    );
     let four = solo.certify(&fourth, &[0, 2, 3]);
-    let Some(certificate) = four.certificate else { return };
+    let Some(certificate) = four.certificate else {
+        return;
+    };
     let effects = solo.send(ConsensusMessage::Certificate(Box::new(certificate)));
     let committed = effects.iter().find_map(|e| match e {
-        Effect::Committed { blocks, proof } => Some((blocks.clone(), proof.verify(&solo.committee, &GENESIS))),
+        Effect::Committed { blocks, proof } => {
+            Some((blocks.clone(), proof.verify(&solo.committee, &GENESIS)))
+        }
         _ => None,
     });
     assert_eq!(committed, Some((vec![first.id(), third.id()], Ok(()))));
@@ -358,7 +497,10 @@ fn missing_ancestors_are_asked_for_again_and_again() {
     let before = asked(&solo.propose(&second));
     assert_eq!(before, [(first.id(), solo.peer())]);
     let later = asked(&solo.tick_at_deadline());
-    assert!(later.len() == 1 && later[0].0 == first.id() && later[0].1 != before[0].1, "{later:?}");
+    assert!(
+        later.len() == 1 && later[0].0 == first.id() && later[0].1 != before[0].1,
+        "{later:?}"
+    );
     let effects = solo.propose(&first);
     let collects = solo.consensus.leader(View::new(3)) == solo.consensus.me.unwrap_or(9);
     assert_eq!(votes(&effects).len(), usize::from(!collects));
@@ -368,11 +510,20 @@ fn missing_ancestors_are_asked_for_again_and_again() {
 fn a_third_of_timeouts_is_joined_and_a_quorum_ends_the_view() {
     let mut solo = follower();
     let others: Vec<u16> = (0..4).filter(|m| Some(*m) != solo.consensus.me).collect();
-    let timeout = |solo: &Solo, member| ConsensusMessage::Timeout(Box::new(solo.timeout(member, 1, None)));
+    let timeout =
+        |solo: &Solo, member| ConsensusMessage::Timeout(Box::new(solo.timeout(member, 1, None)));
     assert!(!speaks(&solo.send(timeout(&solo, others[0]))));
     let effects = solo.send(timeout(&solo, others[1]));
-    assert!(effects.iter().any(|e| matches!(e, Effect::Broadcast(ConsensusMessage::Timeout(_)))));
-    assert_eq!(solo.consensus.view(), View::new(2), "with the own one it is a quorum");
+    assert!(
+        effects
+            .iter()
+            .any(|e| matches!(e, Effect::Broadcast(ConsensusMessage::Timeout(_))))
+    );
+    assert_eq!(
+        solo.consensus.view(),
+        View::new(2),
+        "with the own one it is a quorum"
+    );
 }
 
 #[test]
@@ -405,9 +556,13 @@ fn an_own_later_vote_makes_a_member_abstain() {
     let me = solo.consensus.me.unwrap_or_default();
     let proposal = solo.proposal(1, &solo.base(), None);
     let certified = solo.certify(&proposal, &[me, (me + 1) % 4, (me + 2) % 4]);
-    let Some(certificate) = certified.certificate else { return };
+    let Some(certificate) = certified.certificate else {
+        return;
+    };
     let effects = solo.send(ConsensusMessage::Certificate(Box::new(certificate)));
-    assert!(effects.contains(&Effect::RecordLost { shown: View::new(1) }));
+    assert!(effects.contains(&Effect::RecordLost {
+        shown: View::new(1)
+    }));
     assert!(solo.consensus.abstains());
 }
 
@@ -419,17 +574,25 @@ fn hostile_indexes_and_views_are_ignored_or_faults() {
     assert!(solo.send(ConsensusMessage::Vote(Box::new(far))).is_empty());
     let mut vote = solo.vote(1, 1, block);
     vote.member = 99;
-    assert_eq!(faults(&solo.send(ConsensusMessage::Vote(Box::new(vote)))).len(), 1);
+    assert_eq!(
+        faults(&solo.send(ConsensusMessage::Vote(Box::new(vote)))).len(),
+        1
+    );
     let far = solo.timeout(1, u64::MAX, None);
     let effects = solo.send(ConsensusMessage::Timeout(Box::new(far)));
     assert!(effects.is_empty() && solo.consensus.view() == View::new(1));
     let proposal = solo.proposal(1, &solo.base(), None);
     let own = solo.certify(&proposal, &[0, 1, 2]).certificate;
     let odd = solo.timeout(1, 1, own);
-    assert_eq!(faults(&solo.send(ConsensusMessage::Timeout(Box::new(odd)))).len(), 1, "a certificate of its own view");
+    assert_eq!(
+        faults(&solo.send(ConsensusMessage::Timeout(Box::new(odd)))).len(),
+        1,
+        "a certificate of its own view"
+    );
     let mut out = Vec::new();
     let vote = ConsensusMessage::Vote(Box::new(solo.vote(1, 1, block)));
-    solo.consensus.message(Millis::ZERO, &mut solo.host, 99, vote, &mut out);
+    solo.consensus
+        .message(Millis::ZERO, &mut solo.host, 99, vote, &mut out);
     assert!(out.is_empty(), "from no member");
 }
 
@@ -444,7 +607,9 @@ fn who_is_behind_is_brought_up_but_not_for_every_message() {
     let peer = solo.peer();
     let late = ConsensusMessage::Timeout(Box::new(solo.timeout(peer, 1, None)));
     let effects = solo.send(late.clone());
-    assert!(matches!(&effects[..], [Effect::Send { to, message: ConsensusMessage::Certificate(_) }] if *to == peer));
+    assert!(
+        matches!(&effects[..], [Effect::Send { to, message: ConsensusMessage::Certificate(_) }] if *to == peer)
+    );
     assert!(solo.send(late.clone()).is_empty());
     solo.now += 1_000;
     assert_eq!(solo.send(late).len(), 1);
@@ -461,9 +626,15 @@ fn messages_survive_their_encoding() {
         ConsensusMessage::Vote(Box::new(solo.vote(2, 1, first.id()))),
         ConsensusMessage::Timeout(Box::new(solo.timeout(2, 2, high.clone()))),
     ];
-    messages.extend(high.clone().map(|qc| ConsensusMessage::Certificate(Box::new(qc))));
+    messages.extend(
+        high.clone()
+            .map(|qc| ConsensusMessage::Certificate(Box::new(qc))),
+    );
     messages.extend(timeout.map(|certificate| {
-        ConsensusMessage::TimeoutCertificate(Box::new(Proven { certificate, high: high.clone() }))
+        ConsensusMessage::TimeoutCertificate(Box::new(Proven {
+            certificate,
+            high: high.clone(),
+        }))
     }));
     assert_eq!(messages.len(), 5);
     for message in messages {

@@ -4,8 +4,15 @@ use super::super::Faults;
 use super::net::{Net, Weather};
 use frith_ledger::certificate::Weight;
 
-const STORM: Weather =
-    Weather { delay_max: 150, loss: 100, repeats: 50, crashes: 4, wipes: 0, partitions: 3, slow: false };
+const STORM: Weather = Weather {
+    delay_max: 150,
+    loss: 100,
+    repeats: 50,
+    crashes: 4,
+    wipes: 0,
+    partitions: 3,
+    slow: false,
+};
 
 fn commit_in_calm(weights: &[Weight], silent: &[usize]) -> Net {
     let mut net = Net::new(1, weights, 0, 1);
@@ -52,7 +59,13 @@ fn an_idle_network_is_silent() {
 }
 
 /// One run: trouble, then calm. The rule that was broken, or what was not reached.
-fn storm(seed: u64, weights: &[Weight], twins: u16, weather: Weather, faults: Faults) -> Result<(), String> {
+fn storm(
+    seed: u64,
+    weights: &[Weight],
+    twins: u16,
+    weather: Weather,
+    faults: Faults,
+) -> Result<(), String> {
     let mut net = Net::new(seed, weights, twins, 1);
     if faults != Faults::default() {
         net.plant(faults);
@@ -71,18 +84,29 @@ fn storm(seed: u64, weights: &[Weight], twins: u16, weather: Weather, faults: Fa
     match net.checker.broken.take() {
         Some(broken) => Err(format!("seed {seed}: {broken}")),
         None if net.reached(30) => Ok(()),
-        None => Err(format!("seed {seed}: no progress, {:?} at {} ms", net.counts(), net.now)),
+        None => Err(format!(
+            "seed {seed}: no progress, {:?} at {} ms",
+            net.counts(),
+            net.now
+        )),
     }
 }
 
 fn seeds(count: u64, run: impl Fn(u64) -> Result<(), String>) {
     let broken: Vec<String> = (0..count).filter_map(|seed| run(seed).err()).collect();
-    assert!(broken.is_empty(), "{} of {count}: {:?}", broken.len(), &broken[..broken.len().min(5)]);
+    assert!(
+        broken.is_empty(),
+        "{} of {count}: {:?}",
+        broken.len(),
+        &broken[..broken.len().min(5)]
+    );
 }
 
 #[test]
 fn crashes_loss_and_partitions_break_nothing() {
-    seeds(120, |seed| storm(seed, &[1; 4], 0, STORM, Faults::default()));
+    seeds(120, |seed| {
+        storm(seed, &[1; 4], 0, STORM, Faults::default())
+    });
 }
 
 #[test]
@@ -92,17 +116,43 @@ fn an_equivocating_member_breaks_nothing() {
 
 #[test]
 fn two_equivocating_members_of_seven_break_nothing() {
-    seeds(20, |seed| storm(seed, &[1; 7], 2, Weather { crashes: 0, ..STORM }, Faults::default()));
+    seeds(20, |seed| {
+        storm(
+            seed,
+            &[1; 7],
+            2,
+            Weather {
+                crashes: 0,
+                ..STORM
+            },
+            Faults::default(),
+        )
+    });
 }
 
 #[test]
 fn hosts_that_lack_things_break_nothing() {
-    seeds(40, |seed| storm(seed, &[30, 20, 25, 10, 15], 0, Weather { slow: true, ..STORM }, Faults::default()));
+    seeds(40, |seed| {
+        storm(
+            seed,
+            &[30, 20, 25, 10, 15],
+            0,
+            Weather {
+                slow: true,
+                ..STORM
+            },
+            Faults::default(),
+        )
+    });
 }
 
 #[test]
 fn lost_disks_break_nothing() {
-    let weather = Weather { wipes: 300, crashes: 3, ..STORM };
+    let weather = Weather {
+        wipes: 300,
+        crashes: 3,
+        ..STORM
+    };
     seeds(60, |seed| {
         // More disks may be lost at once than a quorum of reports survives: then it stands still.
         match storm(seed, &[1; 4], 0, weather, Faults::default()) {
@@ -145,7 +195,11 @@ fn a_restored_backup_is_noticed_and_recovers() {
     net.want(16);
     net.run(60_000, |net| net.reached(16));
     assert_eq!(net.checker.broken, None);
-    assert!(net.reached(16) && net.processes[2].rejoined == 1, "{:?}", net.counts());
+    assert!(
+        net.reached(16) && net.processes[2].rejoined == 1,
+        "{:?}",
+        net.counts()
+    );
 }
 
 #[test]
@@ -157,7 +211,13 @@ fn a_single_member_without_its_record_stays_silent() {
     net.start(0);
     net.want(5);
     net.run(10_000, |net| net.reached(5));
-    assert!(!net.reached(1) && net.processes[0].consensus.as_ref().is_some_and(|c| c.abstains()));
+    assert!(
+        !net.reached(1)
+            && net.processes[0]
+                .consensus
+                .as_ref()
+                .is_some_and(|c| c.abstains())
+    );
 }
 
 #[test]
@@ -168,7 +228,9 @@ fn equivocation_is_shown_as_evidence() {
         net.want(20);
         net.run(20_000, |net| net.reached(20));
         assert_eq!(net.checker.broken, None);
-        net.processes.iter().any(|process| !process.twin && process.offences > 0)
+        net.processes
+            .iter()
+            .any(|process| !process.twin && process.offences > 0)
     });
     assert!(shown);
 }
@@ -181,10 +243,26 @@ fn planted_bugs_are_found() {
             (!broken.contains("no progress")).then_some(broken)
         })
     };
-    let unsynced = found(Faults { vote_before_sync: true, ..Faults::default() }, 0, STORM);
+    let unsynced = found(
+        Faults {
+            vote_before_sync: true,
+            ..Faults::default()
+        },
+        0,
+        STORM,
+    );
     assert!(unsynced.is_some_and(|broken| broken.contains("before it was durable")));
-    let unlocked = found(Faults { skip_lock: true, ..Faults::default() }, 0, Weather { loss: 250, ..STORM });
-    assert!(unlocked.is_some_and(|broken| broken.contains("two blocks are committed") || broken.contains("committed by")));
+    let unlocked = found(
+        Faults {
+            skip_lock: true,
+            ..Faults::default()
+        },
+        0,
+        Weather { loss: 250, ..STORM },
+    );
+    assert!(unlocked.is_some_and(
+        |broken| broken.contains("two blocks are committed") || broken.contains("committed by")
+    ));
 }
 
 #[test]
@@ -197,7 +275,11 @@ fn a_late_observer_follows_from_a_commit_proof() {
     let proof = net.processes[0].host.disk.last_commit();
     net.processes[4].silent = false;
     net.processes[4].host.disk.log = log;
-    net.processes[4].host.disk.log.retain(|entry| matches!(entry, super::host::Entry::Commit { .. }));
+    net.processes[4]
+        .host
+        .disk
+        .log
+        .retain(|entry| matches!(entry, super::host::Entry::Commit { .. }));
     assert!(proof.is_some());
     net.start(4);
     net.want(105);
@@ -213,7 +295,12 @@ fn the_same_seed_gives_the_same_run() {
         net.weather = STORM;
         net.want(10);
         net.run(5_000, |_| false);
-        (net.sent, net.counts(), net.random.next(), net.checker.committed.clone())
+        (
+            net.sent,
+            net.counts(),
+            net.random.next(),
+            net.checker.committed.clone(),
+        )
     };
     assert_eq!(run(), run());
 }
