@@ -209,7 +209,9 @@ impl World {
         {
             self.step();
         }
-        self.now = self.now.max(heal);
+        if self.violation.is_none() {
+            self.now = self.now.max(heal);
+        }
     }
 
     /// All correct machines work again, and the network loses nothing.
