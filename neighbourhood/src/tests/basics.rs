@@ -1,12 +1,13 @@
 //! Transfers finalise, epochs and records go on, a light client believes them.
 
 use super::world::{FUNDS, World};
-use crate::OperationStatus;
+use crate::{Limits, OperationStatus, persist};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::Entity;
 use frith_ledger::light::LightClient;
-use frith_ledger::units::Epoch;
+use frith_ledger::parameters::Parameters;
+use frith_ledger::units::{Epoch, Height};
 
 const TO: Address = Address([0x42; 32]);
 
@@ -142,4 +143,53 @@ fn operations_of_one_account_sent_at_once_all_execute_in_order() {
     assert_eq!(world.balance(3, &TO), Credits::whole(200));
     assert!(world.balance(3, &world.users[0].public().address()) < FUNDS);
     world.check();
+}
+
+/// Verifies what stands at an address by what node `index` proves, from the genesis.
+fn verified_balance(world: &mut World, index: usize, address: &Address) -> (u64, Credits) {
+    let mut light = LightClient::new(&world.rules.genesis).expect("the genesis is usable");
+    let node = world.hosts[index].node.as_mut().expect("it runs");
+    let proof = node.entity_proof(address).expect("a record is certified");
+    let verified = light.verify(address, &proof).expect("the proof holds");
+    match verified.entity {
+        Some(Entity::Account(account)) => (light.period(), account.balance),
+        _ => (light.period(), Credits::ZERO),
+    }
+}
+
+#[test]
+fn a_root_committee_smaller_than_the_leafs_decides_records() {
+    let parameters = Parameters { committee: 3, ..Parameters::test() };
+    let mut world = World::with(6, parameters, Limits::default());
+    world.transfer(0, 1, 0, TO);
+    assert!(world.run_until(40_000, |w| (0..6).all(|n| w.epoch(n) >= 13)), "epoch {}", world.epoch(0));
+    world.check();
+    let (period, balance) = verified_balance(&mut world, 5, &TO);
+    assert_eq!(balance, Credits::whole(1));
+    assert!(period >= 2, "committees were drawn and followed");
+}
+
+#[test]
+fn what_is_older_than_the_retained_epochs_is_forgotten_but_not_the_way_from_the_genesis() {
+    let mut world = World::new(4);
+    for round in 0..30_u64 {
+        let user = usize::try_from(round % 8).unwrap_or(0);
+        world.transfer(0, user, round / 8, TO);
+        world.run(1_000);
+    }
+    let retained = world.rules.parameters().retained_epochs;
+    let epoch = world.epoch(0);
+    assert!(epoch > retained + 8, "epoch {epoch}");
+    let store = world.hosts[0].store.contents();
+    let versions = frith_ledger::tree::kept_versions(&store).expect("the store reads");
+    assert!(versions.len() as u64 <= retained + 2, "{} versions are kept", versions.len());
+    let first = persist::entries(&store, Height::ZERO, 1).expect("the store reads");
+    assert!(first.first().is_some_and(|(height, _)| height.get() > 8), "old blocks are gone");
+    world.crash(2, 0);
+    world.start(2, false);
+    world.run(2_000);
+    world.check();
+    let (period, balance) = verified_balance(&mut world, 2, &TO);
+    assert_eq!(balance, Credits::whole(30));
+    assert_eq!(period, (epoch - 1) / world.rules.parameters().period);
 }
