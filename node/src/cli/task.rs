@@ -10,7 +10,7 @@ use crate::amounts::{grouped, short};
 use crate::client::{NodeClient, fee_of};
 use crate::failure::{Failure, Result};
 use crate::present;
-use crate::views::{Finality, OperationView, TaskView};
+use crate::views::{Finality, OperationView, PlaceView, TaskView};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::{Bytes, Entity, TaskOutcome, TaskState};
@@ -162,23 +162,27 @@ pub(super) fn describe(view: &TaskView) -> String {
             outcome.output_len, outcome.content.as_ref().map_or_else(String::new, |id| format!(", content {id}")));
     }
     for place in &view.places {
-        let mut line = format!("worker    {} {:<9} {:<10}", short(&place.seat), place.engine, place.state);
-        if let Some(found) = &place.found {
-            let _infallible = write!(line, " {} fuel", grouped(found.fuel));
-        }
-        if place.paid != "0" {
-            let _infallible = write!(line, ", paid {}", place.paid);
-        }
-        if place.lost != "0" {
-            let _infallible = write!(line, ", LOST {}", place.lost);
-        }
-        if let Some(reason) = &place.unpaid {
-            let _infallible = write!(line, " ({reason})");
-        }
+        let line = format!("worker    {} {:<9} {:<10} {}", short(&place.seat), place.engine, place.state, fate(place));
         text.push_str(line.trim_end());
         text.push('\n');
     }
     text
+}
+
+/// What a place brought, in words.
+pub(super) fn fate(place: &PlaceView) -> String {
+    let mut parts = Vec::new();
+    if let Some(found) = &place.found {
+        parts.push(format!("{} fuel", grouped(found.fuel)));
+    }
+    if place.paid != "0" {
+        parts.push(format!("paid {}", place.paid));
+    }
+    if place.lost != "0" {
+        parts.push(format!("LOST {}", place.lost));
+    }
+    parts.extend(place.unpaid.clone());
+    parts.join(", ")
 }
 
 fn list(session: &Session, all: bool) -> Result<Report> {

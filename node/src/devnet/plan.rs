@@ -135,7 +135,8 @@ fn genesis(options: &PlanOptions) -> Result<Genesis> {
             }
         })
         .collect();
-    let parameters = Parameters { epoch_ms: options.epoch_ms, ..Parameters::devnet() };
+    // An epoch is so short that compiling a program on a busy machine may outlast two of them.
+    let parameters = Parameters { epoch_ms: options.epoch_ms, commit_epochs: 4, ..Parameters::devnet() };
     let name = "devnet (keys are public: worth nothing)".to_owned();
     let mut genesis = Genesis { name, time_ms: options.time_ms, beacon: [0; 32], parameters, accounts, workers };
     genesis.beacon = spread_beacon(&genesis.workers);
