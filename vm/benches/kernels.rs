@@ -15,8 +15,10 @@ use wasmtime::{Engine, Instance, Module, Store, TypedFunc, Val};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const ROUNDS: u32 = 25;
-const ROUND: Duration = Duration::from_millis(12);
+/// Rounds of each variant. They are short, so that on a busy machine some go through without interruption.
+const ROUNDS: u32 = 300;
+/// Least time of a round.
+const ROUND: Duration = Duration::from_micros(1_500);
 const FUEL: i64 = 1 << 60;
 
 struct Kernel {
@@ -109,6 +111,15 @@ fn measure(kernel: &Kernel) -> Result<Ratios, Failure> {
         Variant::new(&metered, false)?,
         Variant::new(&wasm, true)?,
     ];
+    for variant in &mut variants {
+        variant.time(3)?;
+    }
+    if variants
+        .iter()
+        .any(|variant| variant.answer != variants[0].answer)
+    {
+        return Err(format!("{}: the variants' answers differ", kernel.name).into());
+    }
     let mut count = 1;
     while variants[0].time(count)? < ROUND {
         count *= 2;
@@ -118,12 +129,6 @@ fn measure(kernel: &Kernel) -> Result<Ratios, Failure> {
             let time = variant.time(count)?;
             variant.best = variant.best.min(time);
         }
-    }
-    if variants
-        .iter()
-        .any(|variant| variant.answer != variants[0].answer)
-    {
-        return Err(format!("{}: the variants' answers differ", kernel.name).into());
     }
     let [plain, metered, fuel] = variants.map(|variant| variant.best.as_secs_f64());
     Ok(Ratios {

@@ -76,7 +76,7 @@ impl Default for Limits {
             exports: 4_096,
             elements: 1 << 17,
             data_segments: 16_384,
-            parameters: 64,
+            parameters: 128,
             locals: 4_096,
             function_bytes: 256 << 10,
             nesting: 512,

@@ -90,20 +90,28 @@ pub struct Metered {
 ///
 /// The rule that the module breaks. A pure function of its arguments.
 pub fn prepare(wasm: &[u8], limits: &Limits) -> Result<Metered, Refusal> {
-    assemble(&inspect(wasm, limits, Interface::Task)?, limits)
+    assemble(&inspect(wasm, limits, Interface::Task)?, limits, [0, 0, 0])
 }
 
 /// The same for a module with any imports and without an entry point: for test suites and fuzzers that link
-/// modules themselves. Never for tasks.
+/// modules themselves. Never for tasks. The counters start full, since such a module can be called before
+/// anyone could set them.
 ///
 /// # Errors
 ///
 /// As [`prepare`].
 pub fn prepare_any(wasm: &[u8], limits: &Limits) -> Result<Metered, Refusal> {
-    assemble(&inspect(wasm, limits, Interface::Any)?, limits)
+    let module = inspect(wasm, limits, Interface::Any)?;
+    let pages = module.memory.map_or(0, |memory| memory.maximum);
+    assemble(
+        &module,
+        limits,
+        [1 << 40, limits.stack_units.into(), pages.into()],
+    )
 }
 
-fn assemble(module: &Module<'_>, limits: &Limits) -> Result<Metered, Refusal> {
+/// `counters` are the first values of fuel, stack and pages.
+fn assemble(module: &Module<'_>, limits: &Limits, counters: [i64; 3]) -> Result<Metered, Refusal> {
     let start_fuel = start_fuel(module);
     let metadata = Metadata {
         entry: match module.entry {
@@ -121,7 +129,7 @@ fn assemble(module: &Module<'_>, limits: &Limits) -> Result<Metered, Refusal> {
         stack_units: limits.stack_units,
         meter_version: METER_VERSION,
     };
-    let wasm = Assembly::new(module).build()?;
+    let wasm = Assembly::new(module, counters).build()?;
     Ok(Metered { wasm, metadata })
 }
 
@@ -138,6 +146,7 @@ fn start_fuel(module: &Module<'_>) -> u64 {
 
 struct Assembly<'m, 'a> {
     module: &'m Module<'a>,
+    counters: [i64; 3],
     out: wasm_encoder::Module,
     /// Block type `() -> results` for each function type, once one needed it.
     result_types: Vec<BlockType>,
@@ -146,9 +155,10 @@ struct Assembly<'m, 'a> {
 }
 
 impl<'m, 'a> Assembly<'m, 'a> {
-    fn new(module: &'m Module<'a>) -> Self {
+    fn new(module: &'m Module<'a>, counters: [i64; 3]) -> Self {
         Self {
             module,
+            counters,
             out: wasm_encoder::Module::new(),
             result_types: Vec::new(),
             globals_done: false,
@@ -281,10 +291,12 @@ impl<'m, 'a> Assembly<'m, 'a> {
             mutable: true,
             shared: false,
         };
+        let [fuel, stack, pages] = self.counters;
+        section.global(kind(ValType::I64), &ConstExpr::i64_const(fuel));
+        section.global(kind(ValType::I32), &ConstExpr::i32_const(stack as i32));
         section.global(kind(ValType::I64), &ConstExpr::i64_const(0));
-        section.global(kind(ValType::I32), &ConstExpr::i32_const(0));
         if self.module.memory.is_some() {
-            section.global(kind(ValType::I32), &ConstExpr::i32_const(0));
+            section.global(kind(ValType::I32), &ConstExpr::i32_const(pages as i32));
         }
         self.out.section(&section);
         Ok(())
@@ -305,7 +317,7 @@ impl<'m, 'a> Assembly<'m, 'a> {
         section.export(FUEL_EXPORT, ExportKind::Global, first);
         section.export(STACK_EXPORT, ExportKind::Global, first + 1);
         if self.module.memory.is_some() {
-            section.export(PAGES_EXPORT, ExportKind::Global, first + 2);
+            section.export(PAGES_EXPORT, ExportKind::Global, first + 3);
             section.export(MEMORY_EXPORT, ExportKind::Memory, 0);
         }
         if let Some(start) = self.module.start {
@@ -321,7 +333,8 @@ impl<'m, 'a> Assembly<'m, 'a> {
             wasm: module.wasm,
             fuel: module.globals,
             stack: module.globals + 1,
-            pages: module.globals + 2,
+            zero: module.globals + 2,
+            pages: module.globals + 3,
             table_maxima: &module.table_maxima,
         };
         let units = stack::entry_units(&module.plans, module.imported_functions);

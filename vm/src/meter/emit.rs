@@ -22,6 +22,8 @@ pub(super) struct Shared<'a> {
     pub(super) fuel: u32,
     /// Index of the stack global.
     pub(super) stack: u32,
+    /// Index of a mutable global that stays zero.
+    pub(super) zero: u32,
     /// Index of the page-limit global; meaningless without a memory.
     pub(super) pages: u32,
     /// Maximum of each table, by index.
@@ -45,7 +47,11 @@ struct Emitter<'a> {
     /// Types of parameters and locals, the added ones included.
     locals: Vec<ValType>,
     charges: std::slice::Iter<'a, u32>,
+    /// 1 with a block that early exits branch to, else 0.
+    exit_labels: u32,
     fuel: u32,
+    /// The fuel global is known to have the local's value here.
+    synced: bool,
     /// The stack global's value on entry, with the units that the function takes.
     stack: Option<(u32, u32)>,
     word: Option<u32>,
@@ -71,7 +77,9 @@ pub(super) fn function(
     let mut emitter = Emitter {
         shared,
         code: Vec::new(),
+        exit_labels: plan.leaves_early.into(),
         fuel: 0,
+        synced: false,
         stack: None,
         word: None,
         float32: None,
@@ -126,6 +134,7 @@ impl Emitter<'_> {
             let end = reader.original_position();
             let live = walk.live();
             let depth = walk.depth();
+            let repeats = walk.repeats(&operator);
             let edge = walk.step(&operator);
             if depth == 1 && matches!(operator, Operator::End) {
                 self.epilogue(plan.leaves_early, live);
@@ -141,13 +150,22 @@ impl Emitter<'_> {
             }
             match edge {
                 Edge::None => {}
-                Edge::Block => self.charge(false),
-                Edge::Loop => self.charge(true),
+                Edge::Block if repeats => {
+                    self.forget();
+                    self.charge(None);
+                }
+                Edge::Block => self.charge(None),
+                Edge::Loop => self.charge(Some(self.labels(walk.depth()))),
             }
             previous = Some(operator);
             index = index.saturating_add(1);
         }
         Ok(())
+    }
+
+    /// Labels inside the outermost block, with `depth` frames open (the function's own counted).
+    fn labels(&self, depth: u32) -> u32 {
+        depth - 1 + self.exit_labels
     }
 
     fn copy(&mut self, range: std::ops::Range<u64>) {
@@ -158,10 +176,12 @@ impl Emitter<'_> {
         self.code.extend_from_slice(bytes.unwrap_or_default());
     }
 
+    /// Opens the blocks that a used-up counter branches out of, then takes stack units and the first charge.
     fn prologue(&mut self) {
         if let Some((local, units)) = self.stack {
             let units = units as i32;
             self.put_all(&[
+                Instruction::Block(BlockType::Empty),
                 Instruction::GlobalGet(self.shared.stack),
                 Instruction::LocalTee(local),
                 Instruction::I32Const(units),
@@ -170,60 +190,75 @@ impl Emitter<'_> {
                 Instruction::LocalGet(local),
                 Instruction::I32Const(units),
                 Instruction::I32LtS,
-                Instruction::If(BlockType::Empty),
-                Instruction::Unreachable,
-                Instruction::End,
+                Instruction::BrIf(0),
             ]);
         }
-        let charge = self.charges.next().copied().unwrap_or(0);
-        self.put(&Instruction::GlobalGet(self.shared.fuel));
-        self.take(charge);
-        self.put(&Instruction::LocalTee(self.fuel));
-        self.check();
-    }
-
-    /// Subtracts a constant from the counter on the operand stack.
-    fn take(&mut self, charge: u32) {
-        self.put_all(&[Instruction::I64Const(charge.into()), Instruction::I64Sub]);
-    }
-
-    /// Ends the run if the counter on the operand stack is below zero.
-    fn check(&mut self) {
         self.put_all(&[
-            Instruction::I64Const(0),
-            Instruction::I64LtS,
-            Instruction::If(BlockType::Empty),
+            Instruction::Block(BlockType::Empty),
+            Instruction::GlobalGet(self.shared.fuel),
+            Instruction::LocalSet(self.fuel),
         ]);
-        self.spill();
-        self.put_all(&[Instruction::Unreachable, Instruction::End]);
+        self.charge(Some(0));
     }
 
-    fn charge(&mut self, check: bool) {
+    /// Ends the run if the counter is below `least`. `labels` are open inside the block to leave.
+    fn check(&mut self, least: u32, labels: u32) {
+        self.put_all(&[
+            Instruction::LocalGet(self.fuel),
+            Instruction::I64Const(least.into()),
+            Instruction::I64LtS,
+            Instruction::BrIf(labels),
+        ]);
+    }
+
+    /// Subtracts a zero that compilers don't know to be one, behind a loop that was just left. Without it,
+    /// Cranelift folds the loop's charge into the next one, and keeps the counter twice all through the loop.
+    fn forget(&mut self) {
+        self.put_all(&[
+            Instruction::LocalGet(self.fuel),
+            Instruction::GlobalGet(self.shared.zero),
+            Instruction::I64Sub,
+            Instruction::LocalSet(self.fuel),
+        ]);
+    }
+
+    /// Takes the charge of the block that begins here; checks the counter if told how many labels are open.
+    ///
+    /// The check comes before the subtraction: compilers fold subtractions that follow each other, and would
+    /// keep two values of the counter alive through a loop if the check used the new one.
+    fn charge(&mut self, check: Option<u32>) {
         let charge = self.charges.next().copied().unwrap_or(0);
-        if charge == 0 && !check {
+        self.synced = false;
+        if let Some(labels) = check {
+            self.check(charge, labels);
+        }
+        if charge > 0 {
+            self.put_all(&[
+                Instruction::LocalGet(self.fuel),
+                Instruction::I64Const(charge.into()),
+                Instruction::I64Sub,
+                Instruction::LocalSet(self.fuel),
+            ]);
+        }
+    }
+
+    /// Writes the counter back, unless the global is known to have its value.
+    fn spill(&mut self) {
+        if std::mem::replace(&mut self.synced, true) {
             return;
         }
-        self.put(&Instruction::LocalGet(self.fuel));
-        self.take(charge);
-        if check {
-            self.put(&Instruction::LocalTee(self.fuel));
-            self.check();
-        } else {
-            self.put(&Instruction::LocalSet(self.fuel));
-        }
-    }
-
-    fn spill(&mut self) {
         self.put_all(&[
             Instruction::LocalGet(self.fuel),
             Instruction::GlobalSet(self.shared.fuel),
         ]);
     }
 
-    /// The function's last `end`: closes the block that early exits branch to, then settles.
+    /// The function's last `end`: closes the block that early exits branch to, settles and returns. Behind
+    /// that are the places where a used-up counter ends the run.
     fn epilogue(&mut self, leaves_early: bool, live: bool) {
         if leaves_early {
             self.put(&Instruction::End);
+            self.synced = false;
         }
         if leaves_early || live {
             self.spill();
@@ -233,6 +268,17 @@ impl Emitter<'_> {
                     Instruction::GlobalSet(self.shared.stack),
                 ]);
             }
+        }
+        // Also where the end can't be reached: the results must not be left on the stack.
+        self.put(&Instruction::Return);
+        self.put_all(&[
+            Instruction::End,
+            Instruction::I64Const(-1),
+            Instruction::GlobalSet(self.shared.fuel),
+            Instruction::Unreachable,
+        ]);
+        if self.stack.is_some() {
+            self.put_all(&[Instruction::End, Instruction::Unreachable]);
         }
         self.put(&Instruction::End);
     }
@@ -282,11 +328,11 @@ impl Emitter<'_> {
                 self.copy(range);
             }
             O::MemoryFill { .. } | O::MemoryCopy { .. } | O::MemoryInit { .. } => {
-                self.length_charge(i64::from(BULK_SHIFT), false);
+                self.length_charge(i64::from(BULK_SHIFT), false, depth);
                 self.copy(range);
             }
             O::TableFill { .. } | O::TableCopy { .. } | O::TableInit { .. } => {
-                self.length_charge(i64::from(TABLE_ELEMENT_SHIFT), true);
+                self.length_charge(i64::from(TABLE_ELEMENT_SHIFT), true, depth);
                 self.spill();
                 self.copy(range);
             }
@@ -303,6 +349,7 @@ impl Emitter<'_> {
                 Instruction::GlobalGet(self.shared.fuel),
                 Instruction::LocalSet(self.fuel),
             ]);
+            self.synced = true;
         }
     }
 
@@ -319,6 +366,7 @@ impl Emitter<'_> {
 
     /// Subtracts `word`, shifted, from the counter; leaves the new value in the counter's local.
     fn take_word(&mut self, word: u32, shift: i64, up: bool) {
+        self.synced = false;
         self.put_all(&[
             Instruction::LocalGet(self.fuel),
             Instruction::LocalGet(word),
@@ -335,12 +383,11 @@ impl Emitter<'_> {
     }
 
     /// Charges for the length on top of the stack, and checks.
-    fn length_charge(&mut self, shift: i64, up: bool) {
+    fn length_charge(&mut self, shift: i64, up: bool, depth: u32) {
         let word = self.word();
         self.put(&Instruction::LocalSet(word));
         self.take_word(word, shift, up);
-        self.put(&Instruction::LocalGet(self.fuel));
-        self.check();
+        self.check(0, self.labels(depth));
         self.put(&Instruction::LocalGet(word));
     }
 
@@ -386,34 +433,36 @@ impl Emitter<'_> {
         self.put_all(&[Instruction::End, Instruction::LocalGet(word)]);
     }
 
-    /// Replaces a NaN on top of the stack, just pushed by `operator`, by the canonical one.
+    /// Replaces a NaN on top of the stack, just pushed by `operator`, by the canonical one. A branch that only
+    /// NaNs don't take is cheaper than a `select`; `ge` is one jump on x86-64 where `eq` and `ne` are two.
     fn make_canonical(&mut self, operator: &Operator<'_>) {
         let local = match operator {
             Operator::LocalGet { local_index } | Operator::LocalTee { local_index } => *local_index,
-            _ => {
-                let local = self.float_local(nan::is_arithmetic_64(operator));
-                self.put(&Instruction::LocalTee(local));
-                local
-            }
+            _ => self.float_local(nan::is_arithmetic_64(operator)),
         };
         let wide = self.locals.get(local as usize) == Some(&ValType::F64);
-        let (canonical, equal) = if wide {
+        let (canonical, is_number) = if wide {
             (
                 Instruction::F64Const(f64::from_bits(NAN_64).into()),
-                Instruction::F64Eq,
+                Instruction::F64Ge,
             )
         } else {
             (
                 Instruction::F32Const(f32::from_bits(NAN_32).into()),
-                Instruction::F32Eq,
+                Instruction::F32Ge,
             )
         };
         self.put_all(&[
+            Instruction::LocalSet(local),
+            Instruction::Block(BlockType::Empty),
+            Instruction::LocalGet(local),
+            Instruction::LocalGet(local),
+            is_number,
+            Instruction::BrIf(0),
             canonical,
+            Instruction::LocalSet(local),
+            Instruction::End,
             Instruction::LocalGet(local),
-            Instruction::LocalGet(local),
-            equal,
-            Instruction::Select,
         ]);
     }
 

@@ -1,6 +1,6 @@
 //! Metering: one pass that turns a valid module into the module that every engine runs.
 //!
-//! The pass adds fuel, stack and memory accounting, and makes NaNs canonical. Since the result is an ordinary
+//! The pass ([`prepare`]) adds fuel, stack and memory accounting, and makes NaNs canonical. Since the result is an ordinary
 //! module, engines need no agreement beyond WebAssembly's own semantics: what they compute is equal, fuel
 //! included. Nothing of an engine's own fuel, stack or NaN settings takes part.
 //!
@@ -9,6 +9,7 @@
 //! - Global `frith:fuel` (`i64`, mutable, exported): fuel left. The host sets it before the start function.
 //! - Global `frith:stack` (`i32`, mutable, exported): stack units left.
 //! - Global `frith:pages` (`i32`, mutable, exported, with a memory): pages that memory may have.
+//! - A global (`i64`, mutable, not exported) that stays zero; `emit.rs` says what for.
 //! - Export `frith:memory` of the memory, export `frith:start` of the start function (whose section goes, so
 //!   that the host can set the counters first).
 //! - Indices of types, functions, tables, globals and segments stay; what is new comes after the old.
@@ -16,10 +17,10 @@
 //!
 //! # Fuel
 //!
-//! 1. A function keeps the counter in a local. On entry it loads the global, takes the charge of its first
-//!    block, and ends the run if the counter is below zero.
+//! 1. A function keeps the counter in a local, loaded from the global on entry.
 //! 2. Every basic block takes its charge, the sum of its instructions' costs ([`cost`]), when it is entered.
-//!    A loop's header checks the counter too. Code that cannot be reached has no charge.
+//!    A function's first block and a loop's header end the run if less is left: they set the global to -1 and
+//!    trap. Code that cannot be reached has no charge.
 //! 3. The local is written back (spilled) before calls, on every exit, and before instructions that can trap,
 //!    except loads and stores; it is read again after calls.
 //! 4. Memory and table instructions that work on a length charge for it before they run, and check.
@@ -33,14 +34,14 @@
 //!
 //! A frame's units are `48 + 8 × (parameters + locals + highest operand stack) + body bytes / 8`. A run has
 //! [`crate::Limits::stack_units`]. Engines get native stacks so large that this always fails first
-//! ([`stack`] has the arithmetic).
+//! (`stack.rs` has the arithmetic).
 //!
 //! # NaNs
 //!
 //! The result of an arithmetic float instruction whose NaN bits WebAssembly leaves open is replaced by the
 //! canonical NaN when it is one, before its bits can be observed. Operands of further arithmetic, of
 //! comparisons and of conversions to integers don't observe bits, nor do locals only read by such; there the
-//! replacement is left out ([`nan`]). `neg`, `abs`, `copysign`, loads, stores and reinterpretations work on
+//! replacement is left out (`nan.rs`). `neg`, `abs`, `copysign`, loads, stores and reinterpretations work on
 //! bits and stay as they are.
 //!
 //! # Cost

@@ -62,9 +62,20 @@ impl Walk {
         u32::try_from(self.frames.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether a live `return` or branch leaves the function other than at its end.
+    /// Whether a `return` or branch leaves the function other than at its end.
     pub(super) fn leaves_early(&self) -> bool {
         self.frames.first().is_some_and(|frame| frame.targeted)
+    }
+
+    /// Whether `operator` is a conditional branch back to a loop's header.
+    pub(super) fn repeats(&self, operator: &Operator<'_>) -> bool {
+        let Operator::BrIf { relative_depth } = operator else {
+            return false;
+        };
+        let index = self.frames.len().checked_sub(1 + *relative_depth as usize);
+        index
+            .and_then(|index| self.frames.get(index))
+            .is_some_and(|frame| frame.kind == Kind::Loop)
     }
 
     fn push(&mut self, kind: Kind) {
@@ -75,13 +86,11 @@ impl Walk {
         });
     }
 
+    /// Notes a branch. Dead ones count only for the function's own label: their type must stay what it is.
     fn target(&mut self, depth: u32) {
-        if !self.live {
-            return;
-        }
         let index = self.frames.len().checked_sub(1 + depth as usize);
         if let Some(frame) = index.and_then(|index| self.frames.get_mut(index)) {
-            frame.targeted = true;
+            frame.targeted |= self.live || frame.kind == Kind::Function;
         }
     }
 
