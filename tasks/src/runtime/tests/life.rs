@@ -449,6 +449,41 @@ fn a_reveal_must_open_the_commitment_in_its_window_and_be_possible() {
 }
 
 #[test]
+fn commits_reveals_and_verdicts_count_until_the_end_of_their_last_epoch() {
+    let mut world = World::new(&MIXED);
+    let task = world.submit(1, spec(2, Epoch::new(8)));
+    world.close();
+    world.close();
+    let places = drawn(&world, &task);
+    let commit_until = world.task(&task).places[0].commit_until;
+    assert_eq!(commit_until, Epoch::new(4));
+    let until = |world: &mut World, epoch: Epoch| {
+        while world.epoch < epoch {
+            world.close();
+        }
+    };
+    until(&mut world, commit_until);
+    let outcomes = [right(&task), wrong(&task, 1)];
+    commit(&mut world, places[0], task, &outcomes[0]);
+    commit(&mut world, places[1], task, &outcomes[1]);
+    let TaskState::Revealing { reveal_until, .. } = world.task(&task).state else {
+        panic!("not revealing")
+    };
+    assert_eq!(reveal_until, Epoch::new(8));
+    until(&mut world, reveal_until);
+    assert_eq!(reveal(&mut world, places[0], task, &outcomes[0]), Ok(()));
+    assert_eq!(reveal(&mut world, places[1], task, &outcomes[1]), Ok(()));
+    until(&mut world, Epoch::new(10));
+    let TaskState::Arbitrating { until: last, .. } = world.task(&task).state else {
+        panic!("no arbitration")
+    };
+    assert_eq!(last, Epoch::new(18));
+    until(&mut world, last);
+    world.work();
+    assert_eq!(settled(&world, &task), right(&task));
+}
+
+#[test]
 fn small_output_by_content_id_is_no_outcome() {
     let mut outcome = right(&Address([1; 32]));
     outcome.output = Bytes::Content {

@@ -361,6 +361,37 @@ fn a_leaving_worker_first_sees_its_tasks_settled() {
     assert_eq!(world.held(&task), Credits::ZERO);
 }
 
+#[test]
+fn a_missed_reveal_does_not_let_a_worker_leave_while_another_is_open() {
+    let mut world = World::new(&[1, 2]).manner(1, Manner::Hides);
+    let first = world.submit(1, spec(2, Epoch::new(8)));
+    world.close();
+    let second = world.submit(1, spec(2, Epoch::new(8)));
+    world.epochs(2);
+    let seat = world.seat(1);
+    assert_eq!(
+        world.worker(1).open.len(),
+        2,
+        "reveals until epochs 6 and 7"
+    );
+    assert_eq!(world.act(0, Action::Leave { seat }), Ok(()));
+    world.epochs(4);
+    assert_eq!(
+        world.epoch,
+        Epoch::new(7),
+        "the worker may leave now, and has missed its first reveal"
+    );
+    assert_eq!(world.worker(1).open.len(), 1);
+    world.epochs(1);
+    assert!(world.state.entity(&seat).is_none());
+    for task in [first, second] {
+        assert!(
+            matches!(world.task(&task).state, TaskState::Disputed { .. }),
+            "one of two is no majority"
+        );
+    }
+}
+
 fn instance(epoch: Epoch) -> Instance {
     let (kind, prefix, generation) = (ChainKind::Leaf, Prefix::ROOT, Generation::ZERO);
     Instance {
