@@ -18,7 +18,9 @@ fn credits(value: &Value, path: &str) -> Result<Credits> {
 /// Sends credits, waits until it is final, checks both balances by proof.
 pub(super) fn transfer(cast: &Cast) -> Result<()> {
     let amount = Credits::new(123_456_789);
-    let before = cast.call(WALLETS[1], &["wallet", "balance"])?;
+    // The root of the present epoch has all that tasks sent back.
+    let now = crate::client::NodeClient::new(&cast.api)?.status()?.epoch.to_string();
+    let before = cast.call(WALLETS[1], &["wallet", "balance", "--since", &now])?;
     let sent = cast.call(WALLETS[0], &["wallet", "send", &cast.wallets[1], &amount.to_string(), "--yes", "--wait", "final"])?;
     if text(&sent, "/finality")? != "final" {
         return Err(Failure::other(format!("the transfer is not final: {sent}")));

@@ -236,9 +236,20 @@ pub(super) fn kill_and_rejoin(cast: &Cast, devnet: &mut Devnet) -> Result<()> {
         show_places(cast, view);
     }
     say(&format!("node {VICTIM} had {its} places in these tasks"));
-    let height = devnet.node(VICTIM)?.status()?.height;
-    if height <= status.height.min(1) {
-        return Err(Failure::other("the killed node doesn't follow the chain"));
+    let head = crate::client::NodeClient::new(&cast.api)?.status()?.height;
+    await_height(devnet, head)?;
+    say(&format!("node {VICTIM} follows the chain: it has block {head} too"));
+    Ok(())
+}
+
+/// Waits until the killed node has the block of this height.
+fn await_height(devnet: &Devnet, height: u64) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while devnet.node(VICTIM)?.status()?.height < height {
+        if Instant::now() >= deadline {
+            return Err(Failure::other(format!("node {VICTIM} doesn't reach height {height}")));
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
 }
