@@ -111,7 +111,7 @@ impl Node {
     /// [`OpenError`].
     pub fn open(
         config: NodeConfig,
-        mut store: Box<dyn Store>,
+        store: Box<dyn Store>,
         now: Millis,
     ) -> Result<Self, OpenError> {
         let NodeConfig {
@@ -134,12 +134,7 @@ impl Node {
                 });
             }
         };
-        if fresh {
-            let mut writes = vec![persist::put_genesis(&rules.hash)];
-            writes.extend(founding.then(persist::put_voting));
-            store.write(writes)?;
-        }
-        let clean = persist::voting(&*store)?;
+        let clean = persist::voting(&*store)? || (fresh && founding);
         let me = key.public();
         let chain = Chain::open(&rules, &*store, &limits)?;
         let genesis = rules
@@ -194,6 +189,13 @@ impl Node {
             faults: config.faults,
         };
         node.resume(now, fresh && founding)?;
+        if fresh {
+            // Last: a store that says that it may vote holds the records of what runs, also after a crash
+            // in between. Two founders that only say so would wait for each other for ever.
+            let mut writes = vec![persist::put_genesis(&node.rules.hash)];
+            writes.extend(founding.then(persist::put_voting));
+            node.store.write(writes)?;
+        }
         Ok(node)
     }
 

@@ -26,9 +26,11 @@ impl Commits {
                 other,
             });
         }
-        let before = self.heads.insert(node, block.height).unwrap_or_default();
-        // A node that copied the state goes on after a gap: `restarted` says so.
-        if block.height == before.next() {
+        let before = self.heads.get(&node).copied().unwrap_or_default();
+        self.heads.insert(node, before.max(block.height));
+        // A node that starts again may say again what it committed; one that copied the state goes on
+        // after a gap, and `restarted` says so.
+        if block.height <= before.next() {
             Ok(())
         } else {
             Err(Violation::Gap {
