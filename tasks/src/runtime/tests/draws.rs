@@ -1,9 +1,11 @@
 //! Who is drawn.
 
 use super::world::{World, spec};
+use crate::runtime::{BlockContext, ExecuteError};
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::{PlaceState, TaskState};
 use frith_ledger::hash::{Domain, Hash};
+use frith_ledger::operation::Action;
 use frith_ledger::parameters::Parameters;
 use frith_ledger::units::Epoch;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +34,79 @@ fn anyone_can_check_a_draw_against_the_root_that_brought_its_beacon() {
     }
     let seats: BTreeSet<_> = places.iter().map(|place| place.seat).collect();
     assert_eq!(seats.len(), 3, "nobody has two places");
+}
+
+#[test]
+fn what_happens_between_the_closing_block_and_the_beacon_does_not_change_a_draw() {
+    let mut world = World::new(&[3; 12]);
+    let tasks: Vec<_> = (0..4)
+        .map(|_| world.submit(1, spec(2, Epoch::new(8))))
+        .collect();
+    world.close();
+    world.end_epoch();
+    let opening = world.state.tree().clone();
+    // The worker with the smallest address: every other draw would move if its stake were gone.
+    let leaver = (0..12)
+        .map(|worker| world.seat(worker))
+        .min()
+        .expect("twelve");
+    assert_eq!(world.act(0, Action::Leave { seat: leaver }), Ok(()));
+    assert!(
+        tasks
+            .iter()
+            .all(|task| world.task(task).state == TaskState::Submitted),
+        "the root isn't accepted yet"
+    );
+    world.accept();
+    for task in tasks {
+        let mut expected = Vec::new();
+        for i in 0u32.. {
+            let seat = opening
+                .draw(&Hash::of(Domain::Draw, &(world.state.beacon(), task, i)))
+                .expect("stake");
+            if seat != leaver && !expected.contains(&seat) {
+                expected.push(seat);
+            }
+            if expected.len() == 2 {
+                break;
+            }
+        }
+        let drawn: Vec<_> = world
+            .task(&task)
+            .places
+            .iter()
+            .map(|place| place.seat)
+            .collect();
+        assert_eq!(drawn, expected);
+    }
+}
+
+#[test]
+fn a_root_is_accepted_once_in_its_turn_and_only_of_this_leafs_state() {
+    let mut world = World::new(&[1]);
+    let refused = |world: &World, record: &frith_ledger::block::RootRecord| {
+        let block = BlockContext {
+            epoch: world.epoch,
+            height: world.height,
+            proposer: world.seat(0),
+            roots: std::slice::from_ref(record),
+        };
+        matches!(
+            world.state.execute(&world.rules, &block, &[]),
+            Err(ExecuteError::Root { .. })
+        )
+    };
+    world.end_epoch();
+    let record = world.roots[0].clone();
+    assert!(!refused(&world, &record));
+    let mut other = record.clone();
+    other.state.entities += 1;
+    assert!(refused(&world, &other), "of another state");
+    other = record.clone();
+    other.epoch = Epoch::new(1);
+    assert!(refused(&world, &other), "of another epoch");
+    world.accept();
+    assert!(refused(&world, &record), "accepted already");
 }
 
 #[test]

@@ -313,8 +313,14 @@ impl World {
         task
     }
 
-    /// Closes the epoch; the next block is of the next one, and begins with accepting its root.
+    /// Closes the epoch; the first block of the next one accepts its root.
     pub(super) fn close(&mut self) {
+        self.end_epoch();
+        self.accept();
+    }
+
+    /// Closes the epoch and makes its root record; the next block is of the next epoch.
+    pub(super) fn end_epoch(&mut self) {
         while self.state.has_due(self.epoch) {
             self.block(&[]);
         }
@@ -345,9 +351,14 @@ impl World {
         } else {
             self.state.clone()
         };
-        self.roots.push(record.clone());
+        self.roots.push(record);
         self.epoch = self.epoch.next();
-        self.execute(&[record], &[]);
+    }
+
+    /// Accepts the newest root record.
+    pub(super) fn accept(&mut self) {
+        let record = self.roots.last().cloned();
+        self.execute(record.as_slice(), &[]);
     }
 
     /// What the workers want to do now, each in its manner. With `limit` workers at the most.
