@@ -23,8 +23,6 @@ pub struct Limits {
     pub early_messages_max: usize,
     /// Bytes of such messages, kept per peer.
     pub early_bytes_max: usize,
-    /// Batches held per author that no certificate names yet, beside those that the quota counts.
-    pub held_batches_max: usize,
     /// Epochs that a node catches up block by block; further behind it copies the state.
     pub block_sync_epochs: u64,
     /// A member that is behind a peer's head in its own epoch for so long asks for the blocks.
@@ -48,8 +46,7 @@ impl Default for Limits {
             wants_max: 1_024,
             served_bytes_per_s: 8 * 1024 * 1024,
             early_messages_max: 128,
-            early_bytes_max: 4 * 1024 * 1024,
-            held_batches_max: 8,
+            early_bytes_max: 1024 * 1024,
             block_sync_epochs: 32,
             behind: Millis::new(500),
             versions_kept: 8,

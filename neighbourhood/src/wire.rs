@@ -312,4 +312,23 @@ mod tests {
         assert!(PeerMessage::from_bytes(&[0xff; 40]).is_err());
         assert!(PeerMessage::from_bytes(&[]).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn decoding_is_total_and_canonical(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..600)) {
+            if let Ok(message) = PeerMessage::from_bytes(&bytes) {
+                proptest::prop_assert_eq!(message.encode(), bytes);
+            }
+        }
+
+        #[test]
+        fn an_altered_message_decodes_to_another_or_not_at_all(at in 0_usize..200, bit in 0_u8..8) {
+            let key = SecretKey::from_bytes(&[1; 32]);
+            let hello = PeerMessage::Hello(Hello::sign(Hash([2; 32]), Hash([3; 32]), &Hash([4; 32]), &key));
+            let mut bytes = hello.encode();
+            let at = at % bytes.len();
+            bytes[at] ^= 1 << bit;
+            proptest::prop_assert_ne!(PeerMessage::from_bytes(&bytes), Ok(hello));
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::membership::period_of;
 use crate::persist::{self, Tail};
 use crate::sync::{Copied, CopyError, CopyStep, StateCopy};
 use crate::wire::{CertifiedBlocks, PeerMessage, Request, Response};
-use frith_ledger::block::{BatchDigest, ChainKind, Payload, Proposal};
+use frith_ledger::block::{BatchDigest, Block, ChainKind, Payload, Proposal};
 use frith_ledger::key::PublicKey;
 use frith_ledger::light::CertifiedRoot;
 use frith_ledger::store::Write;
@@ -337,7 +337,7 @@ impl Node {
             }
             id = header.id();
         }
-        let closes = |block: &frith_ledger::block::Block| match &block.payload {
+        let closes = |block: &Block| match &block.payload {
             Payload::Leaf(payload) => payload.claim.is_some(),
             Payload::Root(_) | Payload::Empty => false,
         };
@@ -393,32 +393,35 @@ impl Node {
         answer: &CertifiedBlocks,
         out: &mut Vec<Output>,
     ) -> Applied {
-        let last = answer.blocks.len().saturating_sub(1);
-        for (at, block) in answer.blocks.iter().enumerate() {
-            if block.header.height <= self.chain.head {
+        // All are executed before the first is committed: consensus, which isn't told of the commits
+        // before the end, may commit some of them itself while others wait.
+        let news: Vec<&Block> = answer
+            .blocks
+            .iter()
+            .filter(|block| block.header.height > self.chain.head)
+            .collect();
+        for block in &news {
+            let id = block.header.id();
+            if self.leaf.blocks.get(&id).is_some() {
                 continue;
             }
-            let id = block.header.id();
-            if self.leaf.blocks.get(&id).is_none() {
-                match self.leaf_host(|host| host.run(block, None)) {
-                    Ok(entry) => self.leaf.blocks.put(id, entry),
-                    Err(Fault::Missing) => return Applied::Waits,
-                    Err(Fault::Invalid(reason)) => {
-                        self.halt(
-                            format!(
-                                "a quorum committed block {id}, which is invalid here: {reason}"
-                            ),
-                            out,
-                        );
-                        return Applied::Wrong;
-                    }
+            match self.leaf_host(|host| host.run(block, None)) {
+                Ok(entry) => self.leaf.blocks.put(id, entry),
+                Err(Fault::Missing) => return Applied::Waits,
+                Err(Fault::Invalid(reason)) => {
+                    let what = format!("a quorum committed block {id}, which is invalid here");
+                    self.halt(format!("{what}: {reason}"), out);
+                    return Applied::Wrong;
                 }
             }
+        }
+        let last = news.len().saturating_sub(1);
+        for (at, block) in news.iter().enumerate() {
             let tail = (at == last).then(|| Tail {
                 headers: answer.tail.to_vec(),
                 proof: answer.proof.clone(),
             });
-            if !self.commit_block(now, id, tail, out) {
+            if !self.commit_block(now, block.header.id(), tail, out) {
                 return Applied::Wrong;
             }
         }

@@ -178,13 +178,26 @@ impl Node {
                 self.send(from, &PeerMessage::Status(self.status_message()), out);
             }
         } else if epoch > current || !runs {
-            if epoch <= current.next() {
+            if epoch <= current.next() && self.may_be_member(&from, epoch) {
                 self.peers
                     .keep_early(&from, (kind, epoch), message, bytes, &self.limits);
             }
         } else {
             self.deliver(now, from, kind, message, out);
         }
+    }
+
+    /// Whether a peer is in a committee of `epoch`, as far as this node knows them.
+    fn may_be_member(&self, peer: &PublicKey, epoch: Epoch) -> bool {
+        let period = crate::membership::period_of(self.rules.parameters(), epoch);
+        let leaf = [self.chain.epoch, epoch].map(|epoch| self.committees.leaf(epoch));
+        let committees = leaf
+            .into_iter()
+            .chain([self.committees.root(period)])
+            .flatten();
+        committees
+            .into_iter()
+            .any(|committee| committee.index_of(peer).is_some())
     }
 
     fn deliver(

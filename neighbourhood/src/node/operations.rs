@@ -421,7 +421,8 @@ impl Node {
             return;
         }
         let member = self.leaf.blocks.committee.index_of(&from).is_some();
-        if member && self.pool.has_room(&from, self.author_batches_max()) {
+        let few = self.wants.count_of(&from) < self.author_batches_max();
+        if member && few && self.pool.has_room(&from, self.author_batches_max()) {
             self.wants.want(now, Request::Batch(digest), [from]);
         }
     }

@@ -70,6 +70,15 @@ impl Wants {
         }
     }
 
+    /// How many things are wanted of `peer` first.
+    #[must_use]
+    pub fn count_of(&self, peer: &PublicKey) -> usize {
+        self.wants
+            .values()
+            .filter(|want| want.preferred.first() == Some(peer))
+            .count()
+    }
+
     /// Whether it is wanted.
     #[must_use]
     pub fn has(&self, request: &Request) -> bool {

@@ -159,10 +159,17 @@ fn verified_balance(world: &mut World, index: usize, address: &Address) -> (u64,
 
 #[test]
 fn a_root_committee_smaller_than_the_leafs_decides_records() {
-    let parameters = Parameters { committee: 3, ..Parameters::test() };
+    let parameters = Parameters {
+        committee: 3,
+        ..Parameters::test()
+    };
     let mut world = World::with(6, parameters, Limits::default());
     world.transfer(0, 1, 0, TO);
-    assert!(world.run_until(40_000, |w| (0..6).all(|n| w.epoch(n) >= 13)), "epoch {}", world.epoch(0));
+    assert!(
+        world.run_until(40_000, |w| (0..6).all(|n| w.epoch(n) >= 13)),
+        "epoch {}",
+        world.epoch(0)
+    );
     world.check();
     let (period, balance) = verified_balance(&mut world, 5, &TO);
     assert_eq!(balance, Credits::whole(1));
@@ -182,9 +189,16 @@ fn what_is_older_than_the_retained_epochs_is_forgotten_but_not_the_way_from_the_
     assert!(epoch > retained + 8, "epoch {epoch}");
     let store = world.hosts[0].store.contents();
     let versions = frith_ledger::tree::kept_versions(&store).expect("the store reads");
-    assert!(versions.len() as u64 <= retained + 2, "{} versions are kept", versions.len());
+    assert!(
+        versions.len() as u64 <= retained + 2,
+        "{} versions are kept",
+        versions.len()
+    );
     let first = persist::entries(&store, Height::ZERO, 1).expect("the store reads");
-    assert!(first.first().is_some_and(|(height, _)| height.get() > 8), "old blocks are gone");
+    assert!(
+        first.first().is_some_and(|(height, _)| height.get() > 8),
+        "old blocks are gone"
+    );
     world.crash(2, 0);
     world.start(2, false);
     world.run(2_000);
