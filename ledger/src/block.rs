@@ -329,3 +329,96 @@ impl SignedBatch {
 
 /// Where a block puts the fees of its operations: the seat of its proposer's worker.
 pub type ProposerSeat = Address;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::decode;
+
+    fn proposal() -> Proposal {
+        let instance = Instance {
+            kind: ChainKind::Leaf,
+            prefix: Prefix::ROOT,
+            generation: Generation::ZERO,
+            epoch: Epoch::ZERO,
+            committee: Hash([1; 32]),
+        };
+        let payload = Payload::Leaf(LeafPayload::default());
+        let header = BlockHeader {
+            instance,
+            height: Height::new(1),
+            view: View::new(1),
+            parent: Hash([2; 32]),
+            grounds: Proposal::grounds(&None, &None),
+            proposer: 0,
+            payload: payload.hash(),
+            state: Summary::EMPTY,
+        };
+        let key = SecretKey::from_bytes(&[5; 32]);
+        Proposal::sign(Block { header, payload }, None, None, &Hash([9; 32]), &key)
+    }
+
+    #[test]
+    fn a_block_id_covers_every_field_of_the_header() {
+        let first = proposal().block.header;
+        let changes: [&dyn Fn(&mut BlockHeader); 9] = [
+            &|h| h.instance.kind = ChainKind::Root,
+            &|h| h.instance.generation = Generation::new(1),
+            &|h| h.height = Height::new(2),
+            &|h| h.view = View::new(2),
+            &|h| h.parent = Hash([3; 32]),
+            &|h| h.grounds = Hash([3; 32]),
+            &|h| h.proposer = 1,
+            &|h| h.payload = Payload::Empty.hash(),
+            &|h| h.state.hash = Hash([3; 32]),
+        ];
+        let mut ids = vec![first.id()];
+        for change in changes {
+            let mut header = first.clone();
+            change(&mut header);
+            ids.push(header.id());
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 10);
+    }
+
+    #[test]
+    fn grounds_tell_every_pair_of_certificates_apart() {
+        let instance = proposal().block.header.instance;
+        let certificate = |view| QuorumCertificate {
+            instance,
+            view: View::new(view),
+            block: Hash([4; 32]),
+            listed: BoundedVec::new(),
+            parts: BoundedVec::new(),
+        };
+        let timeout =
+            TimeoutCertificate { instance, view: View::new(2), listed: BoundedVec::new(), parts: BoundedVec::new() };
+        let grounds = [
+            Proposal::grounds(&None, &None),
+            Proposal::grounds(&Some(certificate(1)), &None),
+            Proposal::grounds(&Some(certificate(2)), &None),
+            Proposal::grounds(&Some(certificate(1)), &Some(timeout.clone())),
+            Proposal::grounds(&None, &Some(timeout)),
+        ];
+        for (i, one) in grounds.iter().enumerate() {
+            assert!(grounds[i + 1..].iter().all(|other| other != one));
+        }
+    }
+
+    #[test]
+    fn a_proposal_survives_its_encoding_and_its_signature_covers_the_id() {
+        let proposal = proposal();
+        assert_eq!(decode(&proposal.encode(), 4096).as_ref(), Ok(&proposal));
+        let key = SecretKey::from_bytes(&[5; 32]).public();
+        let hash = signing_hash(Role::Proposal, &Hash([9; 32]), &proposal.id());
+        assert_eq!(key.verify(&hash, &proposal.signature), Ok(()));
+    }
+
+    #[test]
+    fn equal_batches_of_one_author_differ_by_their_number() {
+        let batch = |number| Batch { author: PublicKey([1; 32]), number, operations: BoundedVec::new() };
+        assert_ne!(batch(1).digest(), batch(2).digest());
+    }
+}

@@ -569,3 +569,6 @@ impl CommitProof {
         self.certificate.verify(committee, genesis)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,7 +64,9 @@ pub struct Setup {
 #[cfg(any(test, feature = "planted-bugs"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Faults {
-    /// Votes for a proposal that builds on less than its timeout certificate demands.
+    /// Has no lock: votes for a proposal that builds on less than its timeout certificate demands,
+    /// names no certificate in its timeouts, sends none with timeout certificates and keeps none in its
+    /// record.
     pub skip_lock: bool,
     /// Sends a vote before it is synced.
     pub vote_before_sync: bool,

@@ -303,10 +303,19 @@ fn a_proposal_must_build_on_what_its_timeout_certificate_names() {
     let first = solo.proposal(1, &solo.base(), None);
     let certified = solo.certify(&first, &others);
     let high = certified.certificate.clone();
-    let timeout = solo.timeouts(2, &[(others[0], high.clone()), (others[1], None), (others[2], None)]);
+    let timeout = solo.timeouts(
+        2,
+        &[
+            (others[0], high.clone()),
+            (others[1], None),
+            (others[2], None),
+        ],
+    );
     let too_low = solo.proposal(3, &solo.base(), timeout.clone());
     let effects = solo.propose(&too_low);
-    assert!(matches!(faults(&effects)[..], [Fault::Malformed { .. }]) && votes(&effects).is_empty());
+    assert!(
+        matches!(faults(&effects)[..], [Fault::Malformed { .. }]) && votes(&effects).is_empty()
+    );
     solo.propose(&first);
     let fine = solo.proposal(3, &certified, timeout);
     assert_eq!(votes(&solo.propose(&fine)).len(), 1);
