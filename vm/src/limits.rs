@@ -57,6 +57,8 @@ pub struct Limits {
     pub operands: u32,
     /// (Parameters + locals) × (blocks + 1) of one function: a compiler's work on joining values.
     pub complexity: u32,
+    /// The same, summed over all functions.
+    pub complexity_total: u32,
     /// Pages of 64 KiB that a memory may ever have.
     pub memory_pages: u32,
     /// Stack units that a run has; a frame's units are fixed by [`crate::meter`].
@@ -81,7 +83,8 @@ impl Default for Limits {
             function_bytes: 256 << 10,
             nesting: 512,
             operands: 4_096,
-            complexity: 1 << 24,
+            complexity: 1 << 23,
+            complexity_total: 1 << 26,
             memory_pages: 4_096,
             stack_units: 1 << 20,
         }

@@ -71,6 +71,7 @@ struct Inspection<'a, 'l> {
     limits: &'l Limits,
     interface: Interface,
     elements: u64,
+    complexity: u64,
 }
 
 /// Checks a module against every rule, and learns what metering needs.
@@ -111,6 +112,7 @@ pub(crate) fn inspect<'a>(
         limits,
         interface,
         elements: 0,
+        complexity: 0,
     };
     for payload in parser.parse_all(wasm) {
         let payload = payload?;
@@ -118,6 +120,7 @@ pub(crate) fn inspect<'a>(
         match validator.payload(&payload)? {
             ValidPayload::Func(function, body) => {
                 let plan = scanner.scan(function, &body, limits)?;
+                inspection.add_complexity(plan.complexity, body.range().start)?;
                 inspection.module.plans.push(plan);
                 inspection.module.bodies.push(body);
             }
@@ -269,6 +272,20 @@ impl<'a> Inspection<'a, '_> {
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn add_complexity(&mut self, complexity: u64, offset: u64) -> Result<(), Refusal> {
+        self.complexity += complexity;
+        let limit = u64::from(self.limits.complexity_total);
+        if self.complexity > limit {
+            return Err(Refusal::limit(
+                RefusalCode::FunctionTooComplex,
+                offset,
+                self.complexity,
+                limit,
+            ));
         }
         Ok(())
     }

@@ -423,10 +423,10 @@ fn nans_are_canonical_wherever_their_bits_show() {
     let y = "(f32.reinterpret_i32 (i32.const 0xff800abc))";
     let wide = [
         format!("(f64.add {x} (f64.const 1))"),
-        format!("(f64.sub (f64.const inf) (f64.const inf))"),
-        format!("(f64.mul (f64.const 0) (f64.const -inf))"),
-        format!("(f64.div (f64.const 0) (f64.const -0))"),
-        format!("(f64.sqrt (f64.const -1))"),
+        "(f64.sub (f64.const inf) (f64.const inf))".to_owned(),
+        "(f64.mul (f64.const 0) (f64.const -inf))".to_owned(),
+        "(f64.div (f64.const 0) (f64.const -0))".to_owned(),
+        "(f64.sqrt (f64.const -1))".to_owned(),
         format!("(f64.min {x} (f64.const 1))"),
         format!("(f64.max (f64.const 1) {x})"),
         format!("(f64.ceil {x})"),
@@ -453,7 +453,7 @@ fn nans_are_canonical_wherever_their_bits_show() {
     let narrow = [
         format!("(f32.add {y} (f32.const 1))"),
         format!("(f32.demote_f64 {x})"),
-        format!("(f32.sqrt (f32.const -4))"),
+        "(f32.sqrt (f32.const -4))".to_owned(),
         format!("(f32.nearest {y})"),
     ];
     for expression in &narrow {
@@ -628,4 +628,23 @@ fn preparing_twice_gives_the_same_module() {
         prepare(&module, &Limits::default()),
         prepare(&module, &Limits::default())
     );
+}
+
+#[test]
+fn the_most_complex_function_that_is_allowed_compiles() {
+    // Each of many locals is set before many joins and read behind them.
+    let (locals, joins) = (700, 11_900);
+    let sets: String = (1..locals)
+        .map(|n| format!("(local.set {n} (i32.load8_u (i32.const {n})))"))
+        .collect();
+    let branches = "(if (local.get 0) (then (local.set 0 (local.get 1))))".repeat(joins);
+    let reads: String = (1..locals)
+        .map(|n| format!("(local.set 0 (i32.add (local.get 0) (local.get {n})))"))
+        .collect();
+    let text = format!(
+        r#"(module (memory 1) (func (export "run") (local {}) {sets} {branches} {reads}))"#,
+        "i32 ".repeat(locals)
+    );
+    let outcome = run(&text);
+    assert_eq!(outcome.status, Status::Exit(0));
 }

@@ -23,6 +23,8 @@ pub(crate) struct FunctionPlan {
     pub(crate) callees: Vec<u32>,
     /// Makes indirect calls.
     pub(crate) indirect: bool,
+    /// Parameters and locals times blocks.
+    pub(crate) complexity: u64,
     /// Stack units of one frame.
     pub(crate) frame: u32,
     /// A `return` or a branch leaves the function before its end.
@@ -225,6 +227,7 @@ impl Scan {
             canonical: self.open.finish(locals),
             callees: self.callees,
             indirect: self.indirect,
+            complexity,
             frame,
             leaves_early: self.walk.leaves_early(),
         })

@@ -93,6 +93,7 @@ mod tests {
             canonical: Vec::new(),
             callees: callees.to_vec(),
             indirect,
+            complexity: 0,
             frame,
             leaves_early: false,
         }

@@ -243,12 +243,13 @@ mod tests {
     fn the_directory_stays_within_its_bound() -> Result<(), Box<dyn std::error::Error>> {
         let directory = tempfile::tempdir()?;
         let cache = Cache::open(directory.path(), 3_000)?;
-        for module in [b"a", b"b", b"c", b"d"] {
+        let modules = [&b"a"[..], b"b", b"c", b"d"];
+        for module in modules {
             cache.put(id(module), &artifact(&[0; 1_000]))?;
         }
-        let kept = [b"a", b"b", b"c", b"d"]
+        let kept = modules
             .iter()
-            .filter(|module| cache.get(id(*module)).is_some())
+            .filter(|module| cache.get(id(module)).is_some())
             .count();
         assert_eq!(kept, 2);
         assert!(cache.get(id(b"d")).is_some());
