@@ -24,7 +24,11 @@ pub fn bytes(count: u64) -> String {
         scaled /= 1024;
         unit += 1;
     }
-    if unit == 0 { format!("{count} B") } else { format!("{}.{} {}", scaled / 10, scaled % 10, units[unit]) }
+    if unit == 0 {
+        format!("{count} B")
+    } else {
+        format!("{}.{} {}", scaled / 10, scaled % 10, units[unit])
+    }
 }
 
 /// The beginning and the end of a long address or hash.
@@ -42,9 +46,18 @@ mod tests {
 
     #[test]
     fn counts_sizes_and_addresses_are_shown_short() {
-        assert_eq!((grouped(0), grouped(1234), grouped(1_234_567)), ("0".into(), "1 234".into(), "1 234 567".into()));
-        assert_eq!((bytes(1023), bytes(1024), bytes(1_572_864)), ("1023 B".into(), "1.0 KiB".into(), "1.5 MiB".into()));
+        assert_eq!(
+            (grouped(0), grouped(1234), grouped(1_234_567)),
+            ("0".into(), "1 234".into(), "1 234 567".into())
+        );
+        assert_eq!(
+            (bytes(1023), bytes(1024), bytes(1_572_864)),
+            ("1023 B".into(), "1.0 KiB".into(), "1.5 MiB".into())
+        );
         assert_eq!(short("frith1"), "frith1");
-        assert_eq!(short("frith1abcdefghijklmnopqrstuvwxyz"), "frith1abcdef…wxyz");
+        assert_eq!(
+            short("frith1abcdefghijklmnopqrstuvwxyz"),
+            "frith1abcdef…wxyz"
+        );
     }
 }

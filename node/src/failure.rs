@@ -42,7 +42,12 @@ pub struct Failure {
 impl Failure {
     /// A failure without advice.
     pub fn new(exit: Exit, code: impl Into<String>, message: impl Display) -> Self {
-        Self { exit, code: code.into(), message: message.to_string(), advice: None }
+        Self {
+            exit,
+            code: code.into(),
+            message: message.to_string(),
+            advice: None,
+        }
     }
 
     /// The command line or configuration is wrong.
@@ -73,7 +78,11 @@ impl Failure {
 
     /// A file or directory failed.
     pub fn file(doing: &str, path: &Path, error: impl Display) -> Self {
-        Self::new(Exit::Other, "file", format!("cannot {doing} {}: {error}", path.display()))
+        Self::new(
+            Exit::Other,
+            "file",
+            format!("cannot {doing} {}: {error}", path.display()),
+        )
     }
 
     /// The same failure with what to do.

@@ -48,12 +48,16 @@ impl NodeDir {
     /// It isn't one, or a node runs on it.
     pub fn lock(path: &Path) -> Result<Self> {
         if !path.join(GENESIS_FILE).is_file() {
-            return Err(Failure::usage(format!("{} is no data directory: it has no {GENESIS_FILE}", path.display()))
-                .advise("make one with `frith node init --dir DIR --genesis FILE`"));
+            return Err(Failure::usage(format!(
+                "{} is no data directory: it has no {GENESIS_FILE}",
+                path.display()
+            ))
+            .advise("make one with `frith node init --dir DIR --genesis FILE`"));
         }
         let lock = path.join(LOCK_FILE);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
-        let file = open(&lock, flags, Mode::RUSR | Mode::WUSR).map_err(|error| Failure::file("open", &lock, error))?;
+        let file = open(&lock, flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|error| Failure::file("open", &lock, error))?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let holder = std::fs::read_to_string(&lock).unwrap_or_default();
             let holder = match holder.trim() {
@@ -73,8 +77,12 @@ impl NodeDir {
             .truncate(true)
             .open(&lock)
             .map_err(|error| Failure::file("write", &lock, error))?;
-        write!(file_for_id, "{}", std::process::id()).map_err(|error| Failure::file("write", &lock, error))?;
-        Ok(Self { path: path.to_owned(), _lock: file })
+        write!(file_for_id, "{}", std::process::id())
+            .map_err(|error| Failure::file("write", &lock, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: file,
+        })
     }
 
     /// The directory.
@@ -88,7 +96,8 @@ impl NodeDir {
     /// # Errors
     /// The system doesn't tell.
     pub fn free_bytes(&self) -> Result<u64> {
-        let stat = rustix::fs::statvfs(&self.path).map_err(|error| Failure::file("examine the disk of", &self.path, error))?;
+        let stat = rustix::fs::statvfs(&self.path)
+            .map_err(|error| Failure::file("examine the disk of", &self.path, error))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
@@ -160,8 +169,11 @@ pub struct NewNode<'a> {
 pub fn create(path: &Path, new: &NewNode<'_>) -> Result<()> {
     for name in [GENESIS_FILE, WORKER_FILE, STORE_DIR] {
         if path.join(name).exists() {
-            return Err(Failure::usage(format!("{} exists already", path.join(name).display()))
-                .advise("choose another directory; a worker's key and votes are never overwritten"));
+            return Err(
+                Failure::usage(format!("{} exists already", path.join(name).display())).advise(
+                    "choose another directory; a worker's key and votes are never overwritten",
+                ),
+            );
         }
     }
     std::fs::create_dir_all(path).map_err(|error| Failure::file("create", path, error))?;
@@ -170,8 +182,14 @@ pub fn create(path: &Path, new: &NewNode<'_>) -> Result<()> {
         security_level: new.security_level,
         address: new.seed.worker().public().address().to_string(),
     };
-    let keystore = Keystore::seal(new.seed.as_bytes(), new.passphrase, label, "worker of a Frith node", new.cost)
-        .map_err(Failure::other)?;
+    let keystore = Keystore::seal(
+        new.seed.as_bytes(),
+        new.passphrase,
+        label,
+        "worker of a Frith node",
+        new.cost,
+    )
+    .map_err(Failure::other)?;
     KeyFile::write(&path.join(WORKER_FILE), keystore, Overwrite::No).map_err(Failure::other)?;
     write_new(&path.join(CONFIG_FILE), new.config)?;
     let genesis = serde_json::to_string_pretty(new.genesis).map_err(Failure::other)?;
@@ -190,14 +208,26 @@ mod tests {
     #[test]
     fn a_second_node_is_kept_out_until_the_first_is_gone() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        assert!(NodeDir::lock(dir.path()).expect_err("no genesis").message.contains("no data directory"));
+        assert!(
+            NodeDir::lock(dir.path())
+                .expect_err("no genesis")
+                .message
+                .contains("no data directory")
+        );
         std::fs::write(dir.path().join(GENESIS_FILE), "{}").expect("writes");
         let first = NodeDir::lock(dir.path()).expect("is free");
         let second = NodeDir::lock(dir.path()).expect_err("is taken");
         assert_eq!(second.code, "in_use");
-        assert!(second.message.contains(&std::process::id().to_string()), "{}", second.message);
+        assert!(
+            second.message.contains(&std::process::id().to_string()),
+            "{}",
+            second.message
+        );
         assert!(first.first_start().expect("writes"));
-        assert!(!first.first_start().expect("reads"), "a start is the first once");
+        assert!(
+            !first.first_start().expect("reads"),
+            "a start is the first once"
+        );
         drop(first);
         assert!(NodeDir::lock(dir.path()).is_ok());
     }

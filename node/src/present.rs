@@ -1,14 +1,14 @@
 //! From the ledger's types to what the API shows. Pure functions of committed state.
 
 use crate::views::{
-    AccountView, ArbitratorView, Entity as EntityJson, EventView, FoundView, OutcomeView, PlaceView, RegistrationView, SeatView, SpecView,
-    SummaryView, TaskView, TermsView, WorkerView,
+    AccountView, ArbitratorView, Entity as EntityJson, EventView, FoundView, OutcomeView,
+    PlaceView, RegistrationView, SeatView, SpecView, SummaryView, TaskView, TermsView, WorkerView,
 };
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::{
-    Bytes, Entity, FailReason, OutcomeId, Place, PlaceState, RunStatus, Task, TaskOutcome, TaskSpec, TaskState, Terms, Worker,
-    WorkerStatus,
+    Bytes, Entity, FailReason, OutcomeId, Place, PlaceState, RunStatus, Task, TaskOutcome,
+    TaskSpec, TaskState, Terms, Worker, WorkerStatus,
 };
 use frith_ledger::parameters::Parameters;
 use frith_ledger::tree::Summary;
@@ -30,7 +30,10 @@ pub fn engine_name(engine: u8) -> String {
 /// The names of the engines in a bit set.
 #[must_use]
 pub fn engine_names(engines: u8) -> Vec<String> {
-    (0..8).filter(|bit| engines >> bit & 1 == 1).map(engine_name).collect()
+    (0..8)
+        .filter(|bit| engines >> bit & 1 == 1)
+        .map(engine_name)
+        .collect()
 }
 
 /// A summary.
@@ -55,7 +58,10 @@ pub fn entity(address: &Address, entity: &Entity) -> EntityJson {
             workers: account
                 .workers
                 .iter()
-                .map(|worker| SeatView { key: worker.key.to_string(), seat: worker.seat.map(|seat| seat.to_string()) })
+                .map(|worker| SeatView {
+                    key: worker.key.to_string(),
+                    seat: worker.seat.map(|seat| seat.to_string()),
+                })
                 .collect(),
         }),
         Entity::Registration(registration) => EntityJson::Registration(RegistrationView {
@@ -74,7 +80,11 @@ pub fn entity(address: &Address, entity: &Entity) -> EntityJson {
 /// What a worker offers.
 #[must_use]
 pub fn terms(terms: &Terms) -> TermsView {
-    TermsView { engines: engine_names(terms.engines), price: terms.price.to_string(), slots: terms.slots }
+    TermsView {
+        engines: engine_names(terms.engines),
+        price: terms.price.to_string(),
+        slots: terms.slots,
+    }
 }
 
 /// A worker.
@@ -93,7 +103,11 @@ pub fn worker(worker: &Worker) -> WorkerView {
         terms: terms(&worker.terms),
         status: status.to_owned(),
         until,
-        open: worker.open.iter().map(|open| open.task.to_string()).collect(),
+        open: worker
+            .open
+            .iter()
+            .map(|open| open.task.to_string())
+            .collect(),
         tasks_paid: worker.tasks_paid,
         tasks_lost: worker.tasks_lost,
     }
@@ -115,7 +129,10 @@ pub fn task(address: &Address, task: &Task) -> TaskView {
     let arbitrators = match &task.state {
         TaskState::Arbitrating { arbitrators, .. } => arbitrators
             .iter()
-            .map(|a| ArbitratorView { seat: a.seat.to_string(), verdict: a.verdict.as_ref().map(found) })
+            .map(|a| ArbitratorView {
+                seat: a.seat.to_string(),
+                verdict: a.verdict.as_ref().map(found),
+            })
             .collect(),
         _ => Vec::new(),
     };
@@ -135,7 +152,11 @@ pub fn task(address: &Address, task: &Task) -> TaskView {
         paid: Credits::new(task.places.iter().map(|place| place.paid.get()).sum()).to_string(),
         recorded: task.recorded.get(),
         drawn: task.drawn.map(|epoch| epoch.get()),
-        places: task.places.iter().map(|p| place(p, task, settled)).collect(),
+        places: task
+            .places
+            .iter()
+            .map(|p| place(p, task, settled))
+            .collect(),
         arbitrators,
         outcome: settled.map(outcome),
     }
@@ -144,15 +165,25 @@ pub fn task(address: &Address, task: &Task) -> TaskView {
 fn explanation(task: &Task) -> String {
     match &task.state {
         TaskState::Submitted => {
-            format!("waits for its workers to be drawn; recorded in the root of epoch {}", task.recorded)
+            format!(
+                "waits for its workers to be drawn; recorded in the root of epoch {}",
+                task.recorded
+            )
         }
-        TaskState::Assigned { commit_until } => format!("workers run it and commit until epoch {commit_until}"),
-        TaskState::Revealing { reveal_until, .. } => format!("workers open their results until epoch {reveal_until}"),
+        TaskState::Assigned { commit_until } => {
+            format!("workers run it and commit until epoch {commit_until}")
+        }
+        TaskState::Revealing { reveal_until, .. } => {
+            format!("workers open their results until epoch {reveal_until}")
+        }
         TaskState::Disputed { until } => {
             format!("results differ, or too few came: who decides is drawn, until epoch {until}")
         }
         TaskState::Arbitrating { until, arbitrators } => {
-            format!("results differ: {} workers decide until epoch {until}", arbitrators.len())
+            format!(
+                "results differ: {} workers decide until epoch {until}",
+                arbitrators.len()
+            )
         }
         TaskState::Settled { epoch, .. } => format!("settled in epoch {epoch}; workers are paid"),
         TaskState::Failed { reason, epoch } => {
@@ -161,9 +192,13 @@ fn explanation(task: &Task) -> String {
                 FailReason::NoReveals => "nobody revealed a result",
                 FailReason::NoVerdict => "the arbitrators reached no verdict",
             };
-            format!("ended in epoch {epoch} without a result: {reason}; what was not used went back")
+            format!(
+                "ended in epoch {epoch} without a result: {reason}; what was not used went back"
+            )
         }
-        TaskState::Cancelled { epoch } => format!("cancelled in epoch {epoch}; the escrow went back"),
+        TaskState::Cancelled { epoch } => {
+            format!("cancelled in epoch {epoch}; the escrow went back")
+        }
     }
 }
 
@@ -174,7 +209,11 @@ pub fn spec(spec: &TaskSpec) -> SpecView {
         program: spec.program.to_hex(),
         program_len: spec.program_len,
         input_len: bytes_len(&spec.input),
-        arguments: spec.arguments.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect(),
+        arguments: spec
+            .arguments
+            .iter()
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            .collect(),
         fuel_max: spec.fuel_max.get(),
         price: spec.price.to_string(),
         replicas: spec.replicas,
@@ -216,23 +255,40 @@ pub fn most_pay(spec: &TaskSpec, parameters: &Parameters) -> Credits {
 
 /// An outcome that is known by its hash.
 fn found(outcome: &OutcomeId) -> FoundView {
-    FoundView { result: outcome.hash.to_hex(), fuel: outcome.fuel.get() }
+    FoundView {
+        result: outcome.hash.to_hex(),
+        fuel: outcome.fuel.get(),
+    }
 }
 
 fn place(place: &Place, task: &Task, settled: Option<&TaskOutcome>) -> PlaceView {
     let (state, outcome, unpaid) = match &place.state {
-        PlaceState::Drawn => ("drawn", None, is_over(task).then_some("the task ended before it committed")),
+        PlaceState::Drawn => (
+            "drawn",
+            None,
+            is_over(task).then_some("the task ended before it committed"),
+        ),
         PlaceState::Committed => ("committed", None, None),
         PlaceState::Revealed(outcome) => {
             let unpaid = match (settled, &task.state) {
-                (Some(settled), _) if settled.id() != *outcome => Some("its result is not the one that was found right"),
+                (Some(settled), _) if settled.id() != *outcome => {
+                    Some("its result is not the one that was found right")
+                }
                 (None, TaskState::Failed { .. }) => Some("the task ended without a result"),
                 _ => None,
             };
             ("revealed", Some(found(outcome)), unpaid)
         }
-        PlaceState::NoShow => ("no_show", None, Some("it did not commit in time, so the place was drawn again")),
-        PlaceState::Unrevealed => ("unrevealed", None, Some("it committed and did not reveal in time")),
+        PlaceState::NoShow => (
+            "no_show",
+            None,
+            Some("it did not commit in time, so the place was drawn again"),
+        ),
+        PlaceState::Unrevealed => (
+            "unrevealed",
+            None,
+            Some("it committed and did not reveal in time"),
+        ),
     };
     PlaceView {
         seat: place.seat.to_string(),
@@ -251,18 +307,32 @@ fn place(place: &Place, task: &Task, settled: Option<&TaskOutcome>) -> PlaceView
 /// Whether a task has ended.
 #[must_use]
 pub fn is_over(task: &Task) -> bool {
-    matches!(task.state, TaskState::Settled { .. } | TaskState::Failed { .. } | TaskState::Cancelled { .. })
+    matches!(
+        task.state,
+        TaskState::Settled { .. } | TaskState::Failed { .. } | TaskState::Cancelled { .. }
+    )
 }
 
 /// Something that happened to a task or a worker.
 #[must_use]
 pub fn event(event: &TaskEvent, height: u64) -> EventView {
-    type Parts<'a> = (&'static str, Option<&'a Address>, Option<&'a Address>, Option<Credits>);
+    type Parts<'a> = (
+        &'static str,
+        Option<&'a Address>,
+        Option<&'a Address>,
+        Option<Credits>,
+    );
     let (what, task, seat, amount): Parts<'_> = match event {
         TaskEvent::Submitted { task, escrow, .. } => ("submitted", Some(task), None, Some(*escrow)),
         TaskEvent::Drawn { task, seat, .. } => ("drawn", Some(task), Some(seat), None),
-        TaskEvent::Committed { task, seat, bond } => ("committed", Some(task), Some(seat), Some(*bond)),
-        TaskEvent::NoShow { task, seat, penalty } => ("no_show", Some(task), Some(seat), Some(*penalty)),
+        TaskEvent::Committed { task, seat, bond } => {
+            ("committed", Some(task), Some(seat), Some(*bond))
+        }
+        TaskEvent::NoShow {
+            task,
+            seat,
+            penalty,
+        } => ("no_show", Some(task), Some(seat), Some(*penalty)),
         TaskEvent::RevealsOpen { task, .. } => ("reveals_open", Some(task), None, None),
         TaskEvent::Revealed { task, seat, .. } => ("revealed", Some(task), Some(seat), None),
         TaskEvent::Unrevealed { task, seat } => ("unrevealed", Some(task), Some(seat), None),
@@ -270,9 +340,15 @@ pub fn event(event: &TaskEvent, height: u64) -> EventView {
         TaskEvent::Arbitrating { task, .. } => ("arbitrating", Some(task), None, None),
         TaskEvent::Verdict { task, seat, .. } => ("verdict", Some(task), Some(seat), None),
         TaskEvent::Settled { task, .. } => ("settled", Some(task), None, None),
-        TaskEvent::Paid { task, seat, amount, .. } => ("paid", Some(task), Some(seat), Some(*amount)),
-        TaskEvent::BondLost { task, seat, amount, .. } => ("bond_lost", Some(task), Some(seat), Some(*amount)),
-        TaskEvent::Rewarded { task, seat, amount, .. } => ("rewarded", Some(task), Some(seat), Some(*amount)),
+        TaskEvent::Paid {
+            task, seat, amount, ..
+        } => ("paid", Some(task), Some(seat), Some(*amount)),
+        TaskEvent::BondLost {
+            task, seat, amount, ..
+        } => ("bond_lost", Some(task), Some(seat), Some(*amount)),
+        TaskEvent::Rewarded {
+            task, seat, amount, ..
+        } => ("rewarded", Some(task), Some(seat), Some(*amount)),
         TaskEvent::Refunded { task, amount, .. } => ("refunded", Some(task), None, Some(*amount)),
         TaskEvent::Failed { task, .. } => ("failed", Some(task), None, None),
         TaskEvent::Cancelled { task } => ("cancelled", Some(task), None, None),

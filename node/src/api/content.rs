@@ -16,16 +16,34 @@ use frith_ledger::hash::Hash;
     (status = 201, description = "Stored", body = ContentView),
     (status = 413, description = "More than 16 MiB", body = ErrorView),
 ))]
-pub(super) async fn put(State(api): State<Api>, body: Bytes) -> Result<(StatusCode, Json<ContentView>), ApiError> {
-    let (id, bytes) = tokio::task::spawn_blocking(move || (Hash(*blake3::hash(&body).as_bytes()), body.to_vec()))
-        .await
-        .map_err(ApiError::internal)?;
+pub(super) async fn put(
+    State(api): State<Api>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<ContentView>), ApiError> {
+    let (id, bytes) =
+        tokio::task::spawn_blocking(move || (Hash(*blake3::hash(&body).as_bytes()), body.to_vec()))
+            .await
+            .map_err(ApiError::internal)?;
     let len = bytes.len() as u64;
-    api.status.core.put_content(id, bytes).await?.map_err(|reason| {
-        ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "store", format!("the content could not be stored: {reason}"))
+    api.status
+        .core
+        .put_content(id, bytes)
+        .await?
+        .map_err(|reason| {
+            ApiError::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "store",
+                format!("the content could not be stored: {reason}"),
+            )
             .advise("see the node's log; its disk may be full")
-    })?;
-    Ok((StatusCode::CREATED, Json(ContentView { id: id.to_hex(), len })))
+        })?;
+    Ok((
+        StatusCode::CREATED,
+        Json(ContentView {
+            id: id.to_hex(),
+            len,
+        }),
+    ))
 }
 
 /// The bytes of content, from this node or from a member that holds them. Check them against the id.
@@ -33,7 +51,10 @@ pub(super) async fn put(State(api): State<Api>, body: Bytes) -> Result<(StatusCo
     (status = 200, description = "The bytes", content_type = "application/octet-stream"),
     (status = 404, description = "Nobody that is connected holds them", body = ErrorView),
 ))]
-pub(super) async fn get(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn get(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     let id = parse_hash(&id)?;
     let bytes = api.fetcher.get(id, Vec::new()).await?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())

@@ -21,7 +21,14 @@ pub struct ApiError {
 impl ApiError {
     /// An error without advice.
     pub fn new(status: StatusCode, code: &str, message: impl Display) -> Self {
-        Self { status, body: ErrorBody { code: code.to_owned(), message: message.to_string(), advice: None } }
+        Self {
+            status,
+            body: ErrorBody {
+                code: code.to_owned(),
+                message: message.to_string(),
+                advice: None,
+            },
+        }
     }
 
     /// 400: the request can't be read.
@@ -55,15 +62,18 @@ impl IntoResponse for ApiError {
 
 impl From<CoreGone> for ApiError {
     fn from(error: CoreGone) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error).advise("start the node again, or ask another one")
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error)
+            .advise("start the node again, or ask another one")
     }
 }
 
 impl From<ContentError> for ApiError {
     fn from(error: ContentError) -> Self {
         match error {
-            ContentError::Unavailable { .. } => Self::new(StatusCode::NOT_FOUND, "content_unavailable", error)
-                .advise("ask again when the workers that hold it are connected"),
+            ContentError::Unavailable { .. } => {
+                Self::new(StatusCode::NOT_FOUND, "content_unavailable", error)
+                    .advise("ask again when the workers that hold it are connected")
+            }
             ContentError::Store { .. } => Self::internal(error),
             ContentError::Stopped => CoreGone.into(),
         }
@@ -75,7 +85,10 @@ impl From<ContentError> for ApiError {
 pub fn refusal_code(refusal: &Refusal) -> String {
     // The variant's name: the first word of its `Debug` form.
     let debug = format!("{refusal:?}");
-    let name: String = debug.chars().take_while(char::is_ascii_alphanumeric).collect();
+    let name: String = debug
+        .chars()
+        .take_while(char::is_ascii_alphanumeric)
+        .collect();
     snake_case(&name)
 }
 
@@ -93,7 +106,11 @@ fn snake_case(name: &str) -> String {
 /// A refusal as the API and the CLI show it.
 #[must_use]
 pub(super) fn refusal_body(refusal: &Refusal) -> ErrorBody {
-    ErrorBody { code: refusal_code(refusal), message: refusal.to_string(), advice: None }
+    ErrorBody {
+        code: refusal_code(refusal),
+        message: refusal.to_string(),
+        advice: None,
+    }
 }
 
 impl From<SubmitError> for ApiError {
@@ -101,11 +118,16 @@ impl From<SubmitError> for ApiError {
         let message = error.to_string();
         let (status, code) = match error {
             SubmitError::Refused(refusal) => {
-                return Self { status: StatusCode::UNPROCESSABLE_ENTITY, body: refusal_body(&refusal) };
+                return Self {
+                    status: StatusCode::UNPROCESSABLE_ENTITY,
+                    body: refusal_body(&refusal),
+                };
             }
             SubmitError::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
             SubmitError::Signature => (StatusCode::UNPROCESSABLE_ENTITY, "signature"),
-            SubmitError::MissingContent { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "missing_content"),
+            SubmitError::MissingContent { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "missing_content")
+            }
             SubmitError::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             SubmitError::Halted { .. } => (StatusCode::SERVICE_UNAVAILABLE, "halted"),
         };

@@ -21,8 +21,12 @@ pub(super) async fn stream(
     State(api): State<Api>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let permit = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many event streams at one time")
-            .advise("end one of them")
+        ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "too many event streams at one time",
+        )
+        .advise("end one of them")
     })?;
     let mut ending = api.ending.clone();
     let ended = async move {

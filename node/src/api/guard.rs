@@ -19,16 +19,23 @@ pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) 
         .into_response();
     }
     let Ok(_permit) = api.requests.try_acquire() else {
-        return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many requests at one time")
-            .advise("try again in a moment")
-            .into_response();
+        return ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "too many requests at one time",
+        )
+        .advise("try again in a moment")
+        .into_response();
     };
     let rewrite = next.run(request);
     match tokio::time::timeout(api.request_time_max, rewrite).await {
         Ok(response) => as_error_view(response),
-        Err(_) => {
-            ApiError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "the request took too long").into_response()
-        }
+        Err(_) => ApiError::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "timeout",
+            "the request took too long",
+        )
+        .into_response(),
     }
 }
 
@@ -43,16 +50,26 @@ fn as_error_view(response: Response) -> Response {
         return response;
     }
     let (code, message) = match status {
-        StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the body is larger than this request may be"),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("media_type", "the Content-Type is not one that this request takes"),
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => ("malformed", "the request can't be read"),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            ("too_large", "the body is larger than this request may be")
+        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => (
+            "media_type",
+            "the Content-Type is not one that this request takes",
+        ),
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+            ("malformed", "the request can't be read")
+        }
         _ => ("http", "the request was not served"),
     };
     ApiError::new(status, code, message).into_response()
 }
 
 fn is_this_machine(request: &Request) -> bool {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     let name = match host {
         Some(host) => host,
         // HTTP/2 and absolute-form requests name the host in the URI.
@@ -66,16 +83,24 @@ fn is_this_machine(request: &Request) -> bool {
     } else {
         name.split(':').next().unwrap_or_default()
     };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 /// No such path.
 pub(super) async fn unknown(uri: Uri) -> ApiError {
-    ApiError::not_found(format!("there is no {}", uri.path())).advise("GET /v1/openapi.json lists what there is")
+    ApiError::not_found(format!("there is no {}", uri.path()))
+        .advise("GET /v1/openapi.json lists what there is")
 }
 
 /// The path exists, the method doesn't.
 pub(super) async fn method(uri: Uri) -> ApiError {
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method", format!("{} is not asked in this way", uri.path()))
-        .advise("GET /v1/openapi.json lists what there is")
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method",
+        format!("{} is not asked in this way", uri.path()),
+    )
+    .advise("GET /v1/openapi.json lists what there is")
 }

@@ -27,8 +27,14 @@ pub(super) async fn live() -> &'static str {
     (status = 200, description = "Ready", body = ReadyView),
     (status = 503, description = "Not ready, and why", body = ReadyView),
 ))]
-pub(super) async fn ready(State(api): State<Api>) -> Result<(StatusCode, Json<ReadyView>), ApiError> {
+pub(super) async fn ready(
+    State(api): State<Api>,
+) -> Result<(StatusCode, Json<ReadyView>), ApiError> {
     let view = api.status.readiness().await?;
-    let status = if view.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if view.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     Ok((status, Json(view)))
 }

@@ -22,7 +22,8 @@ pub(super) fn parse_address(text: &str) -> Result<Address, ApiError> {
     if !text.starts_with("frith1") {
         return parse_hash(text).map(|hash| Address(hash.0));
     }
-    text.parse().map_err(|error| ApiError::malformed(format!("{text:?}: {error}")))
+    text.parse()
+        .map_err(|error| ApiError::malformed(format!("{text:?}: {error}")))
 }
 
 /// What stands at an address, with its proof.
@@ -30,20 +31,34 @@ pub(super) fn parse_address(text: &str) -> Result<Address, ApiError> {
     (status = 200, description = "The entity or its absence, and the proof", body = EntityView),
     (status = 400, description = "Not an address", body = ErrorView),
 ))]
-pub(super) async fn entity(State(api): State<Api>, Path(address): Path<String>) -> Result<Json<EntityView>, ApiError> {
+pub(super) async fn entity(
+    State(api): State<Api>,
+    Path(address): Path<String>,
+) -> Result<Json<EntityView>, ApiError> {
     let address = parse_address(&address)?;
     let (proof, local, height, now) = api
         .status
         .core
         .query(move |node| {
-            (node.entity_proof(&address), node.state().entity(&address), node.head(), node.epoch())
+            (
+                node.entity_proof(&address),
+                node.state().entity(&address),
+                node.head(),
+                node.epoch(),
+            )
         })
         .await?;
-    let proven = proof.as_ref().and_then(|proof| proof.entity.as_ref()).and_then(|b| Entity::from_bytes(b).ok());
+    let proven = proof
+        .as_ref()
+        .and_then(|proof| proof.entity.as_ref())
+        .and_then(|b| Entity::from_bytes(b).ok());
     Ok(Json(EntityView {
         address: address.to_string(),
         entity: proven.map(|entity| present::entity(&address, &entity)),
-        epoch: proof.as_ref().and_then(|proof| proof.root.record()).map(|record| record.epoch.get()),
+        epoch: proof
+            .as_ref()
+            .and_then(|proof| proof.root.record())
+            .map(|record| record.epoch.get()),
         proof: proof.map(|proof| hex::encode(proof.encode())),
         local: local.map(|entity| present::entity(&address, &entity)),
         height: height.get(),
@@ -56,20 +71,33 @@ pub(super) async fn entity(State(api): State<Api>, Path(address): Path<String>) 
     (status = 200, description = "The record and its commit proof", body = RootView),
     (status = 404, description = "Not committed yet, or pruned", body = ErrorView),
 ))]
-pub(super) async fn root(State(api): State<Api>, Path(epoch): Path<String>) -> Result<Json<RootView>, ApiError> {
+pub(super) async fn root(
+    State(api): State<Api>,
+    Path(epoch): Path<String>,
+) -> Result<Json<RootView>, ApiError> {
     let wanted = match epoch.as_str() {
         "latest" => None,
-        text => Some(Epoch::new(text.parse().map_err(|_| ApiError::malformed(format!("{text:?} is no epoch")))?)),
+        text => {
+            Some(Epoch::new(text.parse().map_err(|_| {
+                ApiError::malformed(format!("{text:?} is no epoch"))
+            })?))
+        }
     };
     let newest = api.status.core.progress().borrow().roots;
-    let not_found = || ApiError::not_found(format!("no root of epoch {epoch}: {newest} are committed, old ones are pruned"));
+    let not_found = || {
+        ApiError::not_found(format!(
+            "no root of epoch {epoch}: {newest} are committed, old ones are pruned"
+        ))
+    };
     let wanted = match wanted {
         Some(epoch) => epoch,
         None => Epoch::new(newest.checked_sub(1).ok_or_else(not_found)?),
     };
     let root = api.status.core.query(move |node| node.root(wanted)).await?;
     let root = root.ok_or_else(not_found)?;
-    root_view(&root).map(Json).ok_or_else(|| ApiError::internal("the stored root is no root record"))
+    root_view(&root)
+        .map(Json)
+        .ok_or_else(|| ApiError::internal("the stored root is no root record"))
 }
 
 fn root_view(root: &CertifiedRoot) -> Option<RootView> {
@@ -90,10 +118,15 @@ fn root_view(root: &CertifiedRoot) -> Option<RootView> {
     (status = 200, description = "The block", body = BlockView),
     (status = 404, description = "Not committed yet, or pruned", body = ErrorView),
 ))]
-pub(super) async fn block(State(api): State<Api>, Path(height): Path<String>) -> Result<Json<BlockView>, ApiError> {
+pub(super) async fn block(
+    State(api): State<Api>,
+    Path(height): Path<String>,
+) -> Result<Json<BlockView>, ApiError> {
     let wanted = match height.as_str() {
         "latest" => None,
-        text => Some(Height::new(text.parse().map_err(|_| ApiError::malformed(format!("{text:?} is no height")))?)),
+        text => Some(Height::new(text.parse().map_err(|_| {
+            ApiError::malformed(format!("{text:?} is no height"))
+        })?)),
     };
     let (head, found) = api
         .status
@@ -104,12 +137,22 @@ pub(super) async fn block(State(api): State<Api>, Path(height): Path<String>) ->
         })
         .await?;
     let Some((block, headers, proof)) = found else {
-        return Err(ApiError::not_found(format!("no block of height {height}: the head is at {head}, old ones are pruned")));
+        return Err(ApiError::not_found(format!(
+            "no block of height {height}: the head is at {head}, old ones are pruned"
+        )));
     };
     let (kind, batches, roots) = match &block.payload {
         Payload::Leaf(payload) => (
-            if payload.claim.is_some() { "closing" } else { "operations" },
-            payload.batches.iter().map(|digest| digest.to_hex()).collect(),
+            if payload.claim.is_some() {
+                "closing"
+            } else {
+                "operations"
+            },
+            payload
+                .batches
+                .iter()
+                .map(|digest| digest.to_hex())
+                .collect(),
             Some(payload.roots.get()),
         ),
         Payload::Root(_) => ("root", Vec::new(), None),
@@ -127,7 +170,10 @@ pub(super) async fn block(State(api): State<Api>, Path(height): Path<String>) ->
         batches,
         roots,
         state: present::summary(&header.state),
-        headers: headers.iter().map(|header| hex::encode(header.encode())).collect(),
+        headers: headers
+            .iter()
+            .map(|header| hex::encode(header.encode()))
+            .collect(),
         proof: proof.map(|proof| hex::encode(proof.encode())),
     }))
 }
@@ -135,6 +181,7 @@ pub(super) async fn block(State(api): State<Api>, Path(height): Path<String>) ->
 /// The genesis: what the network begins with and agrees on, as its file has it.
 #[utoipa::path(get, path = "/v1/genesis", responses((status = 200, description = "The genesis file")))]
 pub(super) async fn genesis(State(api): State<Api>) -> Result<Response, ApiError> {
-    let text = serde_json::to_string_pretty(&api.status.core.rules().genesis).map_err(ApiError::internal)?;
+    let text = serde_json::to_string_pretty(&api.status.core.rules().genesis)
+        .map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }

@@ -7,13 +7,29 @@ use utoipa::OpenApi;
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Frith node", description = "The HTTP API of a Frith node. Amounts are decimal strings in credits; hashes and SCALE bytes are hexadecimal.", license(name = "MIT OR Apache-2.0")),
-    paths(
-        operations::submit, operations::status, ledger::entity, ledger::root, ledger::block, ledger::genesis,
-        tasks::status, tasks::list, content::put, content::get, events::stream, health::status, health::live,
-        health::ready, metrics::scrape,
+    info(
+        title = "Frith node",
+        description = "The HTTP API of a Frith node. Amounts are decimal strings in credits; hashes and SCALE bytes are hexadecimal.",
+        license(name = "MIT OR Apache-2.0")
     ),
-    components(schemas(views::ErrorView, views::EventView, views::Finality)),
+    paths(
+        operations::submit,
+        operations::status,
+        ledger::entity,
+        ledger::root,
+        ledger::block,
+        ledger::genesis,
+        tasks::status,
+        tasks::list,
+        content::put,
+        content::get,
+        events::stream,
+        health::status,
+        health::live,
+        health::ready,
+        metrics::scrape,
+    ),
+    components(schemas(views::ErrorView, views::EventView, views::Finality))
 )]
 struct Document;
 

@@ -31,21 +31,42 @@ pub(super) async fn submit(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<SubmittedView>), ApiError> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("application/json");
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or("application/json");
     let operation = if kind.starts_with("application/octet-stream") {
         body.to_vec()
     } else {
-        let request: OperationRequest = serde_json::from_slice(&body)
-            .map_err(|error| ApiError::malformed(format!("the body is not {{\"operation\": \"<hex>\"}}: {error}")))?;
-        let text = request.operation.strip_prefix("0x").unwrap_or(&request.operation);
-        hex::decode(text).map_err(|error| ApiError::malformed(format!("the operation is not hexadecimal: {error}")))?
+        let request: OperationRequest = serde_json::from_slice(&body).map_err(|error| {
+            ApiError::malformed(format!(
+                "the body is not {{\"operation\": \"<hex>\"}}: {error}"
+            ))
+        })?;
+        let text = request
+            .operation
+            .strip_prefix("0x")
+            .unwrap_or(&request.operation);
+        hex::decode(text).map_err(|error| {
+            ApiError::malformed(format!("the operation is not hexadecimal: {error}"))
+        })?
     };
     if operation.len() > OPERATION_BYTES_MAX {
-        let message = format!("the operation has {} bytes, at most {OPERATION_BYTES_MAX} are allowed", operation.len());
-        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
+        let message = format!(
+            "the operation has {} bytes, at most {OPERATION_BYTES_MAX} are allowed",
+            operation.len()
+        );
+        return Err(ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            message,
+        ));
     }
     let id = api.status.core.submit(operation).await??;
-    Ok((StatusCode::ACCEPTED, Json(SubmittedView { id: id.to_hex() })))
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(SubmittedView { id: id.to_hex() }),
+    ))
 }
 
 /// What to wait for before answering.
@@ -93,11 +114,19 @@ pub(super) async fn status(
 }
 
 async fn view(api: &Api, id: OperationId) -> Result<OperationView, ApiError> {
-    let found = api.status.core.query(move |node| node.operation(&id)).await?;
+    let found = api
+        .status
+        .core
+        .query(move |node| node.operation(&id))
+        .await?;
     Ok(match found {
         Some(OperationStatus::Executed(found)) => OperationView {
             id: id.to_hex(),
-            finality: if found.is_final { Finality::Final } else { Finality::Local },
+            finality: if found.is_final {
+                Finality::Final
+            } else {
+                Finality::Local
+            },
             height: Some(found.height.get()),
             epoch: Some(found.epoch.get()),
             done: Some(found.result.is_ok()),

@@ -25,7 +25,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests_max: 256, streams_max: 32, request_time_max: Duration::from_secs(70) }
+        Self {
+            requests_max: 256,
+            streams_max: 32,
+            request_time_max: Duration::from_secs(70),
+        }
     }
 }
 
@@ -108,5 +112,7 @@ pub async fn serve(listener: TcpListener, api: Api) -> std::io::Result<()> {
         // An error means that nobody can end it any more, which is an end too.
         let _sender_gone = ending.wait_for(|ending| *ending).await.is_err();
     };
-    axum::serve(listener, router(api)).with_graceful_shutdown(ended).await
+    axum::serve(listener, router(api))
+        .with_graceful_shutdown(ended)
+        .await
 }

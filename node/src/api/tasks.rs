@@ -42,10 +42,17 @@ pub(super) async fn status(
     let mut progress = api.status.core.progress();
     loop {
         progress.borrow_and_update();
-        let entity = api.status.core.query(move |node| node.state().entity(&address)).await?;
+        let entity = api
+            .status
+            .core
+            .query(move |node| node.state().entity(&address))
+            .await?;
         let Some(Entity::Task(task)) = entity else {
-            return Err(ApiError::not_found(format!("no task stands at {address}"))
-                .advise("check the address; a task stands there once its submission is committed"));
+            return Err(
+                ApiError::not_found(format!("no task stands at {address}")).advise(
+                    "check the address; a task stands there once its submission is committed",
+                ),
+            );
         };
         let view = present::task(&address, &task);
         if view.ended || !wait.ended {
@@ -71,7 +78,10 @@ pub(super) struct Owner {
     (status = 200, description = "At most 1,000 tasks", body = TasksView),
     (status = 400, description = "Not an address", body = ErrorView),
 ))]
-pub(super) async fn list(State(api): State<Api>, Query(owner): Query<Owner>) -> Result<Json<TasksView>, ApiError> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(owner): Query<Owner>,
+) -> Result<Json<TasksView>, ApiError> {
     let account: Option<Address> = owner.account.as_deref().map(parse_address).transpose()?;
     let state = api.status.core.query(|node| node.state().clone()).await?;
     let found = tokio::task::spawn_blocking(move || {
@@ -91,5 +101,12 @@ pub(super) async fn list(State(api): State<Api>, Query(owner): Query<Owner>) -> 
     .await
     .map_err(ApiError::internal)?;
     let truncated = found.len() > TASKS_MAX;
-    Ok(Json(TasksView { tasks: found.into_iter().take(TASKS_MAX).map(|(_, view)| view).collect(), truncated }))
+    Ok(Json(TasksView {
+        tasks: found
+            .into_iter()
+            .take(TASKS_MAX)
+            .map(|(_, view)| view)
+            .collect(),
+        truncated,
+    }))
 }

@@ -3,7 +3,10 @@
 use super::{Api, Limits, router};
 use crate::client::fee_of;
 use crate::service::{Clock, Core, CoreHandle, Fetcher, Outbound, StatusSource};
-use crate::views::{ContentView, EntityView, ErrorBody, ErrorView, Finality, OperationView, StatusView, SubmittedView};
+use crate::views::{
+    ContentView, EntityView, ErrorBody, ErrorView, Finality, OperationView, StatusView,
+    SubmittedView,
+};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
@@ -48,15 +51,25 @@ fn genesis(user: &Seed, worker: &Seed) -> Genesis {
         name: "test".to_owned(),
         time_ms: 0,
         beacon: [1; 32],
-        parameters: Parameters { epoch_ms: 200, ..Parameters::test() },
-        accounts: vec![GenesisAccount { address: user.account().public().address(), balance: Credits::whole(10) }],
+        parameters: Parameters {
+            epoch_ms: 200,
+            ..Parameters::test()
+        },
+        accounts: vec![GenesisAccount {
+            address: user.account().public().address(),
+            balance: Credits::whole(10),
+        }],
         workers: vec![GenesisWorker {
             key: worker.worker().public().0,
             vrf: VrfSecret::from_seed(&worker.vrf()).public().0,
             account: worker.account().public().address(),
             stake: Credits::whole(1000),
             collateral: Credits::whole(1000),
-            terms: Terms { engines: 1, price: Credits::new(1), slots: 4 },
+            terms: Terms {
+                engines: 1,
+                price: Credits::new(1),
+                slots: 4,
+            },
         }],
     }
 }
@@ -88,23 +101,52 @@ fn world() -> World {
     let (ending, ended) = watch::channel(false);
     let fetcher = Fetcher::new(handle.clone(), None);
     let router = router(Api::new(status, fetcher, false, Limits::default(), ended));
-    World { router, core: handle, rules, user, _ending: ending }
+    World {
+        router,
+        core: handle,
+        rules,
+        user,
+        _ending: ending,
+    }
 }
 
 impl World {
     async fn ask(&self, request: Request<Body>) -> (StatusCode, Vec<u8>) {
-        let response = self.router.clone().oneshot(request).await.expect("a router never fails");
+        let response = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("a router never fails");
         let status = response.status();
-        (status, to_bytes(response.into_body(), 1 << 26).await.expect("a bounded body").to_vec())
+        (
+            status,
+            to_bytes(response.into_body(), 1 << 26)
+                .await
+                .expect("a bounded body")
+                .to_vec(),
+        )
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> (StatusCode, T) {
-        let request = Request::get(path).header(header::HOST, "127.0.0.1:1").body(Body::empty()).expect("is a request");
+        let request = Request::get(path)
+            .header(header::HOST, "127.0.0.1:1")
+            .body(Body::empty())
+            .expect("is a request");
         let (status, body) = self.ask(request).await;
-        (status, serde_json::from_slice(&body).expect("is JSON of this type"))
+        (
+            status,
+            serde_json::from_slice(&body).expect("is JSON of this type"),
+        )
     }
 
-    async fn send(&self, method: &str, path: &str, kind: &str, body: impl Into<Body>) -> (StatusCode, Vec<u8>) {
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: impl Into<Body>,
+    ) -> (StatusCode, Vec<u8>) {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -122,11 +164,20 @@ impl World {
     }
 
     fn transfer(&self, change: impl FnOnce(&mut OperationBody)) -> Vec<u8> {
-        let action = Action::Transfer { to: Address([9; 32]), amount: Credits::whole(1) };
+        let action = Action::Transfer {
+            to: Address([9; 32]),
+            amount: Credits::whole(1),
+        };
         let fee = fee_of(&action, self.rules.parameters());
         let account = self.user.account().public().address();
-        let mut body =
-            OperationBody { genesis: self.rules.hash, account, nonce: Nonce::ZERO, expires: Epoch::new(50), fee, action };
+        let mut body = OperationBody {
+            genesis: self.rules.hash,
+            account,
+            nonce: Nonce::ZERO,
+            expires: Epoch::new(50),
+            fee,
+            action,
+        };
         change(&mut body);
         Operation::Signed(SignedOperation::sign(body, &self.user.account())).encode()
     }
@@ -135,20 +186,41 @@ impl World {
 #[tokio::test]
 async fn a_transfer_is_committed_and_becomes_final_with_a_proof_that_holds() {
     let world = world();
-    let body = format!("{{\"operation\":\"{}\"}}", hex::encode(world.transfer(|_| {})));
-    let (status, body) = world.send("POST", "/v1/operations", "application/json", body).await;
-    assert_eq!(status, StatusCode::ACCEPTED, "{}", String::from_utf8_lossy(&body));
-    let id = serde_json::from_slice::<SubmittedView>(&body).expect("names the operation").id;
+    let body = format!(
+        "{{\"operation\":\"{}\"}}",
+        hex::encode(world.transfer(|_| {}))
+    );
+    let (status, body) = world
+        .send("POST", "/v1/operations", "application/json", body)
+        .await;
+    assert_eq!(
+        status,
+        StatusCode::ACCEPTED,
+        "{}",
+        String::from_utf8_lossy(&body)
+    );
+    let id = serde_json::from_slice::<SubmittedView>(&body)
+        .expect("names the operation")
+        .id;
     let path = format!("/v1/operations/{id}?wait=final&timeout_ms=20000");
     let (_, fate) = world.get::<OperationView>(&path).await;
     assert_eq!((fate.finality, fate.done), (Finality::Final, Some(true)));
 
     let address = Address([9; 32]);
-    let (_, view) = world.get::<EntityView>(&format!("/v1/entities/{address}")).await;
-    let proven = crate::client::prove(&world.rules.genesis, &address, &view).expect("the proof holds");
-    assert_eq!(proven.entity.and_then(|entity| entity.credits().ok()), Some(Credits::whole(1)));
+    let (_, view) = world
+        .get::<EntityView>(&format!("/v1/entities/{address}"))
+        .await;
+    let proven =
+        crate::client::prove(&world.rules.genesis, &address, &view).expect("the proof holds");
+    assert_eq!(
+        proven.entity.and_then(|entity| entity.credits().ok()),
+        Some(Credits::whole(1))
+    );
     let other = crate::client::prove(&world.rules.genesis, &Address([8; 32]), &view);
-    assert_eq!(other.expect_err("is about another address").exit, crate::failure::Exit::Proof);
+    assert_eq!(
+        other.expect_err("is about another address").exit,
+        crate::failure::Exit::Proof
+    );
     world.core.stop().await;
 }
 
@@ -172,11 +244,22 @@ async fn bodies_that_are_no_operation_are_refused_with_what_is_wrong() {
 #[tokio::test]
 async fn bodies_that_are_too_large_are_refused() {
     let world = world();
-    let (status, error) = world.refused("application/octet-stream", vec![0; 65 * 1024]).await;
+    let (status, error) = world
+        .refused("application/octet-stream", vec![0; 65 * 1024])
+        .await;
     assert_eq!((status, error.code.as_str()), (413, "too_large"));
-    let (status, error) = world.refused("application/json", vec![b' '; 200 * 1024]).await;
+    let (status, error) = world
+        .refused("application/json", vec![b' '; 200 * 1024])
+        .await;
     assert_eq!((status, error.code.as_str()), (413, "too_large"));
-    let (status, _) = world.send("PUT", "/v1/content", "application/octet-stream", vec![0; (16 << 20) + 1]).await;
+    let (status, _) = world
+        .send(
+            "PUT",
+            "/v1/content",
+            "application/octet-stream",
+            vec![0; (16 << 20) + 1],
+        )
+        .await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     world.core.stop().await;
 }
@@ -186,15 +269,37 @@ async fn a_refused_operation_says_why_in_a_code_of_its_own() {
     let world = world();
     let octets = "application/octet-stream";
     let cases: [(&str, Vec<u8>); 5] = [
-        ("wrong_network", world.transfer(|body| body.genesis = Hash([7; 32]))),
-        ("nonce_ahead", world.transfer(|body| body.nonce = Nonce::new(1 << 40))),
-        ("expiry_far", world.transfer(|body| body.expires = Epoch::new(1 << 40))),
-        ("underfunded", world.transfer(|body| body.action = Action::Transfer { to: Address([9; 32]), amount: Credits::whole(11) })),
+        (
+            "wrong_network",
+            world.transfer(|body| body.genesis = Hash([7; 32])),
+        ),
+        (
+            "nonce_ahead",
+            world.transfer(|body| body.nonce = Nonce::new(1 << 40)),
+        ),
+        (
+            "expiry_far",
+            world.transfer(|body| body.expires = Epoch::new(1 << 40)),
+        ),
+        (
+            "underfunded",
+            world.transfer(|body| {
+                body.action = Action::Transfer {
+                    to: Address([9; 32]),
+                    amount: Credits::whole(11),
+                }
+            }),
+        ),
         ("fee", world.transfer(|body| body.fee = Credits::ZERO)),
     ];
     for (code, operation) in cases {
         let (status, error) = world.refused(octets, operation).await;
-        assert_eq!((status, error.code.as_str()), (422, code), "{}", error.message);
+        assert_eq!(
+            (status, error.code.as_str()),
+            (422, code),
+            "{}",
+            error.message
+        );
     }
     let mut forged = world.transfer(|_| {});
     if let Some(last) = forged.last_mut() {
@@ -208,9 +313,22 @@ async fn a_refused_operation_says_why_in_a_code_of_its_own() {
 async fn an_operation_whose_time_is_over_is_refused() {
     let world = world();
     let mut progress = world.core.progress();
-    progress.wait_for(|progress| progress.roots >= 2).await.expect("epochs go by");
-    let (status, error) = world.refused("application/octet-stream", world.transfer(|body| body.expires = Epoch::ZERO)).await;
-    assert_eq!((status, error.code.as_str()), (422, "expired"), "{}", error.message);
+    progress
+        .wait_for(|progress| progress.roots >= 2)
+        .await
+        .expect("epochs go by");
+    let (status, error) = world
+        .refused(
+            "application/octet-stream",
+            world.transfer(|body| body.expires = Epoch::ZERO),
+        )
+        .await;
+    assert_eq!(
+        (status, error.code.as_str()),
+        (422, "expired"),
+        "{}",
+        error.message
+    );
     world.core.stop().await;
 }
 
@@ -226,7 +344,10 @@ async fn a_name_that_was_rebound_to_this_machine_is_not_served() {
         ("127.0.0.1", 200),
         ("[::1]:4280", 200),
     ] {
-        let request = Request::get("/health/live").header(header::HOST, host).body(Body::empty()).expect("is a request");
+        let request = Request::get("/health/live")
+            .header(header::HOST, host)
+            .body(Body::empty())
+            .expect("is a request");
         assert_eq!(world.ask(request).await.0.as_u16(), expected, "{host}");
     }
     world.core.stop().await;
@@ -235,14 +356,28 @@ async fn a_name_that_was_rebound_to_this_machine_is_not_served() {
 #[tokio::test]
 async fn content_comes_back_by_its_hash() {
     let world = world();
-    let (status, body) = world.send("PUT", "/v1/content", "application/octet-stream", "some bytes").await;
+    let (status, body) = world
+        .send(
+            "PUT",
+            "/v1/content",
+            "application/octet-stream",
+            "some bytes",
+        )
+        .await;
     assert_eq!(status, StatusCode::CREATED);
     let view: ContentView = serde_json::from_slice(&body).expect("names the content");
     assert_eq!(view.id, blake3::hash(b"some bytes").to_hex().to_string());
-    let (status, body) = world.send("GET", &format!("/v1/content/{}", view.id), "", "").await;
+    let (status, body) = world
+        .send("GET", &format!("/v1/content/{}", view.id), "", "")
+        .await;
     assert_eq!((status, body), (StatusCode::OK, b"some bytes".to_vec()));
-    let (status, error) = world.get::<ErrorView>(&format!("/v1/content/{}", "00".repeat(32))).await;
-    assert_eq!((status.as_u16(), error.error.code.as_str()), (404, "content_unavailable"));
+    let (status, error) = world
+        .get::<ErrorView>(&format!("/v1/content/{}", "00".repeat(32)))
+        .await;
+    assert_eq!(
+        (status.as_u16(), error.error.code.as_str()),
+        (404, "content_unavailable")
+    );
     world.core.stop().await;
 }
 
@@ -262,7 +397,10 @@ async fn what_does_not_exist_is_not_found_and_what_is_no_name_is_malformed() {
         assert_eq!(status.as_u16(), expected, "{path}: {}", error.error.message);
     }
     let task = Address([4; 32]);
-    assert_eq!(world.get::<ErrorView>(&format!("/v1/tasks/{task}")).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        world.get::<ErrorView>(&format!("/v1/tasks/{task}")).await.0,
+        StatusCode::NOT_FOUND
+    );
     let (status, _) = world.send("DELETE", "/v1/status", "", "").await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
     world.core.stop().await;
@@ -272,15 +410,30 @@ async fn what_does_not_exist_is_not_found_and_what_is_no_name_is_malformed() {
 async fn status_metrics_and_description_answer() {
     let world = world();
     let (status, view) = world.get::<StatusView>("/v1/status").await;
-    assert_eq!((status, view.members, view.members_seen), (StatusCode::OK, 1, 1));
+    assert_eq!(
+        (status, view.members, view.members_seen),
+        (StatusCode::OK, 1, 1)
+    );
     assert!(view.readiness.ready, "{:?}", view.readiness.reasons);
     assert_eq!(view.worker.map(|work| work.worker.tasks_paid), Some(0));
     let (_, metrics) = world.send("GET", "/metrics", "", "").await;
     let metrics = String::from_utf8(metrics).expect("is text");
-    assert!(metrics.contains("frith_ready 1") && metrics.contains("frith_members 1"), "{metrics}");
+    assert!(
+        metrics.contains("frith_ready 1") && metrics.contains("frith_members 1"),
+        "{metrics}"
+    );
     let (_, document) = world.get::<serde_json::Value>("/v1/openapi.json").await;
-    for path in ["/v1/operations", "/v1/entities/{address}", "/v1/tasks/{address}", "/v1/content", "/v1/events"] {
-        assert!(document["paths"][path].is_object(), "{path} is not described");
+    for path in [
+        "/v1/operations",
+        "/v1/entities/{address}",
+        "/v1/tasks/{address}",
+        "/v1/content",
+        "/v1/events",
+    ] {
+        assert!(
+            document["paths"][path].is_object(),
+            "{path} is not described"
+        );
     }
     world.core.stop().await;
 }

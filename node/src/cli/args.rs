@@ -466,7 +466,11 @@ mod tests {
         ] {
             assert!(check(line).is_ok(), "{line}: {:?}", check(line).err());
         }
-        for line in ["frith task status X", "frith task result X -o f", "frith wallet send X 0.25 --yes --wait final"] {
+        for line in [
+            "frith task status X",
+            "frith task result X -o f",
+            "frith wallet send X 0.25 --yes --wait final",
+        ] {
             let line = line.replace('X', &address);
             assert!(check(&line).is_ok(), "{line}");
         }
@@ -475,11 +479,26 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         use clap::error::ErrorKind;
-        assert_eq!(check("frith task run p.wasm").err(), Some(ErrorKind::MissingRequiredArgument));
-        assert_eq!(check("frith wallet send here 5").err(), Some(ErrorKind::ValueValidation));
-        assert_eq!(check("frith wallet send").err(), Some(ErrorKind::MissingRequiredArgument));
+        assert_eq!(
+            check("frith task run p.wasm").err(),
+            Some(ErrorKind::MissingRequiredArgument)
+        );
+        assert_eq!(
+            check("frith wallet send here 5").err(),
+            Some(ErrorKind::ValueValidation)
+        );
+        assert_eq!(
+            check("frith wallet send").err(),
+            Some(ErrorKind::MissingRequiredArgument)
+        );
         let address = Address([7; 32]);
-        assert_eq!(check(&format!("frith wallet send {address} 0.0000001")).err(), Some(ErrorKind::ValueValidation));
-        assert_eq!(check("frith node run --dir d --fault lazy").err(), Some(ErrorKind::InvalidValue));
+        assert_eq!(
+            check(&format!("frith wallet send {address} 0.0000001")).err(),
+            Some(ErrorKind::ValueValidation)
+        );
+        assert_eq!(
+            check("frith node run --dir d --fault lazy").err(),
+            Some(ErrorKind::InvalidValue)
+        );
     }
 }

@@ -15,13 +15,23 @@ const PROOF_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub(super) fn show(session: &Session, height: &str) -> Result<Report> {
     let height = match height {
         "latest" => None,
-        text => Some(text.parse().map_err(|_| Failure::usage(format!("{text:?} is no height: use a number or `latest`")))?),
+        text => Some(text.parse().map_err(|_| {
+            Failure::usage(format!("{text:?} is no height: use a number or `latest`"))
+        })?),
     };
     let block = session.node()?.block(height)?;
     let mut text = format!(
         "block     {}\nheight    {}   epoch {}   view {}   proposer {}\nparent    {}\nkind      {}\nstate     {} ({} credits, {} entities)",
-        block.id, block.height, block.epoch, block.view, block.proposer, block.parent, block.kind, block.state.hash,
-        block.state.credits, block.state.entities,
+        block.id,
+        block.height,
+        block.epoch,
+        block.view,
+        block.proposer,
+        block.parent,
+        block.kind,
+        block.state.hash,
+        block.state.credits,
+        block.state.entities,
     );
     if let Some(roots) = block.roots {
         text.push_str(&format!("\nroots     {roots} accepted"));
@@ -35,7 +45,10 @@ pub(super) fn show(session: &Session, height: &str) -> Result<Report> {
 pub(super) fn verify(session: &Session, file: &Path) -> Result<Report> {
     let metadata = std::fs::metadata(file).map_err(|error| Failure::file("read", file, error))?;
     if metadata.len() > PROOF_FILE_BYTES_MAX {
-        return Err(Failure::usage(format!("{} has more than {PROOF_FILE_BYTES_MAX} bytes", file.display())));
+        return Err(Failure::usage(format!(
+            "{} has more than {PROOF_FILE_BYTES_MAX} bytes",
+            file.display()
+        )));
     }
     let text = std::fs::read_to_string(file).map_err(|error| Failure::file("read", file, error))?;
     let saved: SavedProof = serde_json::from_str(&text).map_err(|error| {
@@ -44,15 +57,25 @@ pub(super) fn verify(session: &Session, file: &Path) -> Result<Report> {
     })?;
     let genesis = session.genesis()?;
     let (address, proven) = saved.verify(&genesis)?;
-    let entity = proven.entity.as_ref().map(|entity| present::entity(&address, entity));
+    let entity = proven
+        .entity
+        .as_ref()
+        .map(|entity| present::entity(&address, entity));
     let credits = match &proven.entity {
         Some(entity) => entity.credits().map_err(Failure::other)?,
         None => Credits::ZERO,
     };
     let text = format!(
         "the proof holds\naddress   {address}\nholds     {credits} credits{}\nroot      epoch {} ({})\nnetwork   {} ({})",
-        if entity.is_none() { " (nothing stands there, and the proof shows it)" } else { "" },
-        proven.epoch, proven.root, genesis.name, genesis.hash(),
+        if entity.is_none() {
+            " (nothing stands there, and the proof shows it)"
+        } else {
+            ""
+        },
+        proven.epoch,
+        proven.root,
+        genesis.name,
+        genesis.hash(),
     );
     Report::new(
         text,

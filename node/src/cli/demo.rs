@@ -33,8 +33,12 @@ const DEMO_MAX: Duration = Duration::from_secs(60);
 
 pub(super) fn run(_session: &Session, args: &DemoArgs) -> Result<Report> {
     let started = Instant::now();
-    std::fs::create_dir_all(&args.out).map_err(|error| Failure::file("create", &args.out, error))?;
-    let directory = tempfile::Builder::new().prefix("frith-demo-").tempdir().map_err(Failure::other)?;
+    std::fs::create_dir_all(&args.out)
+        .map_err(|error| Failure::file("create", &args.out, error))?;
+    let directory = tempfile::Builder::new()
+        .prefix("frith-demo-")
+        .tempdir()
+        .map_err(Failure::other)?;
     let planned = plan(&devnet::options(NODES, directory.path().to_owned(), 1000))?;
     script::title("Five workers on this machine");
     let faults = BTreeMap::from([(FAULTY, Fault::WrongResult)]);
@@ -44,7 +48,9 @@ pub(super) fn run(_session: &Session, args: &DemoArgs) -> Result<Report> {
     for index in 0..running.nodes() {
         let kept = args.out.join(format!("node{index}.log"));
         if let Err(error) = std::fs::copy(running.log(index), &kept) {
-            script::say(&format!("(the log of node {index} could not be kept: {error})"));
+            script::say(&format!(
+                "(the log of node {index} could not be kept: {error})"
+            ));
         }
     }
     outcome?;
@@ -53,11 +59,19 @@ pub(super) fn run(_session: &Session, args: &DemoArgs) -> Result<Report> {
     script::say("all five nodes ended in order");
     let took = started.elapsed();
     if took > DEMO_MAX {
-        return Err(Failure::other(format!("the demo took {} s, more than {}", took.as_secs(), DEMO_MAX.as_secs())));
+        return Err(Failure::other(format!(
+            "the demo took {} s, more than {}",
+            took.as_secs(),
+            DEMO_MAX.as_secs()
+        )));
     }
     Report::new(
-        format!("\nDone in {}.{} s: everything above was checked. Pictures and logs are in {}.",
-            took.as_secs(), took.subsec_millis() / 100, args.out.display()),
+        format!(
+            "\nDone in {}.{} s: everything above was checked. Pictures and logs are in {}.",
+            took.as_secs(),
+            took.subsec_millis() / 100,
+            args.out.display()
+        ),
         &json!({"done": true, "ms": took.as_millis()}),
     )
 }

@@ -24,7 +24,10 @@ pub(super) fn run(_session: &Session, args: &DevnetArgs) -> Result<Report> {
     let (dir, temporary) = match &args.dir {
         Some(dir) => (dir.clone(), None),
         None => {
-            let temporary = tempfile::Builder::new().prefix("frith-devnet-").tempdir().doing("cannot make a directory")?;
+            let temporary = tempfile::Builder::new()
+                .prefix("frith-devnet-")
+                .tempdir()
+                .doing("cannot make a directory")?;
             (temporary.path().to_owned(), Some(temporary))
         }
     };
@@ -38,29 +41,50 @@ pub(super) fn run(_session: &Session, args: &DevnetArgs) -> Result<Report> {
     note(&how_to_talk(&devnet)?);
     while !stop.load(Ordering::SeqCst) {
         if let Some(index) = devnet.ended()? {
-            return Err(Failure::other(format!("node {index} has ended by itself")).advise(format!("see {}", devnet.log(index).display())));
+            return Err(Failure::other(format!("node {index} has ended by itself"))
+                .advise(format!("see {}", devnet.log(index).display())));
         }
         std::thread::sleep(Duration::from_millis(100));
     }
     note("ending the nodes …");
     devnet.stop()?;
     drop(temporary);
-    Report::new("all nodes have ended in order", &json!({"stopped": "asked"}))
+    Report::new(
+        "all nodes have ended in order",
+        &json!({"stopped": "asked"}),
+    )
 }
 
 /// What a devnet is made from.
 pub(super) fn options(nodes: u16, dir: PathBuf, epoch_ms: u64) -> PlanOptions {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    PlanOptions { nodes, dir, epoch_ms, time_ms: u64::try_from(now).unwrap_or_default() }
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis());
+    PlanOptions {
+        nodes,
+        dir,
+        epoch_ms,
+        time_ms: u64::try_from(now).unwrap_or_default(),
+    }
 }
 
 /// Starts the nodes, and lets the users' directory point to the first.
 pub(super) fn start(plan: Plan, faults: BTreeMap<usize, Fault>, log: &str) -> Result<Devnet> {
     let program = std::env::current_exe().doing("cannot find this program")?;
-    let devnet = Devnet::start(plan, DevnetOptions { program, faults, log: log.to_owned() })?;
+    let devnet = Devnet::start(
+        plan,
+        DevnetOptions {
+            program,
+            faults,
+            log: log.to_owned(),
+        },
+    )?;
     let home = Home::locate(Some(devnet.plan().home.clone()))?;
     let api = Some(devnet.node(0)?.base().to_owned());
-    home.write_config(&HomeConfig { api, key: Some(WALLETS[0].to_owned()) })?;
+    home.write_config(&HomeConfig {
+        api,
+        key: Some(WALLETS[0].to_owned()),
+    })?;
     Ok(devnet)
 }
 
@@ -68,7 +92,11 @@ fn how_to_talk(devnet: &Devnet) -> Result<String> {
     let mut text = format!("{} nodes are ready:\n", devnet.nodes());
     for index in 0..devnet.nodes() {
         let process = devnet.process(index).unwrap_or_default();
-        text.push_str(&format!("  node {index}  {}  process {process}  log {}\n", devnet.node(index)?.base(), devnet.log(index).display()));
+        text.push_str(&format!(
+            "  node {index}  {}  process {process}  log {}\n",
+            devnet.node(index)?.base(),
+            devnet.log(index).display()
+        ));
     }
     text.push_str(&format!(
         "\nIn another terminal:\n  export FRITH_HOME={} FRITH_PASSPHRASE={PASSPHRASE}\n  frith wallet balance\n  frith node status\n  \
@@ -82,11 +110,22 @@ fn faults(texts: &[String], nodes: u16) -> Result<BTreeMap<usize, Fault>> {
     texts
         .iter()
         .map(|text| {
-            let wrong = |reason: String| Failure::usage(format!("--fault {text}: {reason}; it looks like 2=wrong-result"));
-            let (index, name) = text.split_once('=').ok_or_else(|| wrong("no '='".to_owned()))?;
-            let index: usize = index.parse().map_err(|error| wrong(format!("{index:?}: {error}")))?;
+            let wrong = |reason: String| {
+                Failure::usage(format!(
+                    "--fault {text}: {reason}; it looks like 2=wrong-result"
+                ))
+            };
+            let (index, name) = text
+                .split_once('=')
+                .ok_or_else(|| wrong("no '='".to_owned()))?;
+            let index: usize = index
+                .parse()
+                .map_err(|error| wrong(format!("{index:?}: {error}")))?;
             if index >= usize::from(nodes) {
-                return Err(wrong(format!("there are nodes 0 to {}", nodes.saturating_sub(1))));
+                return Err(wrong(format!(
+                    "there are nodes 0 to {}",
+                    nodes.saturating_sub(1)
+                )));
             }
             Ok((index, Fault::from_str(name, true).map_err(wrong)?))
         })
@@ -98,7 +137,11 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
     // Kept for the life of the process: its thread listens for the signals.
     static LISTENER: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     let flag = Arc::new(AtomicBool::new(false));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().doing("cannot listen for signals")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .doing("cannot listen for signals")?;
     let asked = Arc::clone(&flag);
     runtime.spawn(async move {
         super::run::signal().await;

@@ -6,7 +6,8 @@ use super::output::note;
 use super::session::{Session, key_failure, label_address};
 use crate::failure::{Context as _, Failure, Result};
 use crate::keystore::{
-    Cost, KEY_PHRASE, KeyFile, Keystore, Kind, Label, Overwrite, Passphrase, Phrase, Source, Strength, UNLOCK,
+    Cost, KEY_PHRASE, KeyFile, Keystore, Kind, Label, Overwrite, Passphrase, Phrase, Source,
+    Strength, UNLOCK,
 };
 use frith_ledger::key::{SecurityLevel, Seed};
 use serde_json::json;
@@ -19,15 +20,24 @@ pub(super) fn run(session: &Session, command: KeyCommand) -> Result<Report> {
             show_phrase(&phrase);
             Ok(report)
         }
-        KeyCommand::Import { name, weak_passphrase } => keep(session, &name, &ask_phrase(weak_passphrase)?),
+        KeyCommand::Import {
+            name,
+            weak_passphrase,
+        } => keep(session, &name, &ask_phrase(weak_passphrase)?),
         KeyCommand::Show { name } => show(session, name),
     }
 }
 
 /// A phrase of the user's own.
 pub(super) fn ask_phrase(weak: bool) -> Result<Phrase> {
-    let strength = if weak { Strength::WeakAllowed } else { Strength::Required };
-    let text = Source::of_process(KEY_PHRASE).existing("Phrase of the key: ").map_err(Failure::usage)?;
+    let strength = if weak {
+        Strength::WeakAllowed
+    } else {
+        Strength::Required
+    };
+    let text = Source::of_process(KEY_PHRASE)
+        .existing("Phrase of the key: ")
+        .map_err(Failure::usage)?;
     Phrase::own(text.as_str(), strength).map_err(|error| {
         Failure::refused("weak_phrase", error).advise("use the words that `frith key new` makes; or say --weak-passphrase if the key guards nothing")
     })
@@ -35,14 +45,19 @@ pub(super) fn ask_phrase(weak: bool) -> Result<Phrase> {
 
 /// The phrase of a new key, once, on standard error: it must not end in a file by accident.
 pub(super) fn show_phrase(phrase: &Phrase) {
-    note("Write these words down and keep them secret. Who has them has the key; they are shown this once:\n");
+    note(
+        "Write these words down and keep them secret. Who has them has the key; they are shown this once:\n",
+    );
     note(&format!("    {}\n", phrase.as_str()));
 }
 
 /// The passphrase of a new key file.
 pub(super) fn ask_passphrase() -> Result<Passphrase> {
     Source::of_process(UNLOCK)
-        .fresh("Passphrase that will unlock the key on this machine: ", "The same again: ")
+        .fresh(
+            "Passphrase that will unlock the key on this machine: ",
+            "The same again: ",
+        )
         .map_err(|error| Failure::refused("no_passphrase", error))
 }
 
@@ -50,18 +65,29 @@ fn keep(session: &Session, name: &str, phrase: &Phrase) -> Result<Report> {
     let path = session.home.key_path(name)?;
     session.home.create()?;
     if path.exists() {
-        return Err(Failure::usage(format!("there is a key named {name} already ({})", path.display()))
-            .advise("choose another name"));
+        return Err(Failure::usage(format!(
+            "there is a key named {name} already ({})",
+            path.display()
+        ))
+        .advise("choose another name"));
     }
     let passphrase = ask_passphrase()?;
     let level = SecurityLevel::DEFAULT;
     let seed = Seed::from_passphrase(phrase.as_str(), level);
     let address = seed.account().public().address();
-    let label = Label { kind: Kind::Seed, security_level: level.get(), address: address.to_string() };
-    let keystore = Keystore::seal(seed.as_bytes(), &passphrase, label, name, Cost::DEFAULT).map_err(Failure::other)?;
+    let label = Label {
+        kind: Kind::Seed,
+        security_level: level.get(),
+        address: address.to_string(),
+    };
+    let keystore = Keystore::seal(seed.as_bytes(), &passphrase, label, name, Cost::DEFAULT)
+        .map_err(Failure::other)?;
     KeyFile::write(&path, keystore, Overwrite::No).map_err(key_failure)?;
     Report::new(
-        format!("key      {name}\naddress  {address}\nfile     {}", path.display()),
+        format!(
+            "key      {name}\naddress  {address}\nfile     {}",
+            path.display()
+        ),
         &json!({"name": name, "address": address, "file": path}),
     )
 }
@@ -80,7 +106,10 @@ fn show(session: &Session, name: Option<String>) -> Result<Report> {
         keys.push(json!({"name": name, "address": address, "file": file.path()}));
     }
     if keys.is_empty() {
-        text = format!("no keys in {}; make one with `frith key new`", session.home.dir().display());
+        text = format!(
+            "no keys in {}; make one with `frith key new`",
+            session.home.dir().display()
+        );
     }
     Report::new(text, &keys)
 }

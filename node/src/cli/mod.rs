@@ -36,10 +36,17 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let asked_for_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let asked_for_help = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
             // When nothing can be printed nothing can be said about it either.
             let _unprintable = error.print();
-            return if asked_for_help { ExitCode::SUCCESS } else { ExitCode::from(2) };
+            return if asked_for_help {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(2)
+            };
         }
     };
     let json = cli.json;
@@ -47,7 +54,11 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<Report> {
-    let Cli { json, common, command } = cli;
+    let Cli {
+        json,
+        common,
+        command,
+    } = cli;
     let session = session::Session::new(common, json)?;
     match command {
         args::Command::Key(command) => key::run(&session, command),

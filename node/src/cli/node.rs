@@ -28,12 +28,24 @@ pub(super) fn run(session: &Session, command: NodeCommand) -> Result<Report> {
             let wallet = session.wallet(&genesis, &node)?;
             let seat = own_seat(&wallet, seat)?;
             let unbonding = genesis.parameters.unbonding;
-            confirm(&format!("End the worker at {seat}? Its stake returns {unbonding} epochs later."), yes)?;
-            let wait = WaitArgs { wait: Finality::Local, timeout: 60 };
-            let done = format!("the worker at {seat} leaves; its stake returns {unbonding} epochs later. Keep the node running until its tasks are settled");
+            confirm(
+                &format!("End the worker at {seat}? Its stake returns {unbonding} epochs later."),
+                yes,
+            )?;
+            let wait = WaitArgs {
+                wait: Finality::Local,
+                timeout: 60,
+            };
+            let done = format!(
+                "the worker at {seat} leaves; its stake returns {unbonding} epochs later. Keep the node running until its tasks are settled"
+            );
             carry_out(session, &wallet, Action::Leave { seat }, wait, &done)
         }
-        NodeCommand::Consent { dir, account, nonce } => {
+        NodeCommand::Consent {
+            dir,
+            account,
+            nonce,
+        } => {
             let genesis = crate::client::read_genesis(&dir.join(node_dir::GENESIS_FILE))?;
             consent_report(&consent(&genesis, &dir, account, Nonce::new(nonce))?)
         }
@@ -43,7 +55,8 @@ pub(super) fn run(session: &Session, command: NodeCommand) -> Result<Report> {
 fn init(session: &Session, options: &InitArgs) -> Result<Report> {
     let genesis = session.genesis()?;
     // Before the user writes down words that would be for nothing.
-    frith_tasks::Rules::new(genesis.clone()).map_err(|error| Failure::usage(format!("this genesis can't be used: {error}")))?;
+    frith_tasks::Rules::new(genesis.clone())
+        .map_err(|error| Failure::usage(format!("this genesis can't be used: {error}")))?;
     let phrase = if options.import {
         ask_phrase(options.weak_passphrase)?
     } else {
@@ -72,10 +85,17 @@ fn init(session: &Session, options: &InitArgs) -> Result<Report> {
     let text = format!(
         "directory  {}\nnetwork    {} ({})\nworker     {key}\n\nNext: `frith node run --dir {}`, and from the account that pays for it:\n\
          `frith wallet stake --worker-dir {} --stake {} --collateral 100`",
-        options.dir.display(), genesis.name, genesis.hash(), options.dir.display(), options.dir.display(),
+        options.dir.display(),
+        genesis.name,
+        genesis.hash(),
+        options.dir.display(),
+        options.dir.display(),
         genesis.parameters.stake_min,
     );
-    Report::new(text, &json!({"dir": options.dir, "network": genesis.name, "genesis": genesis.hash().to_hex(), "worker": key.to_string()}))
+    Report::new(
+        text,
+        &json!({"dir": options.dir, "network": genesis.name, "genesis": genesis.hash().to_hex(), "worker": key.to_string()}),
+    )
 }
 
 fn status(session: &Session) -> Result<Report> {
@@ -88,7 +108,10 @@ fn status(session: &Session) -> Result<Report> {
     Ok(report.with_failure(Failure::new(
         Exit::Unreachable,
         "not_ready",
-        format!("the node is not ready: {}", view.readiness.reasons.join("; ")),
+        format!(
+            "the node is not ready: {}",
+            view.readiness.reasons.join("; ")
+        ),
     )))
 }
 
@@ -98,33 +121,102 @@ fn describe(base: &str, view: &StatusView) -> String {
     let mut line = |name: &str, value: String| {
         let _infallible = writeln!(text, "{name:<10} {value}");
     };
-    line("node", format!("{base}, frith {}, up {} s, {} resident", view.version, view.uptime_s, bytes(view.resident_bytes)));
-    line("network", format!("{} ({})", view.network, short(&view.genesis)));
-    line("ready", if view.readiness.ready { "yes".to_owned() } else { format!("NO: {}", view.readiness.reasons.join("; ")) });
+    line(
+        "node",
+        format!(
+            "{base}, frith {}, up {} s, {} resident",
+            view.version,
+            view.uptime_s,
+            bytes(view.resident_bytes)
+        ),
+    );
+    line(
+        "network",
+        format!("{} ({})", view.network, short(&view.genesis)),
+    );
+    line(
+        "ready",
+        if view.readiness.ready {
+            "yes".to_owned()
+        } else {
+            format!("NO: {}", view.readiness.reasons.join("; "))
+        },
+    );
     if let Some(reason) = &view.halted {
         line("halted", reason.clone());
     }
     if let Some(fault) = &view.fault {
         line("fault", format!("misbehaves on purpose: {fault}"));
     }
-    line("members", format!("{} of {} seen, {} peers", view.members_seen, view.members, view.peers));
-    line("chain", format!("epoch {}, height {}, {} roots, {} operations wait", view.epoch, grouped(view.height), view.roots, view.pool));
-    match &view.worker {
-        None => line("worker", format!("key {} has no seat: register it with `frith wallet stake`", short(&view.key))),
-        Some(work) => {
-            let worker = &work.worker;
-            line("worker", format!("seat {}, {}, engines {}", short(&work.seat), worker.status, worker.terms.engines.join(" and ")));
-            line("stake", format!("{} credits, collateral {}", worker.stake, worker.collateral));
-            line("tasks", format!("{} paid, {} lost; {} open, {} running now", worker.tasks_paid, worker.tasks_lost, worker.open.len(), work.running));
-            line("earned", format!("{} credits, at most {} pending", work.earned, work.pending));
-            for unpaid in &work.unpaid {
-                let lost = if unpaid.lost == "0" { String::new() } else { format!(", lost {}", unpaid.lost) };
-                line("not paid", format!("{}: {}{lost}", short(&unpaid.task), unpaid.reason));
-            }
-        }
-    }
+    line(
+        "members",
+        format!(
+            "{} of {} seen, {} peers",
+            view.members_seen, view.members, view.peers
+        ),
+    );
+    line(
+        "chain",
+        format!(
+            "epoch {}, height {}, {} roots, {} operations wait",
+            view.epoch,
+            grouped(view.height),
+            view.roots,
+            view.pool
+        ),
+    );
+    describe_worker(view, &mut line);
     for address in &view.listening {
         line("listens", address.clone());
     }
     text
+}
+
+/// The worker's part of the screen.
+fn describe_worker(view: &StatusView, line: &mut impl FnMut(&str, String)) {
+    let Some(work) = &view.worker else {
+        let key = short(&view.key);
+        return line(
+            "worker",
+            format!("key {key} has no seat: register it with `frith wallet stake`"),
+        );
+    };
+    let worker = &work.worker;
+    let engines = worker.terms.engines.join(" and ");
+    line(
+        "worker",
+        format!(
+            "seat {}, {}, engines {engines}",
+            short(&work.seat),
+            worker.status
+        ),
+    );
+    line(
+        "stake",
+        format!("{} credits, collateral {}", worker.stake, worker.collateral),
+    );
+    line(
+        "tasks",
+        format!(
+            "{} paid, {} lost; {} open, {} running now",
+            worker.tasks_paid,
+            worker.tasks_lost,
+            worker.open.len(),
+            work.running
+        ),
+    );
+    line(
+        "earned",
+        format!("{} credits, at most {} pending", work.earned, work.pending),
+    );
+    for unpaid in &work.unpaid {
+        let lost = match unpaid.lost.as_str() {
+            "0" => String::new(),
+            lost => format!(", lost {lost}"),
+        };
+        line(
+            "not paid",
+            format!("{}: {}{lost}", short(&unpaid.task), unpaid.reason),
+        );
+    }
 }

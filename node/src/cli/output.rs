@@ -24,7 +24,11 @@ impl Report {
     /// A value that JSON can't hold.
     pub fn new(text: impl Into<String>, json: &impl Serialize) -> Result<Self> {
         let json = serde_json::to_value(json).map_err(Failure::other)?;
-        Ok(Self { text: text.into(), json, ..Self::default() })
+        Ok(Self {
+            text: text.into(),
+            json,
+            ..Self::default()
+        })
     }
 
     /// Bytes for standard output, instead of text; `--json` shows only the JSON.
@@ -64,7 +68,10 @@ pub(super) fn print(result: Result<Report>, json: bool) -> ExitCode {
         // The reader has closed the pipe: it has what it wanted.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&Failure::other(format!("cannot write to standard output: {error}")), json);
+            complain(
+                &Failure::other(format!("cannot write to standard output: {error}")),
+                json,
+            );
             ExitCode::FAILURE
         }
     }
@@ -90,7 +97,10 @@ fn complain(failure: &Failure, json: bool) {
         }});
         error.to_string()
     } else {
-        let advice = failure.advice.as_ref().map_or_else(String::new, |advice| format!("\n  → {advice}"));
+        let advice = failure
+            .advice
+            .as_ref()
+            .map_or_else(String::new, |advice| format!("\n  → {advice}"));
         format!("error: {}{advice}", failure.message)
     };
     // Nobody can be told when standard error is closed.
@@ -111,13 +121,19 @@ pub(super) fn confirm(question: &str, yes: bool) -> Result<()> {
         return Ok(());
     }
     if !is_terminal() {
-        return Err(Failure::usage(format!("{question} There is no terminal to ask on")).advise("say --yes"));
+        return Err(
+            Failure::usage(format!("{question} There is no terminal to ask on"))
+                .advise("say --yes"),
+        );
     }
     let mut err = std::io::stderr();
     let _closed = write!(err, "{question} [y/N] ");
     let _closed = err.flush();
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(Failure::other)?;
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(Failure::other)?;
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {

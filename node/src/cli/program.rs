@@ -29,40 +29,37 @@ const RUNNER_MEMORY_MIB: u64 = 2048;
 /// A runner like a worker's; compiled programs are kept in the user's directory.
 fn runner(session: &Session) -> std::result::Result<Runner, HostError> {
     let cache = session.home.dir().join("compiled");
-    std::fs::create_dir_all(session.home.dir()).map_err(|source| HostError::Io { doing: "creating your directory", source })?;
+    std::fs::create_dir_all(session.home.dir()).map_err(|source| HostError::Io {
+        doing: "creating your directory",
+        source,
+    })?;
     Runner::new(crate::worker::runner_config(&cache, RUNNER_MEMORY_MIB)?)
 }
 
-pub(super) fn run_local(session: &Session, args: &SpecArgs, engine: Engine, output: Option<PathBuf>) -> Result<Report> {
+pub(super) fn run_local(
+    session: &Session,
+    args: &SpecArgs,
+    engine: Engine,
+    output: Option<PathBuf>,
+) -> Result<Report> {
     // Prices and limits of the network, when its genesis is known; of any devnet else.
-    let parameters = session.genesis().map_or_else(|_| Parameters::devnet(), |genesis| genesis.parameters);
+    let parameters = session
+        .genesis()
+        .map_or_else(|_| Parameters::devnet(), |genesis| genesis.parameters);
     let prepared = prepare(args, &parameters, Epoch::ZERO)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(Failure::other)?;
-    let mut arguments = vec![frith_tasks::worker::PROGRAM_NAME.to_owned()];
-    arguments.extend(args.args.iter().cloned());
-    let environment = args.env.iter().filter_map(|entry| entry.split_once('='));
-    let job = Job {
-        input: prepared.input,
-        args: arguments,
-        env: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        clock: u64::try_from(now).unwrap_or_default(),
-        seed,
-        fuel_limit: args.fuel,
-        memory_limit_pages: prepared.spec.memory_pages,
-        output_limit_bytes: args.result_max,
-    };
+    let job = local_job(args, prepared.input.clone(), prepared.spec.memory_pages)?;
     let kind = match engine {
         Engine::Wasmtime => EngineKind::Wasmtime,
         Engine::Wasmi => EngineKind::Wasmi,
     };
     let waiting = spinner("runs", session.json);
     let started = Instant::now();
-    let run = runner(session).and_then(|runner| runner.run(kind, &prepared.program, &job)).map_err(|error| {
-        Failure::other(format!("this machine could not run the program: {error}"))
-            .advise("a worker would try again; this says nothing about the program")
-    })?;
+    let run = runner(session)
+        .and_then(|runner| runner.run(kind, &prepared.program, &job))
+        .map_err(|error| {
+            Failure::other(format!("this machine could not run the program: {error}"))
+                .advise("a worker would try again; this says nothing about the program")
+        })?;
     let wall_ms = started.elapsed().as_millis();
     waiting.finish_and_clear();
     let stderr = String::from_utf8_lossy(&run.stderr).into_owned();
@@ -78,18 +75,25 @@ pub(super) fn run_local(session: &Session, args: &SpecArgs, engine: Engine, outp
     let mut text = format!(
         "status    {}\nfuel      {} ({wall_ms} ms on {kind}, {} pages of memory)\nresult    {} bytes{}\n\
          as task   {cost} credits: {} replicas × {pay} at {} for 10⁶ fuel",
-        shown.status, grouped(run.fuel), run.peak_pages, run.output.len(),
-        if matches!(outcome.output, Bytes::Content { .. }) { ", which a task keeps as content" } else { "" },
-        args.replicas, args.price,
+        shown.status,
+        grouped(run.fuel),
+        run.peak_pages,
+        run.output.len(),
+        if matches!(outcome.output, Bytes::Content { .. }) {
+            ", which a task keeps as content"
+        } else {
+            ""
+        },
+        args.replicas,
+        args.price,
     );
     if !stderr.is_empty() {
-        let end = stderr.char_indices().map(|(at, _)| at).take_while(|at| *at <= STDERR_SHOWN_MAX).last().unwrap_or(0);
-        let rest = if stderr.len() > STDERR_SHOWN_MAX { &stderr[..end] } else { &stderr };
-        text.push_str(&format!("\nstderr    {}", rest.trim_end().replace('\n', "\n          ")));
+        text.push_str(&format!("\nstderr    {}", beginning(&stderr)));
     }
     let report = match output {
         Some(path) => {
-            std::fs::write(&path, &run.output).map_err(|error| Failure::file("write", &path, error))?;
+            std::fs::write(&path, &run.output)
+                .map_err(|error| Failure::file("write", &path, error))?;
             Report::new(format!("{text}\nwritten   {}", path.display()), &json)?
         }
         None if session.json => Report::new("", &json)?,
@@ -100,9 +104,42 @@ pub(super) fn run_local(session: &Session, args: &SpecArgs, engine: Engine, outp
     };
     Ok(match outcome.status {
         RunStatus::Refused { .. } => report.with_failure(
-            Failure::refused("module_refused", format!("workers refuse this module: {}", shown.status))
-                .advise("docs/tasks.md lists what a module may have"),
+            Failure::refused(
+                "module_refused",
+                format!("workers refuse this module: {}", shown.status),
+            )
+            .advise("docs/tasks.md lists what a module may have"),
         ),
         _ => report,
     })
+}
+
+/// What the machine is asked to run. Clock and randomness are stand-ins: a task's come from the ledger.
+fn local_job(args: &SpecArgs, input: Vec<u8>, memory_pages: u32) -> Result<Job> {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis());
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(Failure::other)?;
+    let mut arguments = vec![frith_tasks::worker::PROGRAM_NAME.to_owned()];
+    arguments.extend(args.args.iter().cloned());
+    let environment = args.env.iter().filter_map(|entry| entry.split_once('='));
+    Ok(Job {
+        input,
+        args: arguments,
+        env: environment
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        clock: u64::try_from(now).unwrap_or_default(),
+        seed,
+        fuel_limit: args.fuel,
+        memory_limit_pages: memory_pages,
+        output_limit_bytes: args.result_max,
+    })
+}
+
+/// As much of standard error as is shown, its lines under each other.
+fn beginning(stderr: &str) -> String {
+    let cut = stderr.floor_char_boundary(STDERR_SHOWN_MAX);
+    stderr[..cut].trim_end().replace('\n', "\n          ")
 }

@@ -28,7 +28,9 @@ pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
     if free < settings.disk_free_mib_min << 20 {
         return Err(Failure::other(format!(
             "the disk of {} has {} free, and disk_free_mib_min asks for {} MiB",
-            dir.path().display(), crate::amounts::bytes(free), settings.disk_free_mib_min,
+            dir.path().display(),
+            crate::amounts::bytes(free),
+            settings.disk_free_mib_min,
         ))
         .advise("make room, or lower disk_free_mib_min in config.toml"));
     }
@@ -39,13 +41,24 @@ pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
         .build()
         .doing("cannot start the node's threads")?;
     let stopped = runtime.block_on(async {
-        let service = Service::start(ServiceConfig { dir, genesis, seed, settings, fault }).await?;
+        let service = Service::start(ServiceConfig {
+            dir,
+            genesis,
+            seed,
+            settings,
+            fault,
+        })
+        .await?;
         let ended = service.run_until(signal()).await;
         Ok::<_, Failure>(ended)
     })?;
     match stopped {
         Stopped::Asked => Report::new("", &serde_json::json!({"stopped": "asked"})),
-        Stopped::ByItself => Err(Failure::new(Exit::Other, "stopped", "the node has stopped by itself; its log says why")),
+        Stopped::ByItself => Err(Failure::new(
+            Exit::Other,
+            "stopped",
+            "the node has stopped by itself; its log says why",
+        )),
     }
 }
 
@@ -69,7 +82,9 @@ fn show_settings(settings: &Settings) -> Result<Report> {
     let json = serde_json::to_value(settings).map_err(Failure::other)?;
     let mut text = String::new();
     for (name, origin) in &settings.origins {
-        let value = json.get(*name).map_or_else(String::new, ToString::to_string);
+        let value = json
+            .get(*name)
+            .map_or_else(String::new, ToString::to_string);
         let origin = format!("{origin:?}").to_lowercase();
         text.push_str(&format!("{name:<18} {value}  ({origin})\n"));
     }
@@ -80,7 +95,9 @@ fn show_settings(settings: &Settings) -> Result<Report> {
 fn start_log(settings: &Settings) -> Result<()> {
     let filter = EnvFilter::try_new(&settings.log)
         .map_err(|error| Failure::usage(format!("log is {:?}: {error}", settings.log)))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let started = match settings.log_format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),
@@ -91,7 +108,10 @@ fn start_log(settings: &Settings) -> Result<()> {
 /// Ends when the user or the system asks the node to stop.
 pub(super) async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
         // Without signals only the core itself can end the node.
         return std::future::pending().await;
     };

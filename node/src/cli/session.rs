@@ -22,7 +22,12 @@ impl Session {
     pub(super) fn new(common: Common, json: bool) -> Result<Self> {
         let home = Home::locate(common.home.clone())?;
         let config = home.config()?;
-        Ok(Self { json, home, common, config })
+        Ok(Self {
+            json,
+            home,
+            common,
+            config,
+        })
     }
 
     /// The node that commands ask.
@@ -47,9 +52,14 @@ impl Session {
         let names = self.home.keys()?;
         match names.as_slice() {
             [name] => Ok(name.clone()),
-            [] => Err(Failure::usage(format!("there is no key in {}", self.home.dir().display()))
-                .advise("make one with `frith key new`, or name your directory with --home")),
-            names => Err(Failure::usage(format!("which key? there are {}", names.join(", "))).advise("say --key NAME")),
+            [] => Err(
+                Failure::usage(format!("there is no key in {}", self.home.dir().display()))
+                    .advise("make one with `frith key new`, or name your directory with --home"),
+            ),
+            names => Err(
+                Failure::usage(format!("which key? there are {}", names.join(", ")))
+                    .advise("say --key NAME"),
+            ),
         }
     }
 
@@ -71,18 +81,28 @@ impl Session {
             Kind::Seed => Seed::from_bytes(*secret).account(),
             Kind::Account => SecretKey::from_bytes(&secret),
             Kind::Worker => {
-                return Err(Failure::usage(format!("{} holds a worker's key, which can't spend", file.path().display()))
-                    .advise("name an account's key with --key"));
+                return Err(Failure::usage(format!(
+                    "{} holds a worker's key, which can't spend",
+                    file.path().display()
+                ))
+                .advise("name an account's key with --key"));
             }
         };
         if key.public().address() != label_address(&file)? {
-            return Err(Failure::other(format!("{} says another address than its key's; it was tampered with", file.path().display())));
+            return Err(Failure::other(format!(
+                "{} says another address than its key's; it was tampered with",
+                file.path().display()
+            )));
         }
         Ok(key)
     }
 
     /// The account with its key.
-    pub(super) fn wallet<'a>(&self, genesis: &'a Genesis, node: &'a NodeClient) -> Result<Wallet<'a>> {
+    pub(super) fn wallet<'a>(
+        &self,
+        genesis: &'a Genesis,
+        node: &'a NodeClient,
+    ) -> Result<Wallet<'a>> {
         Ok(Wallet::new(genesis, node, self.unlock()?))
     }
 }
@@ -90,9 +110,15 @@ impl Session {
 /// The address that a key file's label names.
 pub(super) fn label_address(file: &KeyFile) -> Result<Address> {
     let label = file.keystore().label().ok_or_else(|| {
-        Failure::usage(format!("{} was not written by frith: it doesn't say whose key it is", file.path().display()))
+        Failure::usage(format!(
+            "{} was not written by frith: it doesn't say whose key it is",
+            file.path().display()
+        ))
     })?;
-    label.address.parse().map_err(|error| Failure::usage(format!("in {}: {error}", file.path().display())))
+    label
+        .address
+        .parse()
+        .map_err(|error| Failure::usage(format!("in {}: {error}", file.path().display())))
 }
 
 /// A key file's secret and what it is for; the passphrase from the environment or the terminal.
@@ -102,7 +128,12 @@ pub(crate) fn unlock(file: &KeyFile) -> Result<(Kind, Zeroizing<[u8; 32]>)> {
         .existing(&prompt)
         .map_err(|error| Failure::refused("no_passphrase", error))?;
     let secret = file.unlock(&passphrase).map_err(key_failure)?;
-    Ok((file.keystore().label().map_or(Kind::Seed, |label| label.kind), secret))
+    Ok((
+        file.keystore()
+            .label()
+            .map_or(Kind::Seed, |label| label.kind),
+        secret,
+    ))
 }
 
 /// A key file's failure in the program's terms.
@@ -125,7 +156,10 @@ pub(crate) fn worker_seed(dir: &Path) -> Result<Seed> {
     let (_, secret) = unlock(&file)?;
     let seed = Seed::from_bytes(*secret);
     if seed.worker().public().address() != label_address(&file)? {
-        return Err(Failure::other(format!("{} says another address than its key's", file.path().display())));
+        return Err(Failure::other(format!(
+            "{} says another address than its key's",
+            file.path().display()
+        )));
     }
     Ok(seed)
 }

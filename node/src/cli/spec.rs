@@ -30,8 +30,14 @@ pub(super) fn prepare(args: &SpecArgs, parameters: &Parameters, now: Epoch) -> R
         None => Vec::new(),
         Some(path) => read(path, u64::from(CONTENT_BYTES_MAX), "input")?,
     };
-    if !args.env.iter().all(|entry| entry.split_once('=').is_some_and(|(name, _)| !name.is_empty())) {
-        return Err(Failure::usage("an environment entry is not of the form NAME=value"));
+    if !args.env.iter().all(|entry| {
+        entry
+            .split_once('=')
+            .is_some_and(|(name, _)| !name.is_empty())
+    }) {
+        return Err(Failure::usage(
+            "an environment entry is not of the form NAME=value",
+        ));
     }
     let spec = TaskSpec {
         program: content_id(&program),
@@ -46,7 +52,11 @@ pub(super) fn prepare(args: &SpecArgs, parameters: &Parameters, now: Epoch) -> R
         result_max: args.result_max,
         deadline: now.plus(args.deadline),
     };
-    Ok(Prepared { spec, program, input })
+    Ok(Prepared {
+        spec,
+        program,
+        input,
+    })
 }
 
 impl Prepared {
@@ -61,23 +71,34 @@ fn texts(given: &[String], what: &str) -> Result<BoundedVec<BoundedBytes<1024>, 
     let items: Vec<BoundedBytes<1024>> = given
         .iter()
         .map(|text| {
-            text.clone().into_bytes().try_into().map_err(|error| Failure::usage(format!("{what} {text:?}: {error} (bytes)")))
+            text.clone()
+                .into_bytes()
+                .try_into()
+                .map_err(|error| Failure::usage(format!("{what} {text:?}: {error} (bytes)")))
         })
         .collect::<Result<_>>()?;
-    items.try_into().map_err(|error| Failure::usage(format!("{what}s: {error}")))
+    items
+        .try_into()
+        .map_err(|error| Failure::usage(format!("{what}s: {error}")))
 }
 
 fn read(path: &Path, max: u64, what: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // One byte more than allowed tells a full file from one that is too long.
     let done = if path == Path::new("-") {
-        std::io::stdin().lock().take(max + 1).read_to_end(&mut bytes)
+        std::io::stdin()
+            .lock()
+            .take(max + 1)
+            .read_to_end(&mut bytes)
     } else {
         std::fs::File::open(path).and_then(|file| file.take(max + 1).read_to_end(&mut bytes))
     };
     done.map_err(|error| Failure::file("read", path, error))?;
     if bytes.len() as u64 > max {
-        return Err(Failure::usage(format!("the {what} {} has more than the {max} bytes that a task's may have", path.display())));
+        return Err(Failure::usage(format!(
+            "the {what} {} has more than the {max} bytes that a task's may have",
+            path.display()
+        )));
     }
     Ok(bytes)
 }

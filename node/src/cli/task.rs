@@ -30,14 +30,29 @@ pub(super) fn run(session: &Session, command: TaskCommand) -> Result<Report> {
         TaskCommand::Quote(spec) => price(session, &spec),
         TaskCommand::Submit { spec, yes, wait } => send(session, &spec, yes, wait),
         TaskCommand::Status { task, wait } => status(session, &task, wait),
-        TaskCommand::Result { task, output, timeout } => result(session, &task, output, timeout),
+        TaskCommand::Result {
+            task,
+            output,
+            timeout,
+        } => result(session, &task, output, timeout),
         TaskCommand::List { all } => list(session, all),
         TaskCommand::Cancel { task, wait } => {
             let (genesis, node) = network(session)?;
             let wallet = session.wallet(&genesis, &node)?;
-            carry_out(session, &wallet, Action::CancelTask { task }, wait, &format!("task {task} is cancelled; its escrow is back"))
+            carry_out(
+                session,
+                &wallet,
+                Action::CancelTask { task },
+                wait,
+                &format!("task {task} is cancelled; its escrow is back"),
+            )
         }
-        TaskCommand::Run { spec, engine, output, .. } => super::program::run_local(session, &spec, engine, output),
+        TaskCommand::Run {
+            spec,
+            engine,
+            output,
+            ..
+        } => super::program::run_local(session, &spec, engine, output),
     }
 }
 
@@ -56,7 +71,10 @@ struct Cost {
 
 fn cost(genesis: &Genesis, prepared: &Prepared) -> Result<Cost> {
     let quoted = quote(&genesis.parameters, &prepared.spec).map_err(Failure::usage)?;
-    let fee = fee_of(&Action::SubmitTask(Box::new(prepared.spec.clone())), &genesis.parameters);
+    let fee = fee_of(
+        &Action::SubmitTask(Box::new(prepared.spec.clone())),
+        &genesis.parameters,
+    );
     Ok(Cost {
         most: quoted.escrow.add(fee).map_err(Failure::usage)?,
         escrow: quoted.escrow,
@@ -74,7 +92,13 @@ impl Cost {
         format!(
             "at most   {} credits: {} replicas × {} (all {} fuel at {} for 10⁶, and the task fee), and {} operation fee\n\
              back      what is not used of {} credits in escrow\nbond      {} credits of each worker",
-            self.most, self.replicas, self.most_per_worker, grouped(self.fuel_max), self.price, self.fee, self.escrow,
+            self.most,
+            self.replicas,
+            self.most_per_worker,
+            grouped(self.fuel_max),
+            self.price,
+            self.fee,
+            self.escrow,
             self.bond_of_each_worker,
         )
     }
@@ -104,22 +128,50 @@ fn send(session: &Session, args: &SpecArgs, yes: bool, wait: WaitArgs) -> Result
     let cost = cost(&genesis, &prepared)?;
     if !yes {
         super::output::note(&cost.text());
-        super::output::note("Program, input, arguments and result are public: every node may read them.");
+        super::output::note(
+            "Program, input, arguments and result are public: every node may read them.",
+        );
     }
-    confirm(&format!("Submit it for at most {} credits?", cost.most), yes)?;
+    confirm(
+        &format!("Submit it for at most {} credits?", cost.most),
+        yes,
+    )?;
     let wallet = session.wallet(&genesis, &node)?;
     node.put_content(&prepared.program)?;
     if let Some(input) = prepared.input_content() {
         node.put_content(input)?;
     }
     // `final` is about the result: the submission itself need only be committed first.
-    let first = WaitArgs { wait: wait.wait.min(Finality::Local), ..wait };
-    let operation = submit(session, &wallet, Action::SubmitTask(Box::new(prepared.spec)), first)?;
+    let first = WaitArgs {
+        wait: wait.wait.min(Finality::Local),
+        ..wait
+    };
+    let operation = submit(
+        session,
+        &wallet,
+        Action::SubmitTask(Box::new(prepared.spec)),
+        first,
+    )?;
     let task = Address(Hash::from_hex(&operation.id).map_err(Failure::other)?.0);
-    let mut text = format!("task      {task}\noperation {}\nat most   {} credits", how_sure(&operation), cost.most);
+    let mut text = format!(
+        "task      {task}\noperation {}\nat most   {} credits",
+        how_sure(&operation),
+        cost.most
+    );
     let outcome = if wait.wait == Finality::Final {
-        let view = ended(session, &node, &task.to_string(), Duration::from_secs(wait.timeout))?;
-        proven_outcome(session, &genesis, &node, &task, Duration::from_secs(wait.timeout))?;
+        let view = ended(
+            session,
+            &node,
+            &task.to_string(),
+            Duration::from_secs(wait.timeout),
+        )?;
+        proven_outcome(
+            session,
+            &genesis,
+            &node,
+            &task,
+            Duration::from_secs(wait.timeout),
+        )?;
         text.push('\n');
         text.push_str(&describe(&view));
         Some(view)
@@ -127,7 +179,15 @@ fn send(session: &Session, args: &SpecArgs, yes: bool, wait: WaitArgs) -> Result
         text.push_str(&format!("\nfollow it with `frith task status {task}`"));
         None
     };
-    Report::new(text, &Submitted { task, cost, operation, outcome })
+    Report::new(
+        text,
+        &Submitted {
+            task,
+            cost,
+            operation,
+            outcome,
+        },
+    )
 }
 
 fn ended(session: &Session, node: &NodeClient, task: &str, time: Duration) -> Result<TaskView> {
@@ -137,8 +197,14 @@ fn ended(session: &Session, node: &NodeClient, task: &str, time: Duration) -> Re
     if view.ended {
         return Ok(view);
     }
-    Err(Failure::unreachable(format!("task {task} has not ended within {} s: {}", time.as_secs(), view.explanation))
-        .advise(format!("it goes on; ask later with `frith task status {task}`")))
+    Err(Failure::unreachable(format!(
+        "task {task} has not ended within {} s: {}",
+        time.as_secs(),
+        view.explanation
+    ))
+    .advise(format!(
+        "it goes on; ask later with `frith task status {task}`"
+    )))
 }
 
 fn status(session: &Session, task: &str, wait: Option<u64>) -> Result<Report> {
@@ -154,15 +220,39 @@ fn status(session: &Session, task: &str, wait: Option<u64>) -> Result<Report> {
 pub(super) fn describe(view: &TaskView) -> String {
     let mut text = format!(
         "task      {}\nstate     {}: {}\naccount   {}\nprogram   {} ({} bytes), {} replicas, {} fuel at most, {} credits for 10⁶\nescrow    {} credits held, {} paid\n",
-        view.address, view.state, view.explanation, view.account, short(&view.spec.program), view.spec.program_len,
-        view.spec.replicas, grouped(view.spec.fuel_max), view.spec.price, view.escrow, view.paid,
+        view.address,
+        view.state,
+        view.explanation,
+        view.account,
+        short(&view.spec.program),
+        view.spec.program_len,
+        view.spec.replicas,
+        grouped(view.spec.fuel_max),
+        view.spec.price,
+        view.escrow,
+        view.paid,
     );
     if let Some(outcome) = &view.outcome {
-        let _infallible = writeln!(text, "result    {}, {} fuel, {} bytes{}", outcome.status, grouped(outcome.fuel),
-            outcome.output_len, outcome.content.as_ref().map_or_else(String::new, |id| format!(", content {id}")));
+        let _infallible = writeln!(
+            text,
+            "result    {}, {} fuel, {} bytes{}",
+            outcome.status,
+            grouped(outcome.fuel),
+            outcome.output_len,
+            outcome
+                .content
+                .as_ref()
+                .map_or_else(String::new, |id| format!(", content {id}"))
+        );
     }
     for place in &view.places {
-        let line = format!("worker    {} {:<9} {:<10} {}", short(&place.seat), place.engine, place.state, fate(place));
+        let line = format!(
+            "worker    {} {:<9} {:<10} {}",
+            short(&place.seat),
+            place.engine,
+            place.state,
+            fate(place)
+        );
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -187,13 +277,25 @@ pub(super) fn fate(place: &PlaceView) -> String {
 
 fn list(session: &Session, all: bool) -> Result<Report> {
     let node = session.node()?;
-    let account = if all { None } else { Some(session.address()?.to_string()) };
+    let account = if all {
+        None
+    } else {
+        Some(session.address()?.to_string())
+    };
     let tasks = node.tasks(account.as_deref())?;
     let mut text = String::new();
     for task in &tasks.tasks {
-        let outcome = task.outcome.as_ref().map_or_else(|| task.explanation.clone(), |outcome| {
-            format!("{}, {} fuel, paid {}", outcome.status, grouped(outcome.fuel), task.paid)
-        });
+        let outcome = task.outcome.as_ref().map_or_else(
+            || task.explanation.clone(),
+            |outcome| {
+                format!(
+                    "{}, {} fuel, paid {}",
+                    outcome.status,
+                    grouped(outcome.fuel),
+                    task.paid
+                )
+            },
+        );
         let _infallible = writeln!(text, "{}  {:<11} {outcome}", task.address, task.state);
     }
     if tasks.tasks.is_empty() {
@@ -219,10 +321,15 @@ fn proven_outcome(
         let (_, shown) = proven(session, genesis, node, task, since)?;
         match &shown.entity {
             Some(Entity::Task(found)) => match &found.state {
-                TaskState::Settled { outcome, .. } => return Ok((outcome.clone(), shown.epoch, shown.root)),
+                TaskState::Settled { outcome, .. } => {
+                    return Ok((outcome.clone(), shown.epoch, shown.root));
+                }
                 TaskState::Failed { .. } | TaskState::Cancelled { .. } => {
                     let view = present::task(task, found);
-                    return Err(Failure::refused("no_result", format!("task {task} has no result: {}", view.explanation)));
+                    return Err(Failure::refused(
+                        "no_result",
+                        format!("task {task} has no result: {}", view.explanation),
+                    ));
                 }
                 _ => {}
             },
@@ -237,16 +344,24 @@ fn proven_outcome(
                     _ => String::new(),
                 },
             );
-            return Err(Failure::unreachable(format!("task {task} has no proven result yet: {state}"))
-                .advise(format!("see `frith task status {task}`")));
+            return Err(Failure::unreachable(format!(
+                "task {task} has no proven result yet: {state}"
+            ))
+            .advise(format!("see `frith task status {task}`")));
         }
         since = Some(shown.epoch + 1);
     }
 }
 
-fn result(session: &Session, task: &Address, output: Option<PathBuf>, timeout: u64) -> Result<Report> {
+fn result(
+    session: &Session,
+    task: &Address,
+    output: Option<PathBuf>,
+    timeout: u64,
+) -> Result<Report> {
     let (genesis, node) = (session.genesis()?, session.node()?);
-    let (outcome, epoch, root) = proven_outcome(session, &genesis, &node, task, Duration::from_secs(timeout))?;
+    let (outcome, epoch, root) =
+        proven_outcome(session, &genesis, &node, task, Duration::from_secs(timeout))?;
     let bytes = match &outcome.output {
         Bytes::Inline(inline) => inline.to_vec(),
         // The client checks the bytes against the id, and the proof shows the id.
@@ -260,10 +375,16 @@ fn result(session: &Session, task: &Address, output: Option<PathBuf>, timeout: u
         std::fs::write(&path, &bytes).map_err(|error| Failure::file("write", &path, error))?;
         let text = format!(
             "result    {}, {} fuel, {} bytes in {}\nverified  by its proof under the root of epoch {epoch} ({root})",
-            shown.status, grouped(shown.fuel), bytes.len(), path.display(),
+            shown.status,
+            grouped(shown.fuel),
+            bytes.len(),
+            path.display(),
         );
         return Report::new(text, &json);
     }
-    super::output::note(&format!("{}; verified by its proof under the root of epoch {epoch}", shown.status));
+    super::output::note(&format!(
+        "{}; verified by its proof under the root of epoch {epoch}",
+        shown.status
+    ));
     Ok(Report::new("", &json)?.with_bytes(bytes))
 }

@@ -23,16 +23,39 @@ use std::time::Duration;
 
 pub(super) fn run(session: &Session, command: WalletCommand) -> Result<Report> {
     match command {
-        WalletCommand::Balance { address, save_proof, since } => balance(session, address, save_proof.as_deref(), since),
-        WalletCommand::Send { to, amount, yes, wait } => send(session, to, amount, yes, wait),
+        WalletCommand::Balance {
+            address,
+            save_proof,
+            since,
+        } => balance(session, address, save_proof.as_deref(), since),
+        WalletCommand::Send {
+            to,
+            amount,
+            yes,
+            wait,
+        } => send(session, to, amount, yes, wait),
         WalletCommand::Stake(options) => stake(session, &options),
-        WalletCommand::Unstake { collateral, seat, yes, wait } => {
+        WalletCommand::Unstake {
+            collateral,
+            seat,
+            yes,
+            wait,
+        } => {
             let (genesis, node) = network(session)?;
             let wallet = session.wallet(&genesis, &node)?;
             let seat = own_seat(&wallet, seat)?;
-            confirm(&format!("Take {collateral} credits of collateral from the worker at {seat}?"), yes)?;
+            confirm(
+                &format!("Take {collateral} credits of collateral from the worker at {seat}?"),
+                yes,
+            )?;
             let action = Action::Unstake { seat, collateral };
-            carry_out(session, &wallet, action, wait, &format!("{collateral} credits of collateral come back from {seat}"))
+            carry_out(
+                session,
+                &wallet,
+                action,
+                wait,
+                &format!("{collateral} credits of collateral come back from {seat}"),
+            )
         }
     }
 }
@@ -44,8 +67,14 @@ pub(super) fn network(session: &Session) -> Result<(Genesis, NodeClient)> {
     if status.genesis != genesis.hash().to_hex() {
         return Err(Failure::refused(
             "wrong_network",
-            format!("the node at {} is of network {} ({}), your genesis file is of {} ({})",
-                node.base(), status.network, status.genesis, genesis.name, genesis.hash()),
+            format!(
+                "the node at {} is of network {} ({}), your genesis file is of {} ({})",
+                node.base(),
+                status.network,
+                status.genesis,
+                genesis.name,
+                genesis.hash()
+            ),
         )
         .advise("name the right node with --api, or the right genesis file with --genesis"));
     }
@@ -71,7 +100,12 @@ struct Balance {
     next_nonce: u64,
 }
 
-fn balance(session: &Session, address: Option<Address>, save: Option<&Path>, since: Option<u64>) -> Result<Report> {
+fn balance(
+    session: &Session,
+    address: Option<Address>,
+    save: Option<&Path>,
+    since: Option<u64>,
+) -> Result<Report> {
     let address = match address {
         Some(address) => address,
         None => session.address()?,
@@ -93,13 +127,22 @@ fn balance(session: &Session, address: Option<Address>, save: Option<&Path>, sin
     };
     let mut text = format!(
         "address   {address}\nbalance   {balance} credits{}\nverified  by its proof under the root of epoch {} ({})",
-        if proven.entity.is_none() { " (there is no such account, and the proof shows it)" } else { "" },
+        if proven.entity.is_none() {
+            " (there is no such account, and the proof shows it)"
+        } else {
+            ""
+        },
         proven.epoch,
         proven.root,
     );
-    if local.as_ref().is_some_and(|local| *local != balance.to_string()) {
-        text.push_str(&format!("\nsince     {} credits, committed by the neighbourhood and not yet under a root",
-            local.as_deref().unwrap_or_default()));
+    if local
+        .as_ref()
+        .is_some_and(|local| *local != balance.to_string())
+    {
+        text.push_str(&format!(
+            "\nsince     {} credits, committed by the neighbourhood and not yet under a root",
+            local.as_deref().unwrap_or_default()
+        ));
     }
     let report = Balance {
         address,
@@ -132,7 +175,9 @@ pub(super) fn proven(
     let waiting = spinner("waits for a root", session.json);
     loop {
         let view = node.entity(&address.to_string())?;
-        let recent = view.epoch.is_some_and(|epoch| since.is_none_or(|since| epoch >= since));
+        let recent = view
+            .epoch
+            .is_some_and(|epoch| since.is_none_or(|since| epoch >= since));
         if recent || std::time::Instant::now() >= deadline {
             let proven = prove(genesis, address, &view)?;
             if since.is_some_and(|since| proven.epoch < since) {
@@ -149,7 +194,13 @@ pub(super) fn proven(
     }
 }
 
-fn send(session: &Session, to: Address, amount: Credits, yes: bool, wait: WaitArgs) -> Result<Report> {
+fn send(
+    session: &Session,
+    to: Address,
+    amount: Credits,
+    yes: bool,
+    wait: WaitArgs,
+) -> Result<Report> {
     let (genesis, node) = network(session)?;
     let from = session.address()?;
     let action = Action::Transfer { to, amount };
@@ -158,9 +209,18 @@ fn send(session: &Session, to: Address, amount: Credits, yes: bool, wait: WaitAr
         Some(EntityJson::Account(account)) => account.balance,
         _ => "0".to_owned(),
     };
-    confirm(&format!("Send {amount} credits to {to} (fee {fee}, you hold {held})?"), yes)?;
+    confirm(
+        &format!("Send {amount} credits to {to} (fee {fee}, you hold {held})?"),
+        yes,
+    )?;
     let wallet = session.wallet(&genesis, &node)?;
-    carry_out(session, &wallet, action, wait, &format!("sent {amount} credits to {to}; fee {fee}"))
+    carry_out(
+        session,
+        &wallet,
+        action,
+        wait,
+        &format!("sent {amount} credits to {to}; fee {fee}"),
+    )
 }
 
 /// Signs, submits and waits; says how sure it is.
@@ -172,11 +232,19 @@ pub(super) fn carry_out(
     done: &str,
 ) -> Result<Report> {
     let fate = submit(session, wallet, action, wait)?;
-    Report::new(format!("{done}\noperation {}\n{}", fate.id, how_sure(&fate)), &fate)
+    Report::new(
+        format!("{done}\noperation {}\n{}", fate.id, how_sure(&fate)),
+        &fate,
+    )
 }
 
 /// Signs an action, submits it and waits.
-pub(super) fn submit(session: &Session, wallet: &Wallet<'_>, action: Action, wait: WaitArgs) -> Result<OperationView> {
+pub(super) fn submit(
+    session: &Session,
+    wallet: &Wallet<'_>,
+    action: Action,
+    wait: WaitArgs,
+) -> Result<OperationView> {
     let operation = wallet.sign(action)?;
     let waiting = spinner("waits for the neighbourhood", session.json);
     let fate = wallet.submit(operation, wait.wait, Duration::from_secs(wait.timeout));
@@ -205,14 +273,27 @@ pub(super) fn own_seat(wallet: &Wallet<'_>, named: Option<Address>) -> Result<Ad
         return Ok(seat);
     }
     let Some(EntityJson::Account(account)) = wallet.local()?.local else {
-        return Err(Failure::refused("no_account", format!("there is no account {}", wallet.account)));
+        return Err(Failure::refused(
+            "no_account",
+            format!("there is no account {}", wallet.account),
+        ));
     };
-    let seats: Vec<&String> = account.workers.iter().filter_map(|worker| worker.seat.as_ref()).collect();
+    let seats: Vec<&String> = account
+        .workers
+        .iter()
+        .filter_map(|worker| worker.seat.as_ref())
+        .collect();
     match seats.as_slice() {
         [seat] => seat.parse().map_err(Failure::other),
-        [] => Err(Failure::refused("no_worker", format!("the account {} has no worker with a seat", wallet.account))
-            .advise("a registration gets its seat some epochs later; is it the right --key?")),
-        several => Err(Failure::usage(format!("the account has {} workers", several.len())).advise("say which with --seat")),
+        [] => Err(Failure::refused(
+            "no_worker",
+            format!("the account {} has no worker with a seat", wallet.account),
+        )
+        .advise("a registration gets its seat some epochs later; is it the right --key?")),
+        several => Err(
+            Failure::usage(format!("the account has {} workers", several.len()))
+                .advise("say which with --seat"),
+        ),
     }
 }
 
@@ -233,7 +314,12 @@ pub(super) struct Consent {
 }
 
 /// Signs the consent of the worker of a data directory.
-pub(super) fn consent(genesis: &Genesis, dir: &Path, account: Address, nonce: Nonce) -> Result<Consent> {
+pub(super) fn consent(
+    genesis: &Genesis,
+    dir: &Path,
+    account: Address,
+    nonce: Nonce,
+) -> Result<Consent> {
     let seed = super::session::worker_seed(dir)?;
     let key = seed.worker();
     Ok(Consent {
@@ -241,14 +327,18 @@ pub(super) fn consent(genesis: &Genesis, dir: &Path, account: Address, nonce: No
         vrf: hex::encode(VrfSecret::from_seed(&seed.vrf()).public().0),
         account,
         nonce: nonce.get(),
-        signature: key.sign(&consent_hash(&genesis.hash(), &account, nonce)).to_string(),
+        signature: key
+            .sign(&consent_hash(&genesis.hash(), &account, nonce))
+            .to_string(),
     })
 }
 
 fn stake(session: &Session, options: &StakeArgs) -> Result<Report> {
     let (genesis, node) = network(session)?;
     let wallet = session.wallet(&genesis, &node)?;
-    let StakeArgs { stake, collateral, .. } = options;
+    let StakeArgs {
+        stake, collateral, ..
+    } = options;
     let (stake, collateral) = (*stake, *collateral);
     let registers = options.worker_dir.is_some() || options.consent.is_some();
     let action = if registers {
@@ -270,15 +360,32 @@ fn stake(session: &Session, options: &StakeArgs) -> Result<Report> {
             vrf: VrfPublic(fixed(&given.vrf)?),
             stake,
             collateral,
-            terms: Terms { engines: Engine::bits(&options.engines), price: options.price, slots: options.slots },
+            terms: Terms {
+                engines: Engine::bits(&options.engines),
+                price: options.price,
+                slots: options.slots,
+            },
         }
     } else {
-        Action::AddStake { seat: own_seat(&wallet, options.seat)?, stake, collateral }
+        Action::AddStake {
+            seat: own_seat(&wallet, options.seat)?,
+            stake,
+            collateral,
+        }
     };
-    let what = if registers { "Register the worker with" } else { "Add to the worker" };
-    confirm(&format!("{what} {stake} credits of stake and {collateral} of collateral?"), options.yes)?;
+    let what = if registers {
+        "Register the worker with"
+    } else {
+        "Add to the worker"
+    };
+    confirm(
+        &format!("{what} {stake} credits of stake and {collateral} of collateral?"),
+        options.yes,
+    )?;
     let lag = genesis.parameters.activation_lag;
-    let done = format!("staked {stake} credits and {collateral} of collateral; the stake counts {lag} epochs later");
+    let done = format!(
+        "staked {stake} credits and {collateral} of collateral; the stake counts {lag} epochs later"
+    );
     carry_out(session, &wallet, action, options.wait, &done)
 }
 
@@ -287,14 +394,18 @@ fn read_consent(path: &Path, account: &Address) -> Result<Consent> {
     let consent: Consent = serde_json::from_str(&text)
         .map_err(|error| Failure::usage(format!("{} is no consent: {error}", path.display())))?;
     if consent.account != *account {
-        return Err(Failure::usage(format!("the consent is for the account {}, yours is {account}", consent.account)));
+        return Err(Failure::usage(format!(
+            "the consent is for the account {}, yours is {account}",
+            consent.account
+        )));
     }
     Ok(consent)
 }
 
 fn fixed<const N: usize>(text: &str) -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    hex::decode_to_slice(text, &mut bytes).map_err(|error| Failure::usage(format!("in the consent: {error}")))?;
+    hex::decode_to_slice(text, &mut bytes)
+        .map_err(|error| Failure::usage(format!("in the consent: {error}")))?;
     Ok(bytes)
 }
 

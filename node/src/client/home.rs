@@ -41,7 +41,9 @@ impl Home {
             None => std::env::home_dir()
                 .filter(|dir| !dir.as_os_str().is_empty())
                 .map(|dir| dir.join(".frith"))
-                .ok_or_else(|| Failure::usage("no home directory").advise("name one with --home or FRITH_HOME"))?,
+                .ok_or_else(|| {
+                    Failure::usage("no home directory").advise("name one with --home or FRITH_HOME")
+                })?,
         };
         Ok(Self { dir })
     }
@@ -59,7 +61,9 @@ impl Home {
     pub fn key_path(&self, name: &str) -> Result<PathBuf> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-            return Err(Failure::usage(format!("{name:?} is no key's name: use letters, digits, '-' and '_', at most 64")));
+            return Err(Failure::usage(format!(
+                "{name:?} is no key's name: use letters, digits, '-' and '_', at most 64"
+            )));
         }
         Ok(self.dir.join("keys").join(format!("{name}.json")))
     }
@@ -76,7 +80,16 @@ impl Home {
             Err(error) => return Err(Failure::file("list", &dir, error)),
         };
         let mut names: Vec<String> = entries
-            .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.to_owned()))
+            .filter_map(|entry| {
+                Some(
+                    entry
+                        .ok()?
+                        .file_name()
+                        .to_str()?
+                        .strip_suffix(".json")?
+                        .to_owned(),
+                )
+            })
             .collect();
         names.sort();
         Ok(names)
@@ -98,7 +111,8 @@ impl Home {
     pub fn config(&self) -> Result<HomeConfig> {
         let path = self.dir.join("config.toml");
         match std::fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|error| Failure::usage(format!("in {}: {error}", path.display()))),
+            Ok(text) => toml::from_str(&text)
+                .map_err(|error| Failure::usage(format!("in {}: {error}", path.display()))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(HomeConfig::default()),
             Err(error) => Err(Failure::file("read", &path, error)),
         }
@@ -131,10 +145,12 @@ pub(crate) fn read_genesis(path: &Path) -> Result<Genesis> {
             .advise("name the network's genesis file with --genesis, or copy it to ~/.frith/genesis.json; balances are checked from it")
     })?;
     if metadata.len() > GENESIS_BYTES_MAX {
-        return Err(Failure::usage(format!("{} has more than {GENESIS_BYTES_MAX} bytes", path.display())));
+        return Err(Failure::usage(format!(
+            "{} has more than {GENESIS_BYTES_MAX} bytes",
+            path.display()
+        )));
     }
     let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, error))?;
-    serde_json::from_str(&text).map_err(|error| {
-        Failure::usage(format!("{} is no genesis file: {error}", path.display()))
-    })
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::usage(format!("{} is no genesis file: {error}", path.display())))
 }

@@ -2,8 +2,8 @@
 
 use crate::failure::{Exit, Failure, Result};
 use crate::views::{
-    BlockView, ContentView, EntityView, ErrorView, Finality, OperationRequest, OperationView, ReadyView, RootView,
-    StatusView, SubmittedView, TaskView, TasksView,
+    BlockView, ContentView, EntityView, ErrorView, Finality, OperationRequest, OperationView,
+    ReadyView, RootView, StatusView, SubmittedView, TaskView, TasksView,
 };
 use frith_ledger::genesis::Genesis;
 use frith_ledger::parameters::CONTENT_BYTES_MAX;
@@ -45,7 +45,10 @@ impl NodeClient {
             .timeout_connect(Some(Duration::from_secs(5)))
             .timeout_global(Some(REQUEST_MAX))
             .build();
-        Ok(Self { base: base.to_owned(), agent: config.new_agent() })
+        Ok(Self {
+            base: base.to_owned(),
+            agent: config.new_agent(),
+        })
     }
 
     /// The address of the API.
@@ -74,20 +77,32 @@ impl NodeClient {
         }
         let (code, message, advice) = match serde_json::from_slice::<ErrorView>(&bytes) {
             Ok(view) => (view.error.code, view.error.message, view.error.advice),
-            Err(_) => ("http".to_owned(), format!("the node at {} answered with status {status}", self.base), None),
+            Err(_) => (
+                "http".to_owned(),
+                format!("the node at {} answered with status {status}", self.base),
+                None,
+            ),
         };
         let exit = match status {
             503 | 504 => Exit::Unreachable,
             400..=499 => Exit::Refused,
             _ => Exit::Other,
         };
-        Err(Failure { exit, code, message, advice })
+        Err(Failure {
+            exit,
+            code,
+            message,
+            advice,
+        })
     }
 
     fn json<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
         serde_json::from_slice(bytes).map_err(|error| {
-            Failure::other(format!("the answer of {} can't be read: {error}", self.base))
-                .advise("is it a Frith node of this version?")
+            Failure::other(format!(
+                "the answer of {} can't be read: {error}",
+                self.base
+            ))
+            .advise("is it a Frith node of this version?")
         })
     }
 
@@ -105,13 +120,19 @@ impl NodeClient {
     /// # Errors
     /// The node's refusal, or that it can't be reached.
     pub fn submit(&self, operation: &[u8]) -> Result<SubmittedView> {
-        let request = OperationRequest { operation: hex::encode(operation) };
+        let request = OperationRequest {
+            operation: hex::encode(operation),
+        };
         let bytes = self.post("/v1/operations", &request)?;
         self.json(&bytes)
     }
 
     fn post(&self, path: &str, body: &impl Serialize) -> Result<Vec<u8>> {
-        self.read(self.agent.post(format!("{}{path}", self.base)).send_json(body))
+        self.read(
+            self.agent
+                .post(format!("{}{path}", self.base))
+                .send_json(body),
+        )
     }
 
     /// What became of an operation; waits until it is `finality` sure, was refused, or `time` is over.
@@ -127,8 +148,11 @@ impl NodeClient {
         let deadline = Instant::now() + time;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let ms = u64::try_from(left.as_millis()).unwrap_or(WAIT_MS_MAX).min(WAIT_MS_MAX);
-            let view: OperationView = self.get(&format!("/v1/operations/{id}?wait={wait}&timeout_ms={ms}"))?;
+            let ms = u64::try_from(left.as_millis())
+                .unwrap_or(WAIT_MS_MAX)
+                .min(WAIT_MS_MAX);
+            let view: OperationView =
+                self.get(&format!("/v1/operations/{id}?wait={wait}&timeout_ms={ms}"))?;
             if view.finality >= finality || view.done == Some(false) || Instant::now() >= deadline {
                 return Ok(view);
             }
@@ -140,12 +164,17 @@ impl NodeClient {
     /// # Errors
     /// No such task, or the node can't be reached.
     pub fn task(&self, address: &str, time: Option<Duration>) -> Result<TaskView> {
-        let Some(time) = time else { return self.get(&format!("/v1/tasks/{address}")) };
+        let Some(time) = time else {
+            return self.get(&format!("/v1/tasks/{address}"));
+        };
         let deadline = Instant::now() + time;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let ms = u64::try_from(left.as_millis()).unwrap_or(WAIT_MS_MAX).min(WAIT_MS_MAX);
-            let view: TaskView = self.get(&format!("/v1/tasks/{address}?ended=true&timeout_ms={ms}"))?;
+            let ms = u64::try_from(left.as_millis())
+                .unwrap_or(WAIT_MS_MAX)
+                .min(WAIT_MS_MAX);
+            let view: TaskView =
+                self.get(&format!("/v1/tasks/{address}?ended=true&timeout_ms={ms}"))?;
             if view.ended || Instant::now() >= deadline {
                 return Ok(view);
             }
@@ -176,7 +205,10 @@ impl NodeClient {
     /// # Errors
     /// It isn't there, or the node can't be reached.
     pub fn root(&self, epoch: Option<u64>) -> Result<RootView> {
-        self.get(&format!("/v1/roots/{}", epoch.map_or_else(|| "latest".to_owned(), |epoch| epoch.to_string())))
+        self.get(&format!(
+            "/v1/roots/{}",
+            epoch.map_or_else(|| "latest".to_owned(), |epoch| epoch.to_string())
+        ))
     }
 
     /// A block by its height; `None`: the head.
@@ -184,7 +216,10 @@ impl NodeClient {
     /// # Errors
     /// It isn't there, or the node can't be reached.
     pub fn block(&self, height: Option<u64>) -> Result<BlockView> {
-        self.get(&format!("/v1/blocks/{}", height.map_or_else(|| "latest".to_owned(), |height| height.to_string())))
+        self.get(&format!(
+            "/v1/blocks/{}",
+            height.map_or_else(|| "latest".to_owned(), |height| height.to_string())
+        ))
     }
 
     /// The node's status.
@@ -202,7 +237,10 @@ impl NodeClient {
     pub fn ready(&self) -> Result<ReadyView> {
         let response = self.agent.get(format!("{}/health/ready", self.base)).call();
         let mut response = response.map_err(|error| self.failed(&error))?;
-        let bytes = response.body_mut().read_to_vec().map_err(|error| self.failed(&error))?;
+        let bytes = response
+            .body_mut()
+            .read_to_vec()
+            .map_err(|error| self.failed(&error))?;
         self.json(&bytes)
     }
 
@@ -220,7 +258,10 @@ impl NodeClient {
     /// Too long, the node's disk is full, or it can't be reached.
     pub fn put_content(&self, bytes: &[u8]) -> Result<ContentView> {
         if bytes.len() > CONTENT_BYTES_MAX as usize {
-            return Err(Failure::usage(format!("{} bytes are more than the {CONTENT_BYTES_MAX} that content may have", bytes.len())));
+            return Err(Failure::usage(format!(
+                "{} bytes are more than the {CONTENT_BYTES_MAX} that content may have",
+                bytes.len()
+            )));
         }
         let answer = self.read(
             self.agent
@@ -240,7 +281,10 @@ impl NodeClient {
         if blake3::hash(&bytes).to_hex().as_str() == id {
             Ok(bytes)
         } else {
-            Err(Failure::proof(format!("the bytes that {} gave are not those of content {id}", self.base)))
+            Err(Failure::proof(format!(
+                "the bytes that {} gave are not those of content {id}",
+                self.base
+            )))
         }
     }
 }

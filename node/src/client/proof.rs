@@ -45,7 +45,10 @@ impl SavedProof {
             Failure::unreachable("the node has no proof yet: no root is committed")
                 .advise("wait for the first epochs, or see `frith node status`")
         })?;
-        Ok(Self { address: view.address.clone(), proof })
+        Ok(Self {
+            address: view.address.clone(),
+            proof,
+        })
     }
 
     /// Checks the proof.
@@ -53,9 +56,12 @@ impl SavedProof {
     /// # Errors
     /// [`crate::failure::Exit::Proof`] when it doesn't hold.
     pub fn verify(&self, genesis: &Genesis) -> Result<(Address, Proven)> {
-        let address: Address =
-            self.address.parse().map_err(|error| Failure::usage(format!("in the proof: {error}")))?;
-        let bytes = hex::decode(&self.proof).map_err(|error| Failure::proof(format!("the proof is no hexadecimal: {error}")))?;
+        let address: Address = self
+            .address
+            .parse()
+            .map_err(|error| Failure::usage(format!("in the proof: {error}")))?;
+        let bytes = hex::decode(&self.proof)
+            .map_err(|error| Failure::proof(format!("the proof is no hexadecimal: {error}")))?;
         let proof: EntityProof = decode(&bytes, ENTITY_PROOF_BYTES_MAX)
             .map_err(|error| Failure::proof(format!("the proof can't be read: {error}")))?;
         let mut client = LightClient::new(genesis).map_err(Failure::usage)?;
@@ -66,7 +72,11 @@ impl SavedProof {
             epoch: verified.epoch.get(),
             root: verified.root.to_hex(),
             state: verified.state,
-            flows: proof.root.record().map(|record| record.flows).unwrap_or_default(),
+            flows: proof
+                .root
+                .record()
+                .map(|record| record.flows)
+                .unwrap_or_default(),
             entity: verified.entity,
         };
         Ok((address, proven))
@@ -78,6 +88,9 @@ impl SavedProof {
 /// # Errors
 /// [`crate::failure::Exit::Proof`] when it doesn't hold or is about another address.
 pub fn prove(genesis: &Genesis, address: &Address, view: &EntityView) -> Result<Proven> {
-    let saved = SavedProof { address: address.to_string(), ..SavedProof::of(view)? };
+    let saved = SavedProof {
+        address: address.to_string(),
+        ..SavedProof::of(view)?
+    };
     saved.verify(genesis).map(|(_, proven)| proven)
 }

@@ -29,7 +29,11 @@ pub fn fee_of(action: &Action, parameters: &Parameters) -> Credits {
     };
     // All fields beside the action have a fixed size, so the size doesn't depend on their values.
     let key = frith_ledger::key::PublicKey([0; 32]);
-    let operation = Operation::Signed(SignedOperation { body, key, signature: Signature([0; 64]) });
+    let operation = Operation::Signed(SignedOperation {
+        body,
+        key,
+        signature: Signature([0; 64]),
+    });
     parameters.fee(operation.encoded_size())
 }
 
@@ -50,7 +54,12 @@ impl<'a> Wallet<'a> {
     #[must_use]
     pub fn new(genesis: &'a Genesis, node: &'a NodeClient, key: SecretKey) -> Self {
         let account = key.public().address();
-        Self { genesis, node, key, account }
+        Self {
+            genesis,
+            node,
+            key,
+            account,
+        }
     }
 
     /// What the node's neighbourhood holds for this account now. Not proven: for nonces and warnings.
@@ -68,8 +77,16 @@ impl<'a> Wallet<'a> {
     pub fn sign(&self, action: Action) -> Result<SignedOperation> {
         let view = self.local()?;
         let Some(Entity::Account(account)) = &view.local else {
-            return Err(Failure::refused("no_account", format!("the account {} doesn't exist: nothing was ever sent to it", self.account))
-                .advise("send credits to it first; or is it the wrong --key, or a node of another network?"));
+            return Err(Failure::refused(
+                "no_account",
+                format!(
+                    "the account {} doesn't exist: nothing was ever sent to it",
+                    self.account
+                ),
+            )
+            .advise(
+                "send credits to it first; or is it the wrong --key, or a node of another network?",
+            ));
         };
         let parameters = &self.genesis.parameters;
         let body = OperationBody {
@@ -87,21 +104,35 @@ impl<'a> Wallet<'a> {
     ///
     /// # Errors
     /// A refusal, now or at execution, or that it wasn't committed in `time`.
-    pub fn submit(&self, operation: SignedOperation, finality: Finality, time: Duration) -> Result<OperationView> {
+    pub fn submit(
+        &self,
+        operation: SignedOperation,
+        finality: Finality,
+        time: Duration,
+    ) -> Result<OperationView> {
         let bytes = Operation::Signed(operation).encode();
         if bytes.len() > OPERATION_BYTES_MAX {
-            return Err(Failure::usage(format!("the operation has {} bytes, at most {OPERATION_BYTES_MAX} are allowed", bytes.len())));
+            return Err(Failure::usage(format!(
+                "the operation has {} bytes, at most {OPERATION_BYTES_MAX} are allowed",
+                bytes.len()
+            )));
         }
         let submitted = self.node.submit(&bytes)?;
         if finality == Finality::Pending {
-            return self.node.operation(&submitted.id, Finality::Pending, Duration::ZERO);
+            return self
+                .node
+                .operation(&submitted.id, Finality::Pending, Duration::ZERO);
         }
         let fate = self.node.operation(&submitted.id, finality, time)?;
         if let Some(refusal) = &fate.refusal {
             return Err(Failure::refused(refusal.code.clone(), &refusal.message));
         }
         if fate.finality < finality {
-            let asked = if finality == Finality::Final { "under a committed root" } else { "committed" };
+            let asked = if finality == Finality::Final {
+                "under a committed root"
+            } else {
+                "committed"
+            };
             return Err(Failure::unreachable(format!(
                 "operation {} was not {asked} within {} s; it may still be",
                 submitted.id,

@@ -12,7 +12,9 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 const ADDRESSES_MAX: usize = 64;
 
 /// An engine that a worker can offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
     /// Compiles ahead of time; the fast one.
@@ -138,7 +140,12 @@ macro_rules! settings {
 }
 
 fn list(text: &str) -> Result<Vec<String>, String> {
-    Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+    Ok(text
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect())
 }
 
 fn named<T: clap::ValueEnum>(text: &str) -> Result<T, String> {
@@ -146,7 +153,9 @@ fn named<T: clap::ValueEnum>(text: &str) -> Result<T, String> {
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
-    text.trim().parse().map_err(|error: T::Err| error.to_string())
+    text.trim()
+        .parse()
+        .map_err(|error: T::Err| error.to_string())
 }
 
 settings! {
@@ -192,14 +201,21 @@ impl Partial {
     pub fn from_file(path: &Path) -> Result<Self> {
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.len() > FILE_BYTES_MAX => {
-                return Err(Failure::usage(format!("{} has more than {FILE_BYTES_MAX} bytes", path.display())));
+                return Err(Failure::usage(format!(
+                    "{} has more than {FILE_BYTES_MAX} bytes",
+                    path.display()
+                )));
             }
             Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
             Err(error) => return Err(Failure::file("read", path, error)),
         }
-        let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, error))?;
-        toml::from_str(&text).map_err(|error| Failure::usage(format!("in {}: {error}", path.display())))
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, error))?;
+        toml::from_str(&text)
+            .map_err(|error| Failure::usage(format!("in {}: {error}", path.display())))
     }
 
     /// The file's text.
@@ -217,8 +233,11 @@ impl Settings {
     /// # Errors
     /// Settings that can't work: an API that strangers reach without `api_public`, no engine, no slot.
     pub fn resolve(options: Partial, environment: Partial, file: Partial) -> Result<Self> {
-        let settings =
-            Self::layered([(Origin::Option, options), (Origin::Environment, environment), (Origin::File, file)]);
+        let settings = Self::layered([
+            (Origin::Option, options),
+            (Origin::Environment, environment),
+            (Origin::File, file),
+        ]);
         settings.check()?;
         Ok(settings)
     }
@@ -239,13 +258,22 @@ impl Settings {
             )));
         }
         if self.engines.is_empty() {
-            return Err(Failure::usage("engines is empty; a worker needs wasmtime or wasmi"));
+            return Err(Failure::usage(
+                "engines is empty; a worker needs wasmtime or wasmi",
+            ));
         }
-        if [&self.listen, &self.external, &self.bootstrap].iter().any(|list| list.len() > ADDRESSES_MAX) {
-            return Err(Failure::usage(format!("more than {ADDRESSES_MAX} addresses in listen, external or bootstrap")));
+        if [&self.listen, &self.external, &self.bootstrap]
+            .iter()
+            .any(|list| list.len() > ADDRESSES_MAX)
+        {
+            return Err(Failure::usage(format!(
+                "more than {ADDRESSES_MAX} addresses in listen, external or bootstrap"
+            )));
         }
         if self.run_seconds_max == 0 || self.runner_memory_mib < 64 {
-            return Err(Failure::usage("run_seconds_max must be above 0 and runner_memory_mib at least 64"));
+            return Err(Failure::usage(
+                "run_seconds_max must be above 0 and runner_memory_mib at least 64",
+            ));
         }
         Ok(())
     }
@@ -257,16 +285,28 @@ mod tests {
 
     fn check(options: &str, environment: &[(&str, &str)], file: &str, expected: (u16, Origin)) {
         let layer = |text: &str| toml::from_str::<Partial>(text).expect("the test's TOML is valid");
-        let lookup = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        let environment = Partial::from_environment(lookup).expect("the test's environment is valid");
-        let settings = Settings::resolve(layer(options), environment, layer(file)).expect("is valid");
+        let lookup = |name: &str| {
+            environment
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        let environment =
+            Partial::from_environment(lookup).expect("the test's environment is valid");
+        let settings =
+            Settings::resolve(layer(options), environment, layer(file)).expect("is valid");
         assert_eq!((settings.api.port(), settings.origins["api"]), expected);
     }
 
     #[test]
     fn options_win_over_environment_over_file_over_defaults() {
         let env = [("FRITH_API_LISTEN", "127.0.0.1:2")];
-        check("api = '127.0.0.1:1'", &env, "api = '127.0.0.1:3'", (1, Origin::Option));
+        check(
+            "api = '127.0.0.1:1'",
+            &env,
+            "api = '127.0.0.1:3'",
+            (1, Origin::Option),
+        );
         check("", &env, "api = '127.0.0.1:3'", (2, Origin::Environment));
         check("", &[], "api = '127.0.0.1:3'", (3, Origin::File));
         check("", &[], "", (4280, Origin::Default));
@@ -286,9 +326,20 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let error = Partial::from_environment(|name| (name == "FRITH_SLOTS").then(|| "many".to_owned()));
-        assert!(error.expect_err("is no number").message.contains("FRITH_SLOTS"));
-        assert!(toml::from_str::<Partial>("lisen = []").expect_err("is unknown").to_string().contains("lisen"));
+        let error =
+            Partial::from_environment(|name| (name == "FRITH_SLOTS").then(|| "many".to_owned()));
+        assert!(
+            error
+                .expect_err("is no number")
+                .message
+                .contains("FRITH_SLOTS")
+        );
+        assert!(
+            toml::from_str::<Partial>("lisen = []")
+                .expect_err("is unknown")
+                .to_string()
+                .contains("lisen")
+        );
         let none: Partial = toml::from_str("engines = []").expect("is TOML");
         assert!(Settings::resolve(none, Partial::default(), Partial::default()).is_err());
     }

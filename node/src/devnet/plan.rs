@@ -70,18 +70,27 @@ fn engines(index: u16) -> Vec<Engine> {
 /// The directory isn't empty, or the system refuses.
 pub fn plan(options: &PlanOptions) -> Result<Plan> {
     if options.nodes == 0 || options.nodes > NODES_MAX {
-        return Err(Failure::usage(format!("a devnet has 1 to {NODES_MAX} nodes, not {}", options.nodes)));
+        return Err(Failure::usage(format!(
+            "a devnet has 1 to {NODES_MAX} nodes, not {}",
+            options.nodes
+        )));
     }
     if options.dir.join("home").exists() {
-        return Err(Failure::usage(format!("{} has a devnet already", options.dir.display()))
-            .advise("name another directory with --dir, or remove that one"));
+        return Err(
+            Failure::usage(format!("{} has a devnet already", options.dir.display()))
+                .advise("name another directory with --dir, or remove that one"),
+        );
     }
-    let passphrase = Passphrase::new(super::PASSPHRASE.to_owned().into()).map_err(Failure::other)?;
+    let passphrase =
+        Passphrase::new(super::PASSPHRASE.to_owned().into()).map_err(Failure::other)?;
     let genesis = genesis(options)?;
     let mut nodes = Vec::new();
     for index in 0..options.nodes {
         let path = options.dir.join(format!("node{index}"));
-        let config = Partial { engines: Some(engines(index)), ..Partial::default() };
+        let config = Partial {
+            engines: Some(engines(index)),
+            ..Partial::default()
+        };
         let new = NewNode {
             genesis: &genesis,
             config: &config.to_toml()?,
@@ -95,7 +104,11 @@ pub fn plan(options: &PlanOptions) -> Result<Plan> {
     }
     let home = options.dir.join("home");
     write_home(&home, &genesis, &passphrase)?;
-    Ok(Plan { genesis, nodes, home })
+    Ok(Plan {
+        genesis,
+        nodes,
+        home,
+    })
 }
 
 /// The devnet that an earlier run made in `dir`; `None` when there is none.
@@ -108,8 +121,14 @@ pub fn load(dir: &Path) -> Result<Option<Plan>> {
         return Ok(None);
     }
     let genesis = crate::client::read_genesis(&home.join(node_dir::GENESIS_FILE))?;
-    let nodes = (0..genesis.workers.len()).map(|index| dir.join(format!("node{index}"))).collect();
-    Ok(Some(Plan { genesis, nodes, home }))
+    let nodes = (0..genesis.workers.len())
+        .map(|index| dir.join(format!("node{index}")))
+        .collect();
+    Ok(Some(Plan {
+        genesis,
+        nodes,
+        home,
+    }))
 }
 
 fn genesis(options: &PlanOptions) -> Result<Genesis> {
@@ -128,17 +147,35 @@ fn genesis(options: &PlanOptions) -> Result<Genesis> {
                 key: worker.worker().public().0,
                 vrf: VrfSecret::from_seed(&worker.vrf()).public().0,
                 // Another phrase than the worker's: the node never holds the key that can withdraw.
-                account: seed(&format!("account {index}")).account().public().address(),
+                account: seed(&format!("account {index}"))
+                    .account()
+                    .public()
+                    .address(),
                 stake: Credits::whole(STAKE_CREDITS),
                 collateral: Credits::whole(COLLATERAL_CREDITS),
-                terms: Terms { engines: Engine::bits(&engines(index)), price: Credits::new(100), slots: 32 },
+                terms: Terms {
+                    engines: Engine::bits(&engines(index)),
+                    price: Credits::new(100),
+                    slots: 32,
+                },
             }
         })
         .collect();
     // An epoch is so short that compiling a program on a busy machine may outlast two of them.
-    let parameters = Parameters { epoch_ms: options.epoch_ms, commit_epochs: 4, ..Parameters::devnet() };
+    let parameters = Parameters {
+        epoch_ms: options.epoch_ms,
+        commit_epochs: 4,
+        ..Parameters::devnet()
+    };
     let name = "devnet (keys are public: worth nothing)".to_owned();
-    let mut genesis = Genesis { name, time_ms: options.time_ms, beacon: [0; 32], parameters, accounts, workers };
+    let mut genesis = Genesis {
+        name,
+        time_ms: options.time_ms,
+        beacon: [0; 32],
+        parameters,
+        accounts,
+        workers,
+    };
     genesis.beacon = spread_beacon(&genesis.workers);
     Ok(genesis)
 }
@@ -149,7 +186,10 @@ fn spread_beacon(workers: &[GenesisWorker]) -> [u8; 32] {
     let mut beacon = [0; 32];
     for attempt in 0..BEACONS_MAX {
         beacon = *blake3::hash(&attempt.to_le_bytes()).as_bytes();
-        let left = workers.iter().filter(|worker| !seat(&PublicKey(worker.key), &Hash(beacon)).bit(0)).count();
+        let left = workers
+            .iter()
+            .filter(|worker| !seat(&PublicKey(worker.key), &Hash(beacon)).bit(0))
+            .count();
         if left.abs_diff(workers.len() - left) <= 1 {
             break;
         }
@@ -163,7 +203,10 @@ fn write_home(dir: &Path, genesis: &Genesis, passphrase: &Passphrase) -> Result<
     let text = serde_json::to_string_pretty(genesis).map_err(Failure::other)?;
     let path = home.genesis_path();
     std::fs::write(&path, text).map_err(|error| Failure::file("write", &path, error))?;
-    home.write_config(&HomeConfig { api: None, key: Some(WALLETS[0].to_owned()) })?;
+    home.write_config(&HomeConfig {
+        api: None,
+        key: Some(WALLETS[0].to_owned()),
+    })?;
     for name in WALLETS {
         let seed = seed(name);
         let label = Label {
@@ -171,8 +214,14 @@ fn write_home(dir: &Path, genesis: &Genesis, passphrase: &Passphrase) -> Result<
             security_level: SecurityLevel::TEST.get(),
             address: seed.account().public().address().to_string(),
         };
-        let keystore = Keystore::seal(seed.as_bytes(), passphrase, label, "devnet: worth nothing", Cost::CHEAP)
-            .map_err(Failure::other)?;
+        let keystore = Keystore::seal(
+            seed.as_bytes(),
+            passphrase,
+            label,
+            "devnet: worth nothing",
+            Cost::CHEAP,
+        )
+        .map_err(Failure::other)?;
         KeyFile::write(&home.key_path(name)?, keystore, Overwrite::No).map_err(Failure::other)?;
     }
     Ok(())
@@ -185,14 +234,31 @@ mod tests {
     #[test]
     fn a_devnet_has_a_usable_genesis_with_spread_seats_and_every_engine() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let options = PlanOptions { nodes: 5, dir: dir.path().to_owned(), epoch_ms: 500, time_ms: 7 };
+        let options = PlanOptions {
+            nodes: 5,
+            dir: dir.path().to_owned(),
+            epoch_ms: 500,
+            time_ms: 7,
+        };
         let made = plan(&options).expect("is made");
         let rules = frith_tasks::Rules::new(made.genesis.clone()).expect("is usable");
-        assert_eq!(rules.supply, Credits::whole(2 * WALLET_CREDITS + 5 * (STAKE_CREDITS + COLLATERAL_CREDITS)));
+        assert_eq!(
+            rules.supply,
+            Credits::whole(2 * WALLET_CREDITS + 5 * (STAKE_CREDITS + COLLATERAL_CREDITS))
+        );
         let beacon = Hash(made.genesis.beacon);
-        let left = made.genesis.workers.iter().filter(|w| !seat(&PublicKey(w.key), &beacon).bit(0)).count();
+        let left = made
+            .genesis
+            .workers
+            .iter()
+            .filter(|w| !seat(&PublicKey(w.key), &beacon).bit(0))
+            .count();
         assert!((2..=3).contains(&left), "{left} of 5 in one half");
-        assert!(made.nodes.iter().all(|node| node.join(node_dir::WORKER_FILE).is_file()));
+        assert!(
+            made.nodes
+                .iter()
+                .all(|node| node.join(node_dir::WORKER_FILE).is_file())
+        );
         assert!(plan(&options).is_err(), "nothing is overwritten");
     }
 }

@@ -90,17 +90,31 @@ impl Devnet {
     /// Where a node's log is.
     #[must_use]
     pub fn log(&self, index: usize) -> PathBuf {
-        self.plan.nodes.get(index).map_or_else(PathBuf::new, |dir| dir.join("log.txt"))
+        self.plan
+            .nodes
+            .get(index)
+            .map_or_else(PathBuf::new, |dir| dir.join("log.txt"))
     }
 
     fn spawn(&mut self, index: usize) -> Result<()> {
-        let dir = self.plan.nodes.get(index).ok_or_else(|| Failure::usage(format!("the devnet has no node {index}")))?;
+        let dir = self
+            .plan
+            .nodes
+            .get(index)
+            .ok_or_else(|| Failure::usage(format!("the devnet has no node {index}")))?;
         // A stale address must not be taken for the new one.
         let _missing = std::fs::remove_file(dir.join("api.txt"));
         let log = append(&self.log(index))?;
         let mut command = Command::new(&self.options.program);
         command
-            .args(["node", "run", "--api-listen", "127.0.0.1:0", "--listen", "/ip4/127.0.0.1/tcp/0"])
+            .args([
+                "node",
+                "run",
+                "--api-listen",
+                "127.0.0.1:0",
+                "--listen",
+                "/ip4/127.0.0.1/tcp/0",
+            ])
             .arg("--dir")
             .arg(dir)
             .args(["--log", &self.options.log])
@@ -115,7 +129,9 @@ impl Devnet {
             command.args(["--fault", fault.name()]);
         }
         own_group(&mut command);
-        let child = command.spawn().doing(format!("cannot start {}", self.options.program.display()))?;
+        let child = command
+            .spawn()
+            .doing(format!("cannot start {}", self.options.program.display()))?;
         self.children[index] = Some(child);
         self.apis[index] = None;
         Ok(())
@@ -136,8 +152,11 @@ impl Devnet {
                 None => None,
             };
             if ended.is_some() || Instant::now() >= deadline {
-                return Err(Failure::other(format!("node {index} did not start: {}", self.last_words(index)))
-                    .advise(format!("see {}", self.log(index).display())));
+                return Err(Failure::other(format!(
+                    "node {index} did not start: {}",
+                    self.last_words(index)
+                ))
+                .advise(format!("see {}", self.log(index).display())));
             }
             std::thread::sleep(POLL);
         }
@@ -163,7 +182,10 @@ impl Devnet {
                     break;
                 }
                 if Instant::now() >= deadline {
-                    return Err(Failure::unreachable(format!("node {index} is not ready: {}", ready.reasons.join("; "))));
+                    return Err(Failure::unreachable(format!(
+                        "node {index} is not ready: {}",
+                        ready.reasons.join("; ")
+                    )));
                 }
                 std::thread::sleep(POLL);
             }
@@ -196,7 +218,10 @@ impl Devnet {
     /// The process id of a node.
     #[must_use]
     pub fn process(&self, index: usize) -> Option<u32> {
-        self.children.get(index).and_then(Option::as_ref).map(Child::id)
+        self.children
+            .get(index)
+            .and_then(Option::as_ref)
+            .map(Child::id)
     }
 
     /// The index of a node whose process has ended by itself.
@@ -228,7 +253,9 @@ impl Devnet {
         }
         let deadline = Instant::now() + START_MAX;
         for (index, child) in self.children.iter_mut().enumerate() {
-            let Some(mut child) = child.take() else { continue };
+            let Some(mut child) = child.take() else {
+                continue;
+            };
             match wait(&mut child, deadline)? {
                 Some(status) if status.success() => {}
                 Some(status) => failed.push(format!("node {index} ended with {status}")),
@@ -239,7 +266,11 @@ impl Devnet {
                 }
             }
         }
-        if failed.is_empty() { Ok(()) } else { Err(Failure::other(failed.join("; "))) }
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::other(failed.join("; ")))
+        }
     }
 }
 
@@ -273,5 +304,9 @@ fn own_group(command: &mut Command) {
 }
 
 fn append(path: &Path) -> Result<File> {
-    OpenOptions::new().create(true).append(true).open(path).map_err(|error| Failure::file("open", path, error))
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|error| Failure::file("open", path, error))
 }

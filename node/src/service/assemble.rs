@@ -18,10 +18,12 @@ use frith_ledger::address::Address;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::key::Seed;
 use frith_ledger::store::{RocksOptions, RocksStore};
+use frith_ledger::units::Millis;
 use frith_neighbourhood::{Node, NodeConfig};
 use frith_network::{Multiaddr, Network, NetworkConfig};
 use frith_tasks::Rules;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -71,36 +73,35 @@ impl Service {
     /// # Errors
     /// What can't be started, and what to do.
     pub async fn start(config: ServiceConfig) -> Result<Self> {
-        let ServiceConfig { dir, genesis, seed, settings, fault } = config;
-        let rules = Arc::new(Rules::new(genesis).map_err(|error| Failure::usage(format!("this genesis can't be used: {error}")))?);
+        let ServiceConfig {
+            dir,
+            genesis,
+            seed,
+            settings,
+            fault,
+        } = config;
+        let rules = Arc::new(
+            Rules::new(genesis)
+                .map_err(|error| Failure::usage(format!("this genesis can't be used: {error}")))?,
+        );
         let key = seed.worker();
         if let Some(fault) = fault {
-            tracing::warn!(fault = fault.name(), "this node misbehaves ON PURPOSE and will lose money");
+            tracing::warn!(
+                fault = fault.name(),
+                "this node misbehaves ON PURPOSE and will lose money"
+            );
         }
-        // Bound first: an address in use must not cost a started network.
-        let listener = TcpListener::bind(settings.api).await.map_err(|error| {
-            Failure::other(format!("cannot listen on {} for the API: {error}", settings.api))
-                .advise("another program uses it; choose another with --api-listen, or port 0")
-        })?;
-        let api_address = listener.local_addr().doing("cannot tell where the API listens")?;
-        let clock = Clock::start();
-        let in_genesis = rules.genesis.workers.iter().any(|worker| worker.key == key.public().0);
-        let founding = dir.first_start()? && in_genesis;
-        let store = open_store(&dir, &settings)?;
-        let node_config = NodeConfig {
-            rules: rules.clone(),
-            key: key.clone(),
-            vrf_seed: *seed.vrf(),
-            reporter: reporter(&settings, &key.public().address())?,
-            founding,
-            entropy: entropy()?,
-            limits: frith_neighbourhood::Limits::default(),
-        };
-        let node = Node::open(node_config, Box::new(store), clock.now()).map_err(|error| {
-            Failure::other(format!("cannot open the node's state in {}: {error}", dir.path().display()))
-        })?;
+        // What most often fails comes first: nothing is written before it.
+        let (listener, api_address) = bind_api(&settings).await?;
         let (network, events) = start_network(&settings, &key.to_bytes(), &rules).await?;
-        let (core, handle, wants) = Core::new(node, rules, clock, Arc::new(NetworkOutbound(network.clone())));
+        let clock = Clock::start();
+        let node = open_node(&dir, &seed, &settings, &rules, clock.now())?;
+        let (core, handle, wants) = Core::new(
+            node,
+            rules,
+            clock,
+            Arc::new(NetworkOutbound(network.clone())),
+        );
         let thread = spawn_core(core)?;
         let fetcher = Fetcher::new(handle.clone(), Some(network.clone()));
         let running = Arc::default();
@@ -113,12 +114,27 @@ impl Service {
             running: Arc::clone(&running),
         };
         let (ending, ended) = watch::channel(false);
-        let api = Api::new(status, fetcher.clone(), settings.api_public, Limits::default(), ended.clone());
+        let public = settings.api_public;
+        let api = Api::new(
+            status,
+            fetcher.clone(),
+            public,
+            Limits::default(),
+            ended.clone(),
+        );
         let cache = dir.path().join(COMPILED_DIR);
-        let worker = Worker::new(WorkerConfig { core: handle.clone(), fetcher: fetcher.clone(), key, fault, running, settings, cache })
-            .doing("cannot prepare to run tasks")?;
-        let mut tasks = JoinSet::new();
+        let worker = Worker::new(WorkerConfig {
+            core: handle.clone(),
+            fetcher: fetcher.clone(),
+            key,
+            fault,
+            running,
+            settings,
+            cache,
+        })
+        .doing("cannot prepare to run tasks")?;
         let core = handle.clone();
+        let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             // An error means that the core is gone, which `run_until` sees by itself.
             let _core_gone = forward(events, core).await;
@@ -139,8 +155,15 @@ impl Service {
             "api"
         });
         dir.announce_api(api_address)?;
-        tracing::info!(api = %format!("http://{api_address}"), founding, "node started");
-        Ok(Self { dir, core: handle, thread, network, tasks, ending })
+        tracing::info!(api = %format!("http://{api_address}"), "node started");
+        Ok(Self {
+            dir,
+            core: handle,
+            thread,
+            network,
+            tasks,
+            ending,
+        })
     }
 
     /// Runs until `asked` ends or a part of the node does; then takes everything apart.
@@ -181,10 +204,56 @@ impl Service {
     }
 }
 
+async fn bind_api(settings: &Settings) -> Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(settings.api).await.map_err(|error| {
+        Failure::other(format!(
+            "cannot listen on {} for the API: {error}",
+            settings.api
+        ))
+        .advise("another program uses it; choose another with --api-listen, or port 0")
+    })?;
+    let address = listener
+        .local_addr()
+        .doing("cannot tell where the API listens")?;
+    Ok((listener, address))
+}
+
+fn open_node(
+    dir: &NodeDir,
+    seed: &Seed,
+    settings: &Settings,
+    rules: &Arc<Rules>,
+    now: Millis,
+) -> Result<Node> {
+    let key = seed.worker();
+    let mut in_genesis = rules.genesis.workers.iter();
+    let in_genesis = in_genesis.any(|worker| worker.key == key.public().0);
+    let founding = dir.first_start()? && in_genesis;
+    let store = open_store(dir, settings)?;
+    let config = NodeConfig {
+        rules: rules.clone(),
+        vrf_seed: *seed.vrf(),
+        reporter: reporter(settings, &key.public().address())?,
+        key,
+        founding,
+        entropy: entropy()?,
+        limits: frith_neighbourhood::Limits::default(),
+    };
+    Node::open(config, Box::new(store), now).map_err(|error| {
+        Failure::other(format!(
+            "cannot open the node's state in {}: {error}",
+            dir.path().display()
+        ))
+    })
+}
+
 fn open_store(dir: &NodeDir, settings: &Settings) -> Result<RocksStore> {
     let path = dir.path().join(STORE_DIR);
     let cache = usize::try_from(settings.cache_mib << 20).unwrap_or(usize::MAX);
-    let options = RocksOptions { block_cache_bytes: cache, ..RocksOptions::default() };
+    let options = RocksOptions {
+        block_cache_bytes: cache,
+        ..RocksOptions::default()
+    };
     RocksStore::open(&path, &options).map_err(|error| {
         Failure::other(error).advise("is the disk full or damaged? never copy a store back from a backup: votes that it forgot cost the stake")
     })
@@ -194,7 +263,10 @@ fn reporter(settings: &Settings, worker: &Address) -> Result<Address> {
     if settings.reporter.is_empty() {
         return Ok(*worker);
     }
-    settings.reporter.parse().map_err(|error| Failure::usage(format!("the setting reporter: {error}")))
+    settings
+        .reporter
+        .parse()
+        .map_err(|error| Failure::usage(format!("the setting reporter: {error}")))
 }
 
 fn entropy() -> Result<[u8; 32]> {
@@ -231,7 +303,10 @@ async fn start_network(
 
 /// The core's own thread: its work is CPU and disk, and nothing else may wait behind it.
 fn spawn_core(core: Core) -> Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().doing("cannot start the core")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .doing("cannot start the core")?;
     std::thread::Builder::new()
         .name("core".to_owned())
         .spawn(move || runtime.block_on(core.run()))

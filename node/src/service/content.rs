@@ -60,7 +60,10 @@ impl FetchResponse {
     pub fn of(bytes: &[u8], offset: u32) -> Option<Self> {
         let rest = bytes.get(usize::try_from(offset).ok()?..)?;
         let chunk = rest.get(..CHUNK_BYTES as usize).unwrap_or(rest);
-        Some(Self { len: u32::try_from(bytes.len()).ok()?, chunk: chunk.to_vec() })
+        Some(Self {
+            len: u32::try_from(bytes.len()).ok()?,
+            chunk: chunk.to_vec(),
+        })
     }
 }
 
@@ -105,25 +108,42 @@ impl Fetcher {
     /// A fetcher; without a network only what the own store holds can be had.
     #[must_use]
     pub fn new(core: CoreHandle, network: Option<Network>) -> Self {
-        Self { core, network, permits: Arc::new(Semaphore::new(FETCHES_MAX)), under_way: Arc::default() }
+        Self {
+            core,
+            network,
+            permits: Arc::new(Semaphore::new(FETCHES_MAX)),
+            under_way: Arc::default(),
+        }
     }
 
     /// The bytes of content, from the own store or else from `holders`, then from the committee.
     ///
     /// # Errors
     /// [`ContentError`].
-    pub async fn get(&self, id: ContentId, holders: Vec<PublicKey>) -> Result<Vec<u8>, ContentError> {
+    pub async fn get(
+        &self,
+        id: ContentId,
+        holders: Vec<PublicKey>,
+    ) -> Result<Vec<u8>, ContentError> {
         if let Some(bytes) = self.stored(id).await? {
             return Ok(bytes);
         }
         self.ensure(id, holders).await?;
-        self.stored(id).await?.ok_or(ContentError::Store { id, reason: "it is gone again".to_owned() })
+        self.stored(id).await?.ok_or(ContentError::Store {
+            id,
+            reason: "it is gone again".to_owned(),
+        })
     }
 
     async fn stored(&self, id: ContentId) -> Result<Option<Vec<u8>>, ContentError> {
-        self.core.query(move |node| node.content(&id)).await.map_err(|_| ContentError::Stopped)?.map_err(|error| {
-            ContentError::Store { id, reason: error.to_string() }
-        })
+        self.core
+            .query(move |node| node.content(&id))
+            .await
+            .map_err(|_| ContentError::Stopped)?
+            .map_err(|error| ContentError::Store {
+                id,
+                reason: error.to_string(),
+            })
     }
 
     /// Brings content into the own store. Concurrent calls for one id share one fetch.
@@ -132,7 +152,10 @@ impl Fetcher {
     /// [`ContentError`].
     pub async fn ensure(&self, id: ContentId, holders: Vec<PublicKey>) -> Result<(), ContentError> {
         let mut result = {
-            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut under_way = self
+                .under_way
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             match under_way.get(&id) {
                 Some(result) => result.clone(),
                 None => {
@@ -141,34 +164,63 @@ impl Fetcher {
                     let this = self.clone();
                     tokio::spawn(async move {
                         let outcome = this.fetch(id, holders).await;
-                        this.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                        this.under_way
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .remove(&id);
                         let _nobody_waits = sender.send(Some(outcome));
                     });
                     receiver
                 }
             }
         };
-        let done = result.wait_for(Option::is_some).await.map_err(|_| ContentError::Stopped)?;
+        let done = result
+            .wait_for(Option::is_some)
+            .await
+            .map_err(|_| ContentError::Stopped)?;
         done.clone().unwrap_or(Err(ContentError::Stopped))
     }
 
     async fn fetch(&self, id: ContentId, mut holders: Vec<PublicKey>) -> Result<(), ContentError> {
-        let _permit = self.permits.acquire().await.map_err(|_| ContentError::Stopped)?;
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|_| ContentError::Stopped)?;
         let Some(network) = &self.network else {
-            return Err(ContentError::Unavailable { id, tried: 0, last: "this node has no network".to_owned() });
+            return Err(ContentError::Unavailable {
+                id,
+                tried: 0,
+                last: "this node has no network".to_owned(),
+            });
         };
         let committee = self
             .core
-            .query(|node| node.committee().members().iter().map(|member| member.key).collect::<Vec<_>>())
+            .query(|node| {
+                node.committee()
+                    .members()
+                    .iter()
+                    .map(|member| member.key)
+                    .collect::<Vec<_>>()
+            })
             .await
             .map_err(|_| ContentError::Stopped)?;
-        holders.extend(committee.into_iter().filter(|key| !holders.contains(key)).collect::<Vec<_>>());
+        holders.extend(
+            committee
+                .into_iter()
+                .filter(|key| !holders.contains(key))
+                .collect::<Vec<_>>(),
+        );
         let mut last = "nobody holds it".to_owned();
         for round in 0..ROUNDS_MAX {
             for holder in &holders {
                 match self.fetch_from(network, id, PeerKey::new(holder.0)).await {
                     Ok(bytes) => {
-                        let stored = self.core.put_content(id, bytes).await.map_err(|_| ContentError::Stopped)?;
+                        let stored = self
+                            .core
+                            .put_content(id, bytes)
+                            .await
+                            .map_err(|_| ContentError::Stopped)?;
                         return stored.map_err(|reason| ContentError::Store { id, reason });
                     }
                     Err(reason) => last = reason,
@@ -176,16 +228,29 @@ impl Fetcher {
             }
             tokio::time::sleep(Duration::from_millis(RETRY_MS_MIN << round)).await;
         }
-        Err(ContentError::Unavailable { id, tried: holders.len(), last })
+        Err(ContentError::Unavailable {
+            id,
+            tried: holders.len(),
+            last,
+        })
     }
 
-    async fn fetch_from(&self, network: &Network, id: ContentId, peer: PeerKey) -> Result<Vec<u8>, String> {
+    async fn fetch_from(
+        &self,
+        network: &Network,
+        id: ContentId,
+        peer: PeerKey,
+    ) -> Result<Vec<u8>, String> {
         let mut bytes: Vec<u8> = Vec::new();
         loop {
             let offset = u32::try_from(bytes.len()).map_err(|_| "it is too long".to_owned())?;
             let request = FetchRequest::Content { id, offset }.encode();
-            let answer = network.fetch(peer, request.into()).await.map_err(|error| error.to_string())?;
-            let response: FetchResponse = decode(&answer, RESPONSE_BYTES_MAX).map_err(|error| error.to_string())?;
+            let answer = network
+                .fetch(peer, request.into())
+                .await
+                .map_err(|error| error.to_string())?;
+            let response: FetchResponse =
+                decode(&answer, RESPONSE_BYTES_MAX).map_err(|error| error.to_string())?;
             if response.len > CONTENT_BYTES_MAX {
                 return Err(format!("it claims {} bytes", response.len));
             }
@@ -216,7 +281,10 @@ mod tests {
         let first = FetchResponse::of(&bytes, 0).expect("begins");
         let second = FetchResponse::of(&bytes, CHUNK_BYTES).expect("goes on");
         assert_eq!([first.chunk.clone(), second.chunk].concat(), bytes);
-        assert_eq!(FetchResponse::of(&bytes, first.len).map(|end| end.chunk), Some(Vec::new()));
+        assert_eq!(
+            FetchResponse::of(&bytes, first.len).map(|end| end.chunk),
+            Some(Vec::new())
+        );
         assert_eq!(FetchResponse::of(&bytes, first.len + 1), None);
         assert!(first.encode().len() <= RESPONSE_BYTES_MAX);
     }

@@ -63,10 +63,19 @@ impl Core {
     ) -> (Self, CoreHandle, mpsc::Receiver<Wanted>) {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
         let (wanted, wants) = mpsc::channel(COMMANDS_MAX);
-        let start = Progress { height: node.head().get(), roots: node.roots().get(), ..Progress::default() };
+        let start = Progress {
+            height: node.head().get(),
+            roots: node.roots().get(),
+            ..Progress::default()
+        };
         let (progress, watching) = watch::channel(start);
         let (events, _) = broadcast::channel(EVENTS_MAX);
-        let handle = CoreHandle { commands: sender, progress: watching, events: events.clone(), rules };
+        let handle = CoreHandle {
+            commands: sender,
+            progress: watching,
+            events: events.clone(),
+            rules,
+        };
         let core = Self {
             node,
             clock,
@@ -93,10 +102,12 @@ impl Core {
             let deadline = self.node.next_deadline();
             let first = match deadline {
                 None => self.commands.recv().await,
-                Some(at) => match tokio::time::timeout(self.clock.until(at), self.commands.recv()).await {
-                    Ok(command) => command,
-                    Err(_) => Some(Command::Input(Input::Tick)),
-                },
+                Some(at) => {
+                    match tokio::time::timeout(self.clock.until(at), self.commands.recv()).await {
+                        Ok(command) => command,
+                        Err(_) => Some(Command::Input(Input::Tick)),
+                    }
+                }
             };
             let Some(first) = first else { break };
             stop = self.command(first, &mut out);
@@ -105,7 +116,9 @@ impl Core {
                 if stop {
                     break;
                 }
-                let Ok(next) = self.commands.try_recv() else { break };
+                let Ok(next) = self.commands.try_recv() else {
+                    break;
+                };
                 stop = self.command(next, &mut out);
             }
             // A busy queue must not keep a deadline waiting.
@@ -135,7 +148,10 @@ impl Core {
                 self.input(Input::Submit { token, operation }, out);
             }
             Command::Content { id, bytes, reply } => {
-                let stored = self.node.put_content(&id, bytes).map_err(|error| error.to_string());
+                let stored = self
+                    .node
+                    .put_content(&id, bytes)
+                    .map_err(|error| error.to_string());
                 if stored.is_ok() {
                     self.input(Input::ContentArrived { id }, out);
                 }
@@ -163,7 +179,12 @@ impl Core {
                         Err(error) => {
                             tracing::error!(%error, "the store failed; this node stops voting");
                             self.failed = true;
-                            self.input(Input::StorageFailed { reason: error.to_string() }, out);
+                            self.input(
+                                Input::StorageFailed {
+                                    reason: error.to_string(),
+                                },
+                                out,
+                            );
                             // Nothing that depends on the sync may leave.
                             break;
                         }
@@ -177,7 +198,11 @@ impl Core {
 
     fn output(&mut self, output: Output) {
         match output {
-            Output::Send { to, priority, bytes } => self.outbound.send(to, priority, bytes),
+            Output::Send {
+                to,
+                priority,
+                bytes,
+            } => self.outbound.send(to, priority, bytes),
             Output::Members(members) => self.outbound.members(members),
             Output::Submitted { token, result } => {
                 if let Some(reply) = self.waiting.remove(&token) {
@@ -188,10 +213,16 @@ impl Core {
             Output::RootCommitted(record) => {
                 tracing::debug!(epoch = %record.epoch, "root committed");
                 let roots = record.epoch.get().saturating_add(1);
-                self.progress.send_modify(|progress| progress.roots = progress.roots.max(roots));
-                self.tell(EventView::Root { epoch: record.epoch.get(), id: record.id().to_hex() });
+                self.progress
+                    .send_modify(|progress| progress.roots = progress.roots.max(roots));
+                self.tell(EventView::Root {
+                    epoch: record.epoch.get(),
+                    id: record.id().to_hex(),
+                });
             }
-            Output::NeedContent { id, len, holders } => self.overflow.push_back(Wanted { id, len, holders }),
+            Output::NeedContent { id, len, holders } => {
+                self.overflow.push_back(Wanted { id, len, holders })
+            }
             Output::Misbehaviour { peer, kind } => {
                 tracing::warn!(%peer, %kind, "a peer misbehaved");
                 self.outbound.penalise(peer);
@@ -226,7 +257,8 @@ impl Core {
             id: block.id.to_hex(),
             operations: block.receipts.len() as u64,
         });
-        self.progress.send_modify(|progress| progress.height = height);
+        self.progress
+            .send_modify(|progress| progress.height = height);
     }
 
     fn tell(&self, event: EventView) {
@@ -249,10 +281,17 @@ fn log_event(event: &NodeEvent) {
     match event {
         NodeEvent::Epoch { epoch, member } => tracing::debug!(%epoch, member, "entered an epoch"),
         NodeEvent::Recovering { reason } => {
-            tracing::warn!(reason, "asks the others what it may have signed, and doesn't vote meanwhile");
+            tracing::warn!(
+                reason,
+                "asks the others what it may have signed, and doesn't vote meanwhile"
+            );
         }
         NodeEvent::Recovered => tracing::info!("may vote again"),
-        NodeEvent::CopyingState { epoch, entities, of } => tracing::info!(%epoch, entities, of, "copies the state"),
+        NodeEvent::CopyingState {
+            epoch,
+            entities,
+            of,
+        } => tracing::info!(%epoch, entities, of, "copies the state"),
         NodeEvent::StateCopied { epoch } => tracing::info!(%epoch, "the state is copied"),
         NodeEvent::Offence { member } => {
             tracing::warn!(%member, "a member said two things that exclude each other; evidence is submitted");

@@ -72,16 +72,25 @@ impl CoreHandle {
     /// # Errors
     /// [`CoreGone`].
     pub async fn input(&self, input: Input) -> Result<(), CoreGone> {
-        self.commands.send(Command::Input(input)).await.map_err(|_| CoreGone)
+        self.commands
+            .send(Command::Input(input))
+            .await
+            .map_err(|_| CoreGone)
     }
 
     /// Submits an encoded operation: `Ok(Err(_))` is a refusal.
     ///
     /// # Errors
     /// [`CoreGone`].
-    pub async fn submit(&self, operation: Vec<u8>) -> Result<Result<OperationId, SubmitError>, CoreGone> {
+    pub async fn submit(
+        &self,
+        operation: Vec<u8>,
+    ) -> Result<Result<OperationId, SubmitError>, CoreGone> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Submit { operation, reply }).await.map_err(|_| CoreGone)?;
+        self.commands
+            .send(Command::Submit { operation, reply })
+            .await
+            .map_err(|_| CoreGone)?;
         answer.await.map_err(|_| CoreGone)
     }
 
@@ -89,9 +98,16 @@ impl CoreHandle {
     ///
     /// # Errors
     /// [`CoreGone`]; inside, the store's own words.
-    pub async fn put_content(&self, id: ContentId, bytes: Vec<u8>) -> Result<Result<(), String>, CoreGone> {
+    pub async fn put_content(
+        &self,
+        id: ContentId,
+        bytes: Vec<u8>,
+    ) -> Result<Result<(), String>, CoreGone> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Content { id, bytes, reply }).await.map_err(|_| CoreGone)?;
+        self.commands
+            .send(Command::Content { id, bytes, reply })
+            .await
+            .map_err(|_| CoreGone)?;
         answer.await.map_err(|_| CoreGone)
     }
 
@@ -108,7 +124,10 @@ impl CoreHandle {
             // Who asked may have gone away; then nobody needs the answer.
             let _nobody_waits = reply.send(question(node));
         });
-        self.commands.send(Command::Query(ask)).await.map_err(|_| CoreGone)?;
+        self.commands
+            .send(Command::Query(ask))
+            .await
+            .map_err(|_| CoreGone)?;
         answer.await.map_err(|_| CoreGone)
     }
 

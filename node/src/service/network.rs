@@ -32,13 +32,17 @@ impl Outbound for NetworkOutbound {
             Priority::Bulk => frith_network::Priority::Bulk,
         };
         // The protocol repeats what matters; a peer that is gone or slow is no failure of this node.
-        if let Err(error) = self.0.send(PeerKey::new(to.0), priority, Bytes::from_owner(bytes)) {
+        if let Err(error) = self
+            .0
+            .send(PeerKey::new(to.0), priority, Bytes::from_owner(bytes))
+        {
             tracing::debug!(peer = %to, %error, "message dropped");
         }
     }
 
     fn members(&self, members: BTreeSet<PublicKey>) {
-        self.0.set_members(members.into_iter().map(|key| PeerKey::new(key.0)).collect());
+        self.0
+            .set_members(members.into_iter().map(|key| PeerKey::new(key.0)).collect());
     }
 
     fn penalise(&self, peer: PublicKey) {
@@ -53,24 +57,43 @@ type Served = Arc<Mutex<VecDeque<(ContentId, Arc<Vec<u8>>)>>>;
 ///
 /// # Errors
 /// [`CoreGone`] when the core has ended.
-pub async fn forward(mut events: mpsc::Receiver<NetworkEvent>, core: CoreHandle) -> Result<(), CoreGone> {
+pub async fn forward(
+    mut events: mpsc::Receiver<NetworkEvent>,
+    core: CoreHandle,
+) -> Result<(), CoreGone> {
     let served = Served::default();
     while let Some(event) = events.recv().await {
         match event {
-            NetworkEvent::Connected(peer) => core.input(Input::Connected { peer: public(peer) }).await?,
-            NetworkEvent::Disconnected(peer) => core.input(Input::Disconnected { peer: public(peer) }).await?,
+            NetworkEvent::Connected(peer) => {
+                core.input(Input::Connected { peer: public(peer) }).await?
+            }
+            NetworkEvent::Disconnected(peer) => {
+                core.input(Input::Disconnected { peer: public(peer) })
+                    .await?
+            }
             NetworkEvent::Message { from, frame } => {
-                core.input(Input::Message { from: public(from), bytes: frame.to_vec() }).await?;
+                core.input(Input::Message {
+                    from: public(from),
+                    bytes: frame.to_vec(),
+                })
+                .await?;
             }
             NetworkEvent::Fetch { request, reply, .. } => {
                 // The network bounds how many are served at one time.
                 tokio::spawn(serve(request, reply, core.clone(), served.clone()));
             }
             NetworkEvent::Listening(address) => tracing::info!(%address, "listening for peers"),
-            NetworkEvent::Refused { peer, address, reason, by_peer } => {
+            NetworkEvent::Refused {
+                peer,
+                address,
+                reason,
+                by_peer,
+            } => {
                 tracing::warn!(%peer, %address, ?reason, by_peer, "connection refused");
             }
-            NetworkEvent::Misbehaved { peer, fault } => tracing::warn!(%peer, %fault, "a peer broke the protocol"),
+            NetworkEvent::Misbehaved { peer, fault } => {
+                tracing::warn!(%peer, %fault, "a peer broke the protocol")
+            }
             NetworkEvent::Banned(peer) => tracing::warn!(%peer, "a peer is banned for a while"),
             NetworkEvent::Twin(peer) => tracing::warn!(%peer, "two processes hold this peer's key"),
             NetworkEvent::OwnKeyElsewhere => {
@@ -98,7 +121,10 @@ async fn serve(request: Bytes, reply: FetchReply, core: CoreHandle, served: Serv
     };
     let cached = {
         let served = served.lock().unwrap_or_else(PoisonError::into_inner);
-        served.iter().find(|(held, _)| *held == id).map(|(_, bytes)| bytes.clone())
+        served
+            .iter()
+            .find(|(held, _)| *held == id)
+            .map(|(_, bytes)| bytes.clone())
     };
     let bytes = match cached {
         Some(bytes) => Some(bytes),

@@ -9,8 +9,8 @@ use frith_ledger::credits::Credits;
 use frith_ledger::entity::{Entity, PlaceState, Task, Worker};
 use frith_ledger::key::PublicKey;
 use frith_ledger::parameters::Parameters;
-use frith_network::Network;
 use frith_neighbourhood::Unready;
+use frith_network::Network;
 use frith_tasks::LeafState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,7 +41,10 @@ impl StatusSource {
     /// # Errors
     /// [`CoreGone`].
     pub async fn status(&self) -> Result<StatusView, CoreGone> {
-        let (core, state) = self.core.query(|node| (node.status(), node.state().clone())).await?;
+        let (core, state) = self
+            .core
+            .query(|node| (node.status(), node.state().clone()))
+            .await?;
         let members: Vec<MemberView> = core
             .members
             .iter()
@@ -77,7 +80,11 @@ impl StatusSource {
             fault: self.fault.map(str::to_owned),
             worker,
             listening: self.network.as_ref().map_or_else(Vec::new, |network| {
-                network.listen_addresses().iter().map(ToString::to_string).collect()
+                network
+                    .listen_addresses()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect()
             }),
             resident_bytes: resident_bytes(),
             uptime_s: self.clock.elapsed().as_secs(),
@@ -96,7 +103,10 @@ impl StatusSource {
 }
 
 fn ready_view(unready: &[Unready]) -> ReadyView {
-    ReadyView { ready: unready.is_empty(), reasons: unready.iter().map(ToString::to_string).collect() }
+    ReadyView {
+        ready: unready.is_empty(),
+        reasons: unready.iter().map(ToString::to_string).collect(),
+    }
 }
 
 /// The seat of the worker with this key; `None` while it is only registered.
@@ -122,17 +132,29 @@ fn work(state: &LeafState, key: &PublicKey, parameters: &Parameters) -> Option<W
     let (mut earned, mut pending) = (Credits::ZERO, Credits::ZERO);
     let mut unpaid: Vec<(u64, UnpaidView)> = Vec::new();
     for (address, leaf) in state.tree().iter() {
-        let Ok(Entity::Task(task)) = Entity::from_bytes(&leaf.bytes) else { continue };
-        for (index, place) in task.places.iter().enumerate().filter(|(_, place)| place.seat == seat) {
+        let Ok(Entity::Task(task)) = Entity::from_bytes(&leaf.bytes) else {
+            continue;
+        };
+        for (index, place) in task
+            .places
+            .iter()
+            .enumerate()
+            .filter(|(_, place)| place.seat == seat)
+        {
             view.tasks_seen += 1;
             earned = earned.add(place.paid).unwrap_or(earned);
-            pending = pending.add(expected(&task, &place.state, parameters)).unwrap_or(pending);
+            pending = pending
+                .add(expected(&task, &place.state, parameters))
+                .unwrap_or(pending);
             let shown = present::task(&address, &task);
             if let Some(place) = shown.places.get(index)
                 && let Some(reason) = &place.unpaid
             {
-                let entry =
-                    UnpaidView { task: address.to_string(), reason: reason.clone(), lost: place.lost.clone() };
+                let entry = UnpaidView {
+                    task: address.to_string(),
+                    reason: reason.clone(),
+                    lost: place.lost.clone(),
+                };
                 unpaid.push((task.recorded.get(), entry));
             }
         }
@@ -147,8 +169,15 @@ fn work(state: &LeafState, key: &PublicKey, parameters: &Parameters) -> Option<W
 
 /// The most that a place may still bring.
 fn expected(task: &Task, place: &PlaceState, parameters: &Parameters) -> Credits {
-    let open = matches!(place, PlaceState::Drawn | PlaceState::Committed | PlaceState::Revealed(_));
-    if open && !present::is_over(task) { present::most_pay(&task.spec, parameters) } else { Credits::ZERO }
+    let open = matches!(
+        place,
+        PlaceState::Drawn | PlaceState::Committed | PlaceState::Revealed(_)
+    );
+    if open && !present::is_over(task) {
+        present::most_pay(&task.spec, parameters)
+    } else {
+        Credits::ZERO
+    }
 }
 
 /// Bytes of memory that this process holds; 0 where the system doesn't tell.
@@ -156,7 +185,11 @@ fn expected(task: &Task, place: &PlaceState, parameters: &Parameters) -> Credits
 pub fn resident_bytes() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm")
         .ok()
-        .and_then(|text| text.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()))
+        .and_then(|text| {
+            text.split_ascii_whitespace()
+                .nth(1)
+                .and_then(|pages| pages.parse::<u64>().ok())
+        })
         .unwrap_or(0);
     pages.saturating_mul(rustix::param::page_size() as u64)
 }

@@ -51,11 +51,17 @@ struct Runners {
 
 impl Runners {
     fn take(&self) -> Option<Runner> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
     }
 
     fn put(&self, runner: Runner) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(runner);
+        self.free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(runner);
     }
 }
 
@@ -73,9 +79,20 @@ impl JobRunner {
     ) -> Result<Self, HostError> {
         let config = runner_config(cache, settings.runner_memory_mib)?;
         let slots = usize::from(settings.slots);
-        let free = (0..slots).map(|_| Runner::new(config.clone())).collect::<Result<_, _>>()?;
-        let runners = Arc::new(Runners { free: Mutex::new(free), permits: Semaphore::new(slots) });
-        Ok(Self { core, fetcher, runners, run_max: Duration::from_secs(settings.run_seconds_max), fault })
+        let free = (0..slots)
+            .map(|_| Runner::new(config.clone()))
+            .collect::<Result<_, _>>()?;
+        let runners = Arc::new(Runners {
+            free: Mutex::new(free),
+            permits: Semaphore::new(slots),
+        });
+        Ok(Self {
+            core,
+            fetcher,
+            runners,
+            run_max: Duration::from_secs(settings.run_seconds_max),
+            fault,
+        })
     }
 
     /// Runs a task once.
@@ -89,20 +106,36 @@ impl JobRunner {
             Bytes::Inline(inline) => inline.to_vec(),
             Bytes::Content { id, .. } => self.fetcher.get(*id, Vec::new()).await?,
         };
-        let run = self.in_process(engine, program, vm_job(&job, input)).await?;
+        let run = self
+            .in_process(engine, program, vm_job(&job, input))
+            .await?;
         let outcome = task_outcome(&run);
         if self.fault == Some(Fault::WrongResult) {
             return Ok(spoil(outcome));
         }
         if let Bytes::Content { id, .. } = &outcome.output {
-            let stored = self.core.put_content(*id, run.output).await.map_err(|_| RunFailure::Lost)?;
+            let stored = self
+                .core
+                .put_content(*id, run.output)
+                .await
+                .map_err(|_| RunFailure::Lost)?;
             stored.map_err(RunFailure::Store)?;
         }
         Ok(outcome)
     }
 
-    async fn in_process(&self, engine: EngineKind, program: Vec<u8>, job: Job) -> Result<Outcome, RunFailure> {
-        let _permit = self.runners.permits.acquire().await.map_err(|_| RunFailure::Lost)?;
+    async fn in_process(
+        &self,
+        engine: EngineKind,
+        program: Vec<u8>,
+        job: Job,
+    ) -> Result<Outcome, RunFailure> {
+        let _permit = self
+            .runners
+            .permits
+            .acquire()
+            .await
+            .map_err(|_| RunFailure::Lost)?;
         let runner = self.runners.take().ok_or(RunFailure::Lost)?;
         let kill = runner.kill_handle();
         let runners = Arc::clone(&self.runners);
@@ -126,9 +159,12 @@ impl JobRunner {
 /// # Errors
 /// This program's own path isn't known.
 pub(crate) fn runner_config(cache: &Path, memory_mib: u64) -> Result<RunnerConfig, HostError> {
-    let program =
-        std::env::current_exe().map_err(|source| HostError::Io { doing: "finding this program", source })?;
-    let mut config = RunnerConfig::new(program, vec![crate::VM_RUNNER.to_owned()], cache.to_owned());
+    let program = std::env::current_exe().map_err(|source| HostError::Io {
+        doing: "finding this program",
+        source,
+    })?;
+    let mut config =
+        RunnerConfig::new(program, vec![crate::VM_RUNNER.to_owned()], cache.to_owned());
     config.resources.data_bytes = memory_mib << 20;
     Ok(config)
 }

@@ -76,7 +76,15 @@ impl Worker {
     /// # Errors
     /// The cache of compiled programs can't be used.
     pub fn new(config: WorkerConfig) -> Result<Self, HostError> {
-        let WorkerConfig { core, fetcher, key, fault, running, settings, cache } = config;
+        let WorkerConfig {
+            core,
+            fetcher,
+            key,
+            fault,
+            running,
+            settings,
+            cache,
+        } = config;
         Ok(Self {
             runner: JobRunner::new(core.clone(), fetcher, &settings, &cache, fault)?,
             core,
@@ -117,32 +125,54 @@ impl Worker {
 
     async fn finished(&mut self, task: Address, result: Result<TaskOutcome, RunFailure>) {
         self.running.remove(&task);
-        self.count.store(self.running.len() as u64, Ordering::Relaxed);
+        self.count
+            .store(self.running.len() as u64, Ordering::Relaxed);
         match result {
             Ok(outcome) => {
                 tracing::info!(%task, status = ?outcome.status, fuel = %outcome.fuel, "task run");
                 self.retries.remove(&task);
                 if self.fault == Some(Fault::Slow) {
-                    let now = self.core.query(|node| node.epoch()).await.unwrap_or_default();
-                    self.held_back.insert(task, (now.plus(SLOW_EPOCHS), outcome));
+                    let now = self
+                        .core
+                        .query(|node| node.epoch())
+                        .await
+                        .unwrap_or_default();
+                    self.held_back
+                        .insert(task, (now.plus(SLOW_EPOCHS), outcome));
                 } else {
                     self.results.insert(task, outcome);
                 }
             }
             Err(error) => {
-                let pause = self.retries.get(&task).map_or(RETRY_MIN, |retry| (retry.pause * 2).min(RETRY_MAX));
+                let pause = self
+                    .retries
+                    .get(&task)
+                    .map_or(RETRY_MIN, |retry| (retry.pause * 2).min(RETRY_MAX));
                 tracing::warn!(%task, %error, pause_ms = pause.as_millis(), "a run failed on this machine; tried again later");
-                self.retries.insert(task, Retry { at: Instant::now() + pause, pause });
+                self.retries.insert(
+                    task,
+                    Retry {
+                        at: Instant::now() + pause,
+                        pause,
+                    },
+                );
             }
         }
     }
 
     async fn step(&mut self) -> Result<(), CoreGone> {
-        let (state, epoch, height) =
-            self.core.query(|node| (node.state().clone(), node.epoch(), node.head())).await?;
-        let Some((seat, _)) = seat_of(&state, &self.key.public()) else { return Ok(()) };
+        let (state, epoch, height) = self
+            .core
+            .query(|node| (node.state().clone(), node.epoch(), node.head()))
+            .await?;
+        let Some((seat, _)) = seat_of(&state, &self.key.public()) else {
+            return Ok(());
+        };
         self.forget(&state, epoch);
-        let me = WorkerIdentity { seat, key: self.key.clone() };
+        let me = WorkerIdentity {
+            seat,
+            key: self.key.clone(),
+        };
         let steps = plan(&state, self.core.rules(), &me, &self.results, &self.running);
         for step in steps {
             match step {
@@ -171,22 +201,28 @@ impl Worker {
     }
 
     fn start(&mut self, task: Address, job: TaskJob) {
-        let waits = self.retries.get(&task).is_some_and(|retry| retry.at > Instant::now());
+        let waits = self
+            .retries
+            .get(&task)
+            .is_some_and(|retry| retry.at > Instant::now());
         let known = self.running.contains(&task) || self.held_back.contains_key(&task);
         if self.fault == Some(Fault::Silent) || waits || known || self.running.len() >= self.slots {
             return;
         }
         self.running.insert(task);
-        self.count.store(self.running.len() as u64, Ordering::Relaxed);
+        self.count
+            .store(self.running.len() as u64, Ordering::Relaxed);
         let runner = self.runner.clone();
-        self.jobs.spawn(async move { (task, runner.run(job).await) });
+        self.jobs
+            .spawn(async move { (task, runner.run(job).await) });
     }
 
     /// Submits an operation, and again when it wasn't executed for a while.
     async fn submit(&mut self, operation: WorkerOperation, height: Height) -> Result<(), CoreGone> {
         let operation = Operation::Worker(operation);
         let id = operation.id();
-        self.submitted.retain(|_, at| at.plus(RESUBMIT_HEIGHTS) > height);
+        self.submitted
+            .retain(|_, at| at.plus(RESUBMIT_HEIGHTS) > height);
         if self.submitted.contains_key(&id) {
             return Ok(());
         }
@@ -195,7 +231,9 @@ impl Worker {
                 self.submitted.insert(id, height);
             }
             // The next commit asks again.
-            Err(error) => tracing::warn!(operation = %id, %error, "an operation of the worker was refused"),
+            Err(error) => {
+                tracing::warn!(operation = %id, %error, "an operation of the worker was refused")
+            }
         }
         Ok(())
     }

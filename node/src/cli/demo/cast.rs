@@ -29,12 +29,17 @@ pub(super) struct Cast {
 impl Cast {
     pub(super) fn of(devnet: &Devnet, args: &DemoArgs) -> Result<Self> {
         let program = std::env::current_exe().doing("cannot find this program")?;
-        let caller = Caller { program, home: devnet.plan().home.clone() };
+        let caller = Caller {
+            program,
+            home: devnet.plan().home.clone(),
+        };
         let api = devnet.node(0)?.base().to_owned();
         let (mut seats, mut accounts) = (Vec::new(), Vec::new());
         for index in 0..devnet.nodes() {
             let status = devnet.node(index)?.status()?;
-            let worker = status.worker.ok_or_else(|| Failure::other(format!("node {index} has no seat")))?;
+            let worker = status
+                .worker
+                .ok_or_else(|| Failure::other(format!("node {index} has no seat")))?;
             seats.push(worker.seat);
             accounts.push(worker.worker.account);
         }
@@ -59,7 +64,10 @@ impl Cast {
 
     /// The node whose seat this is.
     pub(super) fn node_of(&self, seat: &str) -> String {
-        self.seats.iter().position(|known| known == seat).map_or_else(|| short(seat), |index| format!("node {index}"))
+        self.seats
+            .iter()
+            .position(|known| known == seat)
+            .map_or_else(|| short(seat), |index| format!("node {index}"))
     }
 
     /// Calls `frith` with a wallet's key.
@@ -68,7 +76,11 @@ impl Cast {
     }
 
     pub(super) fn introduce(&self, devnet: &Devnet, started: Instant) -> Result<()> {
-        say(&format!("ready after {} ms, network {}", started.elapsed().as_millis(), short(&self.genesis.hash().to_hex())));
+        say(&format!(
+            "ready after {} ms, network {}",
+            started.elapsed().as_millis(),
+            short(&self.genesis.hash().to_hex())
+        ));
         for index in 0..devnet.nodes() {
             let status = devnet.node(index)?.status()?;
             let role = match index {
@@ -76,16 +88,25 @@ impl Cast {
                 VICTIM => "  ← will be killed",
                 _ => "",
             };
-            let engines = status.worker.map(|work| work.worker.terms.engines.join("+")).unwrap_or_default();
+            let engines = status
+                .worker
+                .map(|work| work.worker.terms.engines.join("+"))
+                .unwrap_or_default();
             say(&format!(
                 "  node {index}  seat {}  {engines:<14} sees {}/{} members  {} resident{role}",
-                short(&self.seats[index]), status.members_seen, status.members, bytes(status.resident_bytes),
+                short(&self.seats[index]),
+                status.members_seen,
+                status.members,
+                bytes(status.resident_bytes),
             ));
         }
         for (name, address) in WALLETS.iter().zip(&self.wallets) {
             let address: Address = address.parse().map_err(Failure::other)?;
             let shown = self.call(name, &["wallet", "balance"])?;
-            say(&format!("  {name:<6}  {address}  {} credits, verified by proof", text(&shown, "/balance")?));
+            say(&format!(
+                "  {name:<6}  {address}  {} credits, verified by proof",
+                text(&shown, "/balance")?
+            ));
         }
         Ok(())
     }

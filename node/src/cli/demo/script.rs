@@ -42,7 +42,11 @@ impl Caller {
         let line = args.join(" ");
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(Failure::other(format!("`frith {line}` ended with {}: {}", output.status, said.trim())));
+            return Err(Failure::other(format!(
+                "`frith {line}` ended with {}: {}",
+                output.status,
+                said.trim()
+            )));
         }
         serde_json::from_slice(&output.stdout).doing(format!("`frith {line}` printed no JSON"))
     }
@@ -50,10 +54,16 @@ impl Caller {
 
 /// A text field of an answer.
 pub(super) fn text<'a>(value: &'a Value, path: &str) -> Result<&'a str> {
-    value.pointer(path).and_then(Value::as_str).ok_or_else(|| Failure::other(format!("an answer has no text at {path}: {value}")))
+    value
+        .pointer(path)
+        .and_then(Value::as_str)
+        .ok_or_else(|| Failure::other(format!("an answer has no text at {path}: {value}")))
 }
 
 /// A number of an answer.
 pub(super) fn number(value: &Value, path: &str) -> Result<u64> {
-    value.pointer(path).and_then(Value::as_u64).ok_or_else(|| Failure::other(format!("an answer has no number at {path}: {value}")))
+    value
+        .pointer(path)
+        .and_then(Value::as_u64)
+        .ok_or_else(|| Failure::other(format!("an answer has no number at {path}: {value}")))
 }
