@@ -470,9 +470,9 @@ impl World {
             founding: !host.wiped,
             entropy: self.random.bytes(),
             limits: Limits::default(),
-            faults: self.scenario.bugs,
         };
-        match Node::open(config, Box::new(host.disk.clone()), Millis::new(self.now)) {
+        let (disk, now) = (Box::new(host.disk.clone()), Millis::new(self.now));
+        match Node::open_with_bugs(config, disk, now, self.scenario.bugs) {
             Ok(node) => {
                 self.checkers.restarted(index, node.head());
                 host.node = Some(node);

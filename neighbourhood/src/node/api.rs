@@ -30,9 +30,6 @@ pub struct NodeConfig {
     pub entropy: [u8; 32],
     /// Local bounds.
     pub limits: Limits,
-    /// Planted bugs.
-    #[cfg(any(test, feature = "planted-bugs"))]
-    pub faults: crate::consensus::Faults,
 }
 
 /// What happens to a node.

@@ -49,6 +49,14 @@ pub(super) struct Copying {
     pub(super) said: u64,
 }
 
+/// How a node starts.
+struct Begin {
+    /// The store was empty.
+    fresh: bool,
+    /// It is the first start of a member of the genesis.
+    founding: bool,
+}
+
 /// The core of one node.
 pub struct Node {
     pub(super) rules: Arc<Rules>,
@@ -114,6 +122,32 @@ impl Node {
         store: Box<dyn Store>,
         now: Millis,
     ) -> Result<Self, OpenError> {
+        let (node, begin) = Self::load(config, store, now)?;
+        node.begin(now, begin)
+    }
+
+    /// The same with bugs, for a simulator to find.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    #[cfg(any(test, feature = "planted-bugs"))]
+    pub fn open_with_bugs(
+        config: NodeConfig,
+        store: Box<dyn Store>,
+        now: Millis,
+        bugs: crate::consensus::Faults,
+    ) -> Result<Self, OpenError> {
+        let (mut node, begin) = Self::load(config, store, now)?;
+        node.faults = bugs;
+        node.begin(now, begin)
+    }
+
+    /// What the store holds, before the instances run.
+    fn load(
+        config: NodeConfig,
+        store: Box<dyn Store>,
+        now: Millis,
+    ) -> Result<(Self, Begin), OpenError> {
         let NodeConfig {
             rules,
             key,
@@ -122,7 +156,6 @@ impl Node {
             founding,
             entropy,
             limits,
-            ..
         } = config;
         let fresh = match persist::genesis(&*store)? {
             None => true,
@@ -144,7 +177,7 @@ impl Node {
         let (committees, roots) = super::epochs::load_committees(&rules, &*store, &chain, genesis)?;
         let number = u64::from_le_bytes(entropy.first_chunk::<8>().copied().unwrap_or_default());
         let leaf = super::epochs::placeholder(&rules, &key, &chain, &committees, &roots, now);
-        let mut node = Self {
+        let node = Self {
             twin: Twin::new(&entropy, rules.hash, &key),
             recovery: Recovery::new(
                 clean,
@@ -186,17 +219,22 @@ impl Node {
             tell_all: false,
             tell_observers: false,
             #[cfg(any(test, feature = "planted-bugs"))]
-            faults: config.faults,
+            faults: crate::consensus::Faults::default(),
         };
-        node.resume(now, fresh && founding)?;
+        Ok((node, Begin { fresh, founding }))
+    }
+
+    fn begin(mut self, now: Millis, begin: Begin) -> Result<Self, OpenError> {
+        let Begin { fresh, founding } = begin;
+        self.resume(now, fresh && founding)?;
         if fresh {
             // Last: a store that says that it may vote holds the records of what runs, also after a crash
             // in between. Two founders that only say so would wait for each other for ever.
-            let mut writes = vec![persist::put_genesis(&node.rules.hash)];
+            let mut writes = vec![persist::put_genesis(&self.rules.hash)];
             writes.extend(founding.then(persist::put_voting));
-            node.store.write(writes)?;
+            self.store.write(writes)?;
         }
-        Ok(node)
+        Ok(self)
     }
 
     /// Applies `input` at `now` and appends what is to be done to `out`, in order.

@@ -197,7 +197,6 @@ impl World {
             founding,
             entropy,
             limits: self.limits.clone(),
-            faults: crate::consensus::Faults::default(),
         };
         let node =
             Node::open(config, Box::new(host.store.clone()), self.now).expect("the store opens");
