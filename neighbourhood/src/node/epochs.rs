@@ -432,6 +432,41 @@ impl Node {
             writes.extend(self.note(forgotten).unwrap_or_default());
             self.recovery.end(kind, over);
         }
+        writes.extend(self.fresh_records(closing.epoch));
+        writes
+    }
+
+    /// Fresh records for what begins after `epoch`, when this node may vote in it. Written with the end of
+    /// the epoch: members that lost them all at once in between would wait for each other for ever.
+    fn fresh_records(&mut self, epoch: Epoch) -> Vec<Write> {
+        if !self.recovery.clean {
+            return Vec::new();
+        }
+        let period = period_of(self.rules.parameters(), epoch);
+        let begins = [
+            (
+                ChainKind::Leaf,
+                epoch.next(),
+                self.committees.leaf(epoch.next()).cloned(),
+            ),
+            (
+                ChainKind::Root,
+                epoch,
+                self.committees.root(period).cloned(),
+            ),
+        ];
+        let mut writes = Vec::new();
+        for (kind, epoch, committee) in begins {
+            let Some(committee) = committee.filter(|committee| self.index_in(committee).is_some())
+            else {
+                continue;
+            };
+            let stored = persist::safety::<SafetyRecord>(&*self.store, kind, epoch);
+            if self.note(stored).flatten().is_none() {
+                let record = SafetyRecord::fresh(instance(kind, epoch, &committee));
+                writes.push(persist::put_safety(kind, epoch, &record));
+            }
+        }
         writes
     }
 

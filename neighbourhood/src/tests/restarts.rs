@@ -175,3 +175,25 @@ fn a_node_that_was_away_catches_up_by_blocks() {
     world.check();
     assert_eq!(world.balance(1, &TO), world.balance(0, &TO));
 }
+
+#[test]
+fn members_that_all_lose_power_at_the_same_write_go_on() {
+    for keep in 0..12 {
+        let mut world = World::new(4);
+        // Just past the end of an epoch, where records of new instances are written.
+        let epoch = 1 + keep as u64 % 3;
+        assert!(world.run_until(10_000, |w| (0..4).any(|n| w.epoch(n) > epoch)));
+        for node in 0..4 {
+            world.crash(node, keep);
+        }
+        for node in 0..4 {
+            world.start(node, false);
+        }
+        let stopped = world.epoch(0);
+        assert!(
+            world.run_until(20_000, |w| (0..4).all(|n| w.epoch(n) > stopped + 1)),
+            "keep {keep}"
+        );
+        world.check();
+    }
+}
