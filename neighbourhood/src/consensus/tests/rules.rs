@@ -215,7 +215,7 @@ fn votes(effects: &[Effect]) -> Vec<&Vote> {
 
 fn faults(effects: &[Effect]) -> Vec<&Fault> {
     let fault = |effect| match effect {
-        &Effect::PeerFault { ref fault, .. } => Some(fault),
+        Effect::PeerFault { fault, .. } => Some(fault),
         _ => None,
     };
     effects.iter().filter_map(fault).collect()
