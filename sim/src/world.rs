@@ -262,10 +262,14 @@ impl World {
             let Some(node) = &host.node else {
                 return Some(format!("node {index} isn't up"));
             };
+            if let Some(reason) = &host.halted {
+                return Some(format!("node {index} stopped again: {reason}"));
+            }
             if node.epoch().get() < epoch {
                 return Some(format!(
-                    "node {index} is in epoch {}, not {epoch}",
-                    node.epoch()
+                    "node {index} is in epoch {}, not {epoch}: {:?}",
+                    node.epoch(),
+                    node.status()
                 ));
             }
             if node.head().plus(8) < self.checkers.head() {
