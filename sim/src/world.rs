@@ -10,6 +10,7 @@ use crate::report::Report;
 use crate::scenario::Scenario;
 use crate::workload::{Workload, outcome, program, program_id};
 use frith_ledger::address::Address;
+use frith_ledger::block::RootRecord;
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::{ContentId, TaskOutcome, Terms};
 use frith_ledger::genesis::{Genesis, GenesisAccount, GenesisWorker, seat};
@@ -130,7 +131,7 @@ fn rules(members: usize) -> Rules {
             stake: Credits::whole(1_000),
             collateral: Credits::whole(1_000),
             terms: Terms {
-                engines: if member % 2 == 0 { 1 } else { 2 },
+                engines: if member.is_multiple_of(2) { 1 } else { 2 },
                 price: Credits::ZERO,
                 slots: 8,
             },
@@ -612,12 +613,7 @@ impl World {
                     committed = true;
                     self.committed(index, &block);
                 }
-                Output::RootCommitted(record) => {
-                    if self.scenario.is_correct(self.hosts[index].member) {
-                        let checked = self.checkers.root(index, &record, self.rules.supply.get());
-                        self.note(checked);
-                    }
-                }
+                Output::RootCommitted(record) => self.root_committed(index, &record),
                 Output::NeedContent { id, .. } => {
                     let (at, life) = (
                         self.now + self.random.between(2, 60),
@@ -650,6 +646,14 @@ impl World {
             if let Some(node) = &self.hosts[index].node {
                 self.workload.committed(&block.receipts, node);
             }
+        }
+    }
+
+    fn root_committed(&mut self, index: usize, record: &RootRecord) {
+        if self.scenario.is_correct(self.hosts[index].member) {
+            let supply = self.rules.supply.get();
+            let checked = self.checkers.root(index, record, supply);
+            self.note(checked);
         }
     }
 

@@ -214,11 +214,13 @@ fn votes(effects: &[Effect]) -> Vec<&Vote> {
 }
 
 fn faults(effects: &[Effect]) -> Vec<&Fault> {
-    let fault = |effect| match effect {
-        Effect::PeerFault { fault, .. } => Some(fault),
-        _ => None,
-    };
-    effects.iter().filter_map(fault).collect()
+    effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::PeerFault { fault, .. } => Some(fault),
+            _ => None,
+        })
+        .collect()
 }
 
 fn speaks(effects: &[Effect]) -> bool {
