@@ -23,6 +23,7 @@ use frith_ledger::units::{Epoch, Nonce};
 use frith_ledger::vrf::VrfSecret;
 use frith_neighbourhood::{Node, NodeConfig, Priority};
 use frith_tasks::Rules;
+use futures::StreamExt as _;
 use parity_scale_codec::Encode as _;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -43,7 +44,7 @@ struct World {
     core: CoreHandle,
     rules: Arc<Rules>,
     user: Seed,
-    _ending: watch::Sender<bool>,
+    ending: watch::Sender<bool>,
 }
 
 fn genesis(user: &Seed, worker: &Seed) -> Genesis {
@@ -106,7 +107,7 @@ fn world() -> World {
         core: handle,
         rules,
         user,
-        _ending: ending,
+        ending,
     }
 }
 
@@ -403,6 +404,28 @@ async fn what_does_not_exist_is_not_found_and_what_is_no_name_is_malformed() {
     );
     let (status, _) = world.send("DELETE", "/v1/status", "", "").await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn events_are_told_as_they_happen_and_end_with_the_node() {
+    let world = world();
+    let request = Request::get("/v1/events")
+        .header(header::HOST, "localhost")
+        .body(Body::empty())
+        .expect("is a request");
+    let response = world.router.clone().oneshot(request).await;
+    let mut stream = response
+        .expect("a router never fails")
+        .into_body()
+        .into_data_stream();
+    let mut told = String::new();
+    while !told.contains("\"event\":\"root\"") {
+        let chunk = stream.next().await.expect("epochs go by").expect("bytes");
+        told.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    world.ending.send_replace(true);
+    while stream.next().await.is_some() {}
     world.core.stop().await;
 }
 

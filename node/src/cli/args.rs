@@ -245,6 +245,9 @@ pub enum TaskCommand {
         /// Do it without asking.
         #[arg(long)]
         yes: bool,
+        /// Submit a module that workers will refuse. They are paid for refusing it.
+        #[arg(long)]
+        unchecked: bool,
         /// How sure the submission must be; `final` waits for the task's result under a committed root.
         #[command(flatten)]
         wait: WaitArgs,

@@ -22,7 +22,7 @@ mod welcome;
 pub use args::Cli;
 pub use output::Report;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use std::process::ExitCode;
@@ -36,10 +36,14 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let json = std::env::args_os().any(|argument| argument == "--json");
             let asked_for_help = matches!(
                 error.kind(),
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
             );
+            if json && !asked_for_help {
+                return output::print(Err(usage(&error)), true);
+            }
             // When nothing can be printed nothing can be said about it either.
             let _unprintable = error.print();
             return if asked_for_help {
@@ -51,6 +55,15 @@ pub fn main() -> ExitCode {
     };
     let json = cli.json;
     output::print(run(cli), json)
+}
+
+/// A wrong command line, as the failure that `--json` shows.
+fn usage(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    // What is wrong stands before the first empty line; usage hints follow it.
+    let wrong = text.lines().take_while(|line| !line.trim().is_empty());
+    let wrong = wrong.map(str::trim).collect::<Vec<_>>().join(" ");
+    Failure::usage(wrong.trim_start_matches("error: ")).advise("see `frith help`")
 }
 
 fn run(cli: Cli) -> Result<Report> {

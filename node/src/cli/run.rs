@@ -7,6 +7,7 @@ use crate::config::{LogFormat, Partial, Settings};
 use crate::failure::{Context as _, Exit, Failure, Result};
 use crate::node_dir::{CONFIG_FILE, GENESIS_FILE, NodeDir};
 use crate::service::{Service, ServiceConfig, Stopped};
+use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 /// Threads that serve the API, the network and the worker's waiting; the core has one of its own.
@@ -97,6 +98,7 @@ fn start_log(settings: &Settings) -> Result<()> {
         .map_err(|error| Failure::usage(format!("log is {:?}: {error}", settings.log)))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match settings.log_format {
         LogFormat::Text => builder.try_init(),

@@ -28,7 +28,12 @@ use std::time::{Duration, Instant};
 pub(super) fn run(session: &Session, command: TaskCommand) -> Result<Report> {
     match command {
         TaskCommand::Quote(spec) => price(session, &spec),
-        TaskCommand::Submit { spec, yes, wait } => send(session, &spec, yes, wait),
+        TaskCommand::Submit {
+            spec,
+            yes,
+            unchecked,
+            wait,
+        } => send(session, &spec, yes, unchecked, wait),
         TaskCommand::Status { task, wait } => status(session, &task, wait),
         TaskCommand::Result {
             task,
@@ -121,10 +126,19 @@ struct Submitted {
     outcome: Option<TaskView>,
 }
 
-fn send(session: &Session, args: &SpecArgs, yes: bool, wait: WaitArgs) -> Result<Report> {
+fn send(
+    session: &Session,
+    args: &SpecArgs,
+    yes: bool,
+    unchecked: bool,
+    wait: WaitArgs,
+) -> Result<Report> {
     let (genesis, node) = network(session)?;
     let now = Epoch::new(node.status()?.epoch);
     let prepared = prepare(args, &genesis.parameters, now)?;
+    if !unchecked {
+        check_module(&prepared.program)?;
+    }
     let cost = cost(&genesis, &prepared)?;
     if !yes {
         super::output::note(&cost.text());
@@ -188,6 +202,18 @@ fn send(session: &Session, args: &SpecArgs, yes: bool, wait: WaitArgs) -> Result
             outcome,
         },
     )
+}
+
+/// Applies the workers' own static rules, so that nobody pays for a refusal by accident.
+fn check_module(program: &[u8]) -> Result<()> {
+    match frith_vm::prepare(program, &frith_vm::Limits::default()) {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(Failure::refused(
+            "module_refused",
+            format!("workers would refuse this module: {refusal}"),
+        )
+        .advise("docs/tasks.md lists what a module may have; --unchecked submits it all the same, and you pay for the refusal")),
+    }
 }
 
 fn ended(session: &Session, node: &NodeClient, task: &str, time: Duration) -> Result<TaskView> {

@@ -188,7 +188,7 @@ settings! {
     /// Account that gets the reward for evidence, as an address; empty: none is claimed for the node's user.
     reporter: String = String::new(), "FRITH_REPORTER", parsed;
     /// What is logged: `info`, `frith=debug,warn`.
-    log: String = "info".to_owned(), "FRITH_LOG", parsed;
+    log: String = "info,libp2p_swarm=warn".to_owned(), "FRITH_LOG", parsed;
     /// The log's form.
     log_format: LogFormat = LogFormat::Text, "FRITH_LOG_FORMAT", named;
 }
