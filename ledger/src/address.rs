@@ -6,7 +6,9 @@ use parity_scale_codec::{Decode, Encode, Error, Input, MaxEncodedLen};
 /// A place in the state: of an account, a worker's seat, a task, any entity.
 ///
 /// Shown as bech32m (BIP-350) with the human-readable part `frith`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode, MaxEncodedLen)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode, MaxEncodedLen,
+)]
 pub struct Address(pub [u8; 32]);
 
 const HRP: bech32::Hrp = bech32::Hrp::parse_unchecked("frith");
@@ -22,7 +24,11 @@ impl Address {
     /// stays in the owner's neighbourhood.
     #[must_use]
     pub fn sub_object(&self, label: &[u8]) -> Self {
-        let hash = Domain::SubAddress.hasher().update(&self.0).update(label).finish();
+        let hash = Domain::SubAddress
+            .hasher()
+            .update(&self.0)
+            .update(label)
+            .finish();
         let mut bytes = self.0;
         bytes[16..].copy_from_slice(&hash.0[..16]);
         Self(bytes)
@@ -103,13 +109,20 @@ impl std::str::FromStr for Address {
     type Err = ParseAddressError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parsed = bech32::primitives::decode::CheckedHrpstring::new::<bech32::Bech32m>(text)
-            .map_err(|error| ParseAddressError::Malformed { reason: error.to_string() })?;
+            .map_err(|error| ParseAddressError::Malformed {
+                reason: error.to_string(),
+            })?;
         if parsed.hrp() != HRP {
-            return Err(ParseAddressError::Prefix { found: parsed.hrp().to_string() });
+            return Err(ParseAddressError::Prefix {
+                found: parsed.hrp().to_string(),
+            });
         }
         let bytes: Vec<u8> = parsed.byte_iter().collect();
         let found = bytes.len();
-        bytes.try_into().map(Self).map_err(|_| ParseAddressError::Length { found })
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| ParseAddressError::Length { found })
     }
 }
 
@@ -226,7 +239,10 @@ mod tests {
         assert_eq!(text.parse(), Ok(address));
         let wrong = text.replace(&text[10..11], if &text[10..11] == "q" { "p" } else { "q" });
         assert!(wrong.parse::<Address>().is_err());
-        assert!(matches!("abc1qqqqqq".parse::<Address>(), Err(ParseAddressError::Malformed { .. })));
+        assert!(matches!(
+            "abc1qqqqqq".parse::<Address>(),
+            Err(ParseAddressError::Malformed { .. })
+        ));
     }
 
     #[test]

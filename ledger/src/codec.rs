@@ -5,7 +5,9 @@
 //! that [`Encode`] gives for the decoded value. Collections inside are [`BoundedVec`]s, whose
 //! length is checked before anything is allocated.
 
-use parity_scale_codec::{Compact, Decode, DecodeLimit, Encode, EncodeLike, Error, Input, MaxEncodedLen};
+use parity_scale_codec::{
+    Compact, Decode, DecodeLimit, Encode, EncodeLike, Error, Input, MaxEncodedLen,
+};
 
 /// Deepest nesting of a decoded value.
 pub const DEPTH_MAX: u32 = 32;
@@ -38,11 +40,21 @@ pub enum DecodeError {
 /// [`DecodeError`] says which rule was broken. Costs one decoding and one encoding.
 pub fn decode<T: Decode + Encode>(bytes: &[u8], max: usize) -> Result<T, DecodeError> {
     if bytes.len() > max {
-        return Err(DecodeError::TooLong { found: bytes.len(), max });
+        return Err(DecodeError::TooLong {
+            found: bytes.len(),
+            max,
+        });
     }
-    let value = T::decode_all_with_depth_limit(DEPTH_MAX, &mut &bytes[..])
-        .map_err(|error| DecodeError::Malformed { reason: error.to_string() })?;
-    if value.using_encoded(|canonical| canonical == bytes) { Ok(value) } else { Err(DecodeError::NotCanonical) }
+    let value = T::decode_all_with_depth_limit(DEPTH_MAX, &mut &bytes[..]).map_err(|error| {
+        DecodeError::Malformed {
+            reason: error.to_string(),
+        }
+    })?;
+    if value.using_encoded(|canonical| canonical == bytes) {
+        Ok(value)
+    } else {
+        Err(DecodeError::NotCanonical)
+    }
 }
 
 /// A list of at most `N` values; longer ones don't decode and can't be made.
@@ -81,7 +93,10 @@ impl<T, const N: usize> BoundedVec<T, N> {
     /// [`TooMany`] when the list is full; it is unchanged then.
     pub fn push(&mut self, item: T) -> Result<(), TooMany> {
         if self.0.len() >= N {
-            return Err(TooMany { found: self.0.len() + 1, max: N });
+            return Err(TooMany {
+                found: self.0.len() + 1,
+                max: N,
+            });
         }
         self.0.push(item);
         Ok(())
@@ -115,7 +130,10 @@ impl<T, const N: usize> TryFrom<Vec<T>> for BoundedVec<T, N> {
     type Error = TooMany;
     fn try_from(items: Vec<T>) -> Result<Self, TooMany> {
         if items.len() > N {
-            return Err(TooMany { found: items.len(), max: N });
+            return Err(TooMany {
+                found: items.len(),
+                max: N,
+            });
         }
         Ok(Self(items))
     }
@@ -174,9 +192,21 @@ mod tests {
 
     #[test]
     fn only_the_canonical_encoding_of_the_whole_input_decodes() {
-        assert_eq!(decode::<BoundedBytes<4>>(&[4, 7], 8).map(BoundedVec::into_inner), Ok(vec![7]));
-        assert!(decode::<BoundedBytes<4>>(&[4, 7, 0], 8).is_err(), "trailing byte");
-        assert!(decode::<BoundedBytes<4>>(&[5, 0, 7], 8).is_err(), "compact length in two bytes");
-        assert!(matches!(decode::<u8>(&[1, 2], 1), Err(DecodeError::TooLong { found: 2, max: 1 })));
+        assert_eq!(
+            decode::<BoundedBytes<4>>(&[4, 7], 8).map(BoundedVec::into_inner),
+            Ok(vec![7])
+        );
+        assert!(
+            decode::<BoundedBytes<4>>(&[4, 7, 0], 8).is_err(),
+            "trailing byte"
+        );
+        assert!(
+            decode::<BoundedBytes<4>>(&[5, 0, 7], 8).is_err(),
+            "compact length in two bytes"
+        );
+        assert!(matches!(
+            decode::<u8>(&[1, 2], 1),
+            Err(DecodeError::TooLong { found: 2, max: 1 })
+        ));
     }
 }

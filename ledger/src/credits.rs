@@ -3,7 +3,9 @@
 use parity_scale_codec::{Decode, Encode, MaxEncodedLen};
 
 /// An amount in microcredits: 1 credit is 1,000,000 of them. Never wraps, never rounds by itself.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode, MaxEncodedLen)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode, MaxEncodedLen,
+)]
 pub struct Credits(u128);
 
 /// An amount would leave the range of [`Credits`].
@@ -64,7 +66,10 @@ impl Credits {
     pub const fn add(self, other: Self) -> Result<Self, CreditsError> {
         match self.0.checked_add(other.0) {
             Some(sum) => Ok(Self(sum)),
-            None => Err(CreditsError::Overflow { left: self, right: other }),
+            None => Err(CreditsError::Overflow {
+                left: self,
+                right: other,
+            }),
         }
     }
 
@@ -75,7 +80,10 @@ impl Credits {
     pub const fn sub(self, other: Self) -> Result<Self, CreditsError> {
         match self.0.checked_sub(other.0) {
             Some(rest) => Ok(Self(rest)),
-            None => Err(CreditsError::Underflow { held: self, taken: other }),
+            None => Err(CreditsError::Underflow {
+                held: self,
+                taken: other,
+            }),
         }
     }
 
@@ -127,7 +135,9 @@ pub struct ParseCreditsError {
 impl std::str::FromStr for Credits {
     type Err = ParseCreditsError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || ParseCreditsError { text: text.chars().take(64).collect() };
+        let error = || ParseCreditsError {
+            text: text.chars().take(64).collect(),
+        };
         let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         if !digits(whole) || !digits(places) || places.len() > 6 {
@@ -162,11 +172,25 @@ mod tests {
 
     #[test]
     fn amounts_print_and_parse_as_decimal_credits() {
-        for (micro, text) in [(0, "0"), (1, "0.000001"), (1_500_000, "1.5"), (12_000_000, "12")] {
+        for (micro, text) in [
+            (0, "0"),
+            (1, "0.000001"),
+            (1_500_000, "1.5"),
+            (12_000_000, "12"),
+        ] {
             assert_eq!(Credits::new(micro).to_string(), text);
             assert_eq!(text.parse::<Credits>(), Ok(Credits::new(micro)));
         }
-        for bad in ["", ".", "1.", ".5", "-1", "1.0000001", "1e3", "340282366920938463463374607431769"] {
+        for bad in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "-1",
+            "1.0000001",
+            "1e3",
+            "340282366920938463463374607431769",
+        ] {
             assert!(bad.parse::<Credits>().is_err(), "{bad}");
         }
     }

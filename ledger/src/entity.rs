@@ -8,7 +8,9 @@ use crate::codec::{BoundedBytes, BoundedVec, DecodeError, decode};
 use crate::credits::{Credits, CreditsError};
 use crate::hash::{Domain, Hash};
 use crate::key::PublicKey;
-use crate::parameters::{ARBITRATORS_MAX, ENTITY_BYTES_MAX, INLINE_BYTES_MAX, REPLICAS_MAX, SLOTS_MAX};
+use crate::parameters::{
+    ARBITRATORS_MAX, ENTITY_BYTES_MAX, INLINE_BYTES_MAX, REPLICAS_MAX, SLOTS_MAX,
+};
 use crate::tree::Leaf;
 use crate::units::{Epoch, Fuel, Nonce};
 use crate::vrf::VrfPublic;
@@ -49,7 +51,9 @@ impl Entity {
         if version == ENTITY_VERSION {
             Ok(entity)
         } else {
-            Err(DecodeError::Malformed { reason: format!("entity version {version}, known is {ENTITY_VERSION}") })
+            Err(DecodeError::Malformed {
+                reason: format!("entity version {version}, known is {ENTITY_VERSION}"),
+            })
         }
     }
 
@@ -63,7 +67,10 @@ impl Entity {
             Self::Registration(registration) => registration.stake.add(registration.collateral),
             Self::Worker(worker) => worker.stake.add(worker.collateral),
             Self::Task(task) => {
-                let bonds = task.places.iter().try_fold(Credits::ZERO, |sum, place| sum.add(place.bond))?;
+                let bonds = task
+                    .places
+                    .iter()
+                    .try_fold(Credits::ZERO, |sum, place| sum.add(place.bond))?;
                 bonds.add(task.escrow)
             }
         }
@@ -83,7 +90,11 @@ impl Entity {
     /// # Errors
     /// [`CreditsError`] when the credits don't add up in 128 bits.
     pub fn leaf(&self) -> Result<Leaf, CreditsError> {
-        Ok(Leaf { bytes: self.to_bytes().into(), credits: self.credits()?, stake: self.stake() })
+        Ok(Leaf {
+            bytes: self.to_bytes().into(),
+            credits: self.credits()?,
+            stake: self.stake(),
+        })
     }
 }
 
@@ -110,7 +121,9 @@ pub struct WorkerSeat {
 }
 
 /// What a worker offers. Changes take effect A epochs after they were included.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Default, Encode, Decode, serde::Serialize, serde::Deserialize,
+)]
 pub struct Terms {
     /// Engines it runs, as a bit set by the engine's number (0 wasmtime, 1 wasmi, 2 a browser).
     pub engines: u8,
@@ -386,7 +399,10 @@ impl TaskOutcome {
     /// What stands for this outcome in places and verdicts, so that a task's entity stays small.
     #[must_use]
     pub fn id(&self) -> OutcomeId {
-        OutcomeId { hash: Hash::of(Domain::ResultOutcome, self), fuel: self.fuel }
+        OutcomeId {
+            hash: Hash::of(Domain::ResultOutcome, self),
+            fuel: self.fuel,
+        }
     }
 }
 

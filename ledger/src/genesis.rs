@@ -84,7 +84,14 @@ pub enum GenesisError {
 /// The seat of a worker from a beacon.
 #[must_use]
 pub fn seat(worker: &PublicKey, beacon: &Hash) -> Address {
-    Address(Domain::Seat.hasher().update(&worker.address().0).update(&beacon.0).finish().0)
+    Address(
+        Domain::Seat
+            .hasher()
+            .update(&worker.address().0)
+            .update(&beacon.0)
+            .finish()
+            .0,
+    )
 }
 
 /// The address of a registration of `worker` by `account`.
@@ -108,17 +115,30 @@ impl Genesis {
         let mut entities: BTreeMap<Address, Entity> = BTreeMap::new();
         let mut accounts: BTreeMap<Address, Account> = BTreeMap::new();
         for account in &self.accounts {
-            let entry = Account { balance: account.balance, ..Account::default() };
+            let entry = Account {
+                balance: account.balance,
+                ..Account::default()
+            };
             if accounts.insert(account.address, entry).is_some() {
-                return Err(GenesisError::Twice { address: account.address });
+                return Err(GenesisError::Twice {
+                    address: account.address,
+                });
             }
         }
         for worker in &self.workers {
             let key = PublicKey(worker.key);
             let seat = seat(&key, &Hash(self.beacon));
-            let twice = GenesisError::Twice { address: key.address() };
+            let twice = GenesisError::Twice {
+                address: key.address(),
+            };
             let account = accounts.entry(worker.account).or_default();
-            account.workers.push(WorkerSeat { key, seat: Some(seat) }).map_err(|_| twice.clone())?;
+            account
+                .workers
+                .push(WorkerSeat {
+                    key,
+                    seat: Some(seat),
+                })
+                .map_err(|_| twice.clone())?;
             let entity = Entity::Worker(Box::new(Worker {
                 key,
                 vrf: VrfPublic(worker.vrf),
@@ -141,10 +161,21 @@ impl Genesis {
                 return Err(GenesisError::Twice { address });
             }
         }
-        let changes: Result<Vec<Change>, CreditsError> =
-            entities.iter().map(|(a, e)| Ok(Change { address: *a, leaf: Some(e.leaf()?) })).collect();
+        let changes: Result<Vec<Change>, CreditsError> = entities
+            .iter()
+            .map(|(a, e)| {
+                Ok(Change {
+                    address: *a,
+                    leaf: Some(e.leaf()?),
+                })
+            })
+            .collect();
         let version = Version::empty().apply(changes?)?;
-        if version.summary().stake.is_zero() { Err(GenesisError::NoWorkers) } else { Ok(version) }
+        if version.summary().stake.is_zero() {
+            Err(GenesisError::NoWorkers)
+        } else {
+            Ok(version)
+        }
     }
 
     /// The committee of leaf and root in epochs 0 and 1.
@@ -163,9 +194,16 @@ pub fn committee_of(state: &Version, parameters: &Parameters) -> Committee {
         if leaf.stake.is_zero() {
             return None;
         }
-        let Ok(Entity::Worker(worker)) = Entity::from_bytes(&leaf.bytes) else { return None };
+        let Ok(Entity::Worker(worker)) = Entity::from_bytes(&leaf.bytes) else {
+            return None;
+        };
         let weight: Weight = worker.stake.min(parameters.weight_max).get();
-        Some(Member { seat: address, key: worker.key, vrf: worker.vrf, weight })
+        Some(Member {
+            seat: address,
+            key: worker.key,
+            vrf: worker.vrf,
+            weight,
+        })
     };
     Committee::new(state.iter().filter_map(member).collect())
 }
@@ -175,12 +213,19 @@ mod hexadecimal {
     use crate::hash::Hash;
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &[u8; 32],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&Hash(*bytes))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<[u8; 32], D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Hash::from_hex(&text).map(|hash| hash.0).map_err(D::Error::custom)
+        Hash::from_hex(&text)
+            .map(|hash| hash.0)
+            .map_err(D::Error::custom)
     }
 }

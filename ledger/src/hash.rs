@@ -9,7 +9,10 @@ use std::sync::OnceLock;
 
 /// What a hash is of. Each variant is a separate BLAKE3 derive-key context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the context strings below say what each is for")]
+#[expect(
+    missing_docs,
+    reason = "the context strings below say what each is for"
+)]
 pub enum Domain {
     Address,
     SubAddress,
@@ -81,7 +84,8 @@ impl Domain {
     #[must_use]
     pub fn hasher(self) -> Hasher {
         // The context's own hash is the key; computed once, it saves a third of a short hash's time.
-        static KEYS: [OnceLock<ContextKey>; Domain::COUNT_MAX] = [const { OnceLock::new() }; Domain::COUNT_MAX];
+        static KEYS: [OnceLock<ContextKey>; Domain::COUNT_MAX] =
+            [const { OnceLock::new() }; Domain::COUNT_MAX];
         let key = KEYS[self as usize].get_or_init(|| hash_derive_key_context(self.context()));
         Hasher(blake3::Hasher::new_from_context_key(key))
     }
@@ -109,7 +113,19 @@ impl Hasher {
 }
 
 /// A 256-bit BLAKE3 hash.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode, parity_scale_codec::MaxEncodedLen)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Encode,
+    Decode,
+    parity_scale_codec::MaxEncodedLen,
+)]
 pub struct Hash(pub [u8; 32]);
 
 impl Hash {
@@ -138,10 +154,12 @@ impl Hash {
     #[must_use]
     pub fn to_hex(&self) -> String {
         use std::fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _infallible = write!(text, "{byte:02x}");
-            text
-        })
+        self.0
+            .iter()
+            .fold(String::with_capacity(64), |mut text, byte| {
+                let _infallible = write!(text, "{byte:02x}");
+                text
+            })
     }
 
     /// Parses 64 hexadecimal characters.
@@ -151,11 +169,15 @@ impl Hash {
     pub fn from_hex(text: &str) -> Result<Self, ParseHashError> {
         let digits = text.as_bytes();
         if digits.len() != 64 {
-            return Err(ParseHashError::Length { found: digits.len() });
+            return Err(ParseHashError::Length {
+                found: digits.len(),
+            });
         }
         let mut bytes = [0; 32];
         for (i, digit) in digits.iter().enumerate() {
-            let value = char::from(*digit).to_digit(16).ok_or(ParseHashError::Character { at: i })?;
+            let value = char::from(*digit)
+                .to_digit(16)
+                .ok_or(ParseHashError::Character { at: i })?;
             bytes[i / 2] = bytes[i / 2] << 4 | u8::try_from(value).unwrap_or(0);
         }
         Ok(Self(bytes))

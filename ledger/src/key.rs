@@ -64,7 +64,8 @@ impl PublicKey {
     pub fn verify(&self, message: &Hash, signature: &Signature) -> Result<(), BadSignature> {
         let key = ed25519_dalek::VerifyingKey::from_bytes(&self.0).map_err(|_| BadSignature)?;
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-        key.verify_strict(&message.0, &signature).map_err(|_| BadSignature)
+        key.verify_strict(&message.0, &signature)
+            .map_err(|_| BadSignature)
     }
 }
 
@@ -111,7 +112,11 @@ impl SecurityLevel {
     /// A level from 10 to 22; `None` outside.
     #[must_use]
     pub const fn new(log_n: u8) -> Option<Self> {
-        if log_n >= 10 && log_n <= 22 { Some(Self(log_n)) } else { None }
+        if log_n >= 10 && log_n <= 22 {
+            Some(Self(log_n))
+        } else {
+            None
+        }
     }
 
     /// log₂ N.
@@ -135,9 +140,14 @@ impl Seed {
         let mut seed = Zeroizing::new([0; 32]);
         let stretched = scrypt::Params::new(level.0, 8, 1)
             .map_err(|_| ())
-            .and_then(|params| scrypt::scrypt(normal.as_bytes(), Self::SALT, &params, &mut *seed).map_err(|_| ()));
+            .and_then(|params| {
+                scrypt::scrypt(normal.as_bytes(), Self::SALT, &params, &mut *seed).map_err(|_| ())
+            });
         normal.zeroize();
-        assert!(stretched.is_ok(), "every security level is a valid scrypt parameter");
+        assert!(
+            stretched.is_ok(),
+            "every security level is a valid scrypt parameter"
+        );
         Self(seed)
     }
 
@@ -232,7 +242,11 @@ mod tests {
     fn a_key_of_small_order_verifies_nothing() {
         let mut identity = [0; 32];
         identity[0] = 1;
-        assert!(PublicKey(identity).verify(&Hash::ZERO, &Signature([0; 64])).is_err());
+        assert!(
+            PublicKey(identity)
+                .verify(&Hash::ZERO, &Signature([0; 64]))
+                .is_err()
+        );
     }
 
     #[test]

@@ -41,12 +41,16 @@ impl CertifiedRoot {
     /// # Errors
     /// [`LightError`].
     pub fn verify(&self, committee: &Committee, genesis: &Hash) -> Result<&RootRecord, LightError> {
-        let Payload::Root(root) = &self.payload else { return Err(LightError::NotARoot) };
+        let Payload::Root(root) = &self.payload else {
+            return Err(LightError::NotARoot);
+        };
         let header = &self.proof.header;
         if header.payload != self.payload.hash() || header.state != root.record.state {
             return Err(LightError::NotARoot);
         }
-        if header.instance.epoch != root.record.epoch || header.instance.kind != crate::block::ChainKind::Root {
+        if header.instance.epoch != root.record.epoch
+            || header.instance.kind != crate::block::ChainKind::Root
+        {
             return Err(LightError::NotARoot);
         }
         self.proof.verify(committee, genesis)?;
@@ -170,7 +174,9 @@ impl LightClient {
         let next = self.period.saturating_add(1);
         let last = next.saturating_mul(self.period_epochs).saturating_sub(1);
         if record.epoch.get() != last || record.next_committee != Some(link.next.hash()) {
-            return Err(LightError::Link { epoch: record.epoch });
+            return Err(LightError::Link {
+                epoch: record.epoch,
+            });
         }
         self.committee = link.next.clone();
         self.period = next;
@@ -186,7 +192,10 @@ impl LightClient {
         if record.epoch.get() / self.period_epochs == self.period {
             Ok(record)
         } else {
-            Err(LightError::Period { epoch: record.epoch, period: self.period })
+            Err(LightError::Period {
+                epoch: record.epoch,
+                period: self.period,
+            })
         }
     }
 
@@ -194,9 +203,15 @@ impl LightClient {
     ///
     /// # Errors
     /// [`LightError`].
-    pub fn verify(&mut self, address: &Address, proof: &EntityProof) -> Result<Verified, LightError> {
+    pub fn verify(
+        &mut self,
+        address: &Address,
+        proof: &EntityProof,
+    ) -> Result<Verified, LightError> {
         let behind = |client: &Self, link: &RootLink| {
-            link.root.record().is_some_and(|r| r.epoch.get() / client.period_epochs < client.period)
+            link.root
+                .record()
+                .is_some_and(|r| r.epoch.get() / client.period_epochs < client.period)
         };
         for link in &proof.links {
             if !behind(self, link) {
@@ -220,6 +235,11 @@ impl LightClient {
             }
             _ => return Err(LightError::Entity),
         };
-        Ok(Verified { epoch: record.epoch, root: record.id(), state: record.state, entity })
+        Ok(Verified {
+            epoch: record.epoch,
+            root: record.id(),
+            state: record.state,
+            entity,
+        })
     }
 }

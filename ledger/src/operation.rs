@@ -49,14 +49,23 @@ impl Operation {
         match self {
             Self::Signed(operation) => {
                 if let Action::RegisterWorker { key, consent, .. } = &operation.body.action {
-                    key.verify(&consent_hash(genesis, &operation.body.account, operation.body.nonce), consent)?;
+                    key.verify(
+                        &consent_hash(genesis, &operation.body.account, operation.body.nonce),
+                        consent,
+                    )?;
                 }
-                operation.key.verify(&signing_hash(Role::Operation, genesis, &operation.body), &operation.signature)
+                operation.key.verify(
+                    &signing_hash(Role::Operation, genesis, &operation.body),
+                    &operation.signature,
+                )
             }
-            Self::Worker(operation) => {
-                operation.key.verify(&signing_hash(Role::WorkerOperation, genesis, &operation.body), &operation.signature)
+            Self::Worker(operation) => operation.key.verify(
+                &signing_hash(Role::WorkerOperation, genesis, &operation.body),
+                &operation.signature,
+            ),
+            Self::Proof(ProofOperation::Evidence(evidence)) => {
+                evidence.verify(genesis).map(drop).map_err(|_| BadSignature)
             }
-            Self::Proof(ProofOperation::Evidence(evidence)) => evidence.verify(genesis).map(drop).map_err(|_| BadSignature),
         }
     }
 }
@@ -83,7 +92,11 @@ impl SignedOperation {
     #[must_use]
     pub fn sign(body: OperationBody, key: &SecretKey) -> Self {
         let signature = key.sign(&signing_hash(Role::Operation, &body.genesis, &body));
-        Self { body, key: key.public(), signature }
+        Self {
+            body,
+            key: key.public(),
+            signature,
+        }
     }
 }
 
@@ -189,7 +202,11 @@ impl WorkerOperation {
     #[must_use]
     pub fn sign(body: WorkerBody, key: &SecretKey) -> Self {
         let signature = key.sign(&signing_hash(Role::WorkerOperation, &body.genesis, &body));
-        Self { body, key: key.public(), signature }
+        Self {
+            body,
+            key: key.public(),
+            signature,
+        }
     }
 }
 
@@ -232,7 +249,12 @@ pub enum WorkerAction {
 
 /// The commitment of `worker` to an outcome: bound to the worker, so that copying it is useless.
 #[must_use]
-pub fn result_commitment(task: &Address, worker: &PublicKey, outcome: &TaskOutcome, salt: &[u8; 32]) -> Hash {
+pub fn result_commitment(
+    task: &Address,
+    worker: &PublicKey,
+    outcome: &TaskOutcome,
+    salt: &[u8; 32],
+) -> Hash {
     Hash::of(Domain::ResultCommitment, &(task, worker, outcome, salt))
 }
 
@@ -292,9 +314,11 @@ impl Evidence {
     pub fn instance(&self) -> Option<Instance> {
         let ((first, view, block), (second, other_view, other_block)) = match &self.offence {
             Offence::Votes(a, b) => ((a.instance, a.view, a.block), (b.instance, b.view, b.block)),
-            Offence::Proposals { first: a, second: b, .. } => {
-                ((a.instance, a.view, a.id()), (b.instance, b.view, b.id()))
-            }
+            Offence::Proposals {
+                first: a,
+                second: b,
+                ..
+            } => ((a.instance, a.view, a.id()), (b.instance, b.view, b.id())),
         };
         (first == second && view == other_view && block != other_block).then_some(first)
     }
@@ -310,9 +334,20 @@ impl Evidence {
                 self.key.verify(&a.signing_hash(genesis), &a.signature)?;
                 self.key.verify(&b.signing_hash(genesis), &b.signature)?;
             }
-            Offence::Proposals { first, first_signature, second, second_signature } => {
-                self.key.verify(&signing_hash(Role::Proposal, genesis, &first.id()), first_signature)?;
-                self.key.verify(&signing_hash(Role::Proposal, genesis, &second.id()), second_signature)?;
+            Offence::Proposals {
+                first,
+                first_signature,
+                second,
+                second_signature,
+            } => {
+                self.key.verify(
+                    &signing_hash(Role::Proposal, genesis, &first.id()),
+                    first_signature,
+                )?;
+                self.key.verify(
+                    &signing_hash(Role::Proposal, genesis, &second.id()),
+                    second_signature,
+                )?;
             }
         }
         Ok(instance)

@@ -154,7 +154,13 @@ impl Parameters {
     /// Tests and simulations: as a devnet, with shorter lags and histories.
     #[must_use]
     pub const fn test() -> Self {
-        Self { activation_lag: 3, period: 4, unbonding: 4, retained_epochs: 16, ..Self::devnet() }
+        Self {
+            activation_lag: 3,
+            period: 4,
+            unbonding: 4,
+            retained_epochs: 16,
+            ..Self::devnet()
+        }
     }
 
     /// The hash that the genesis commits to.
@@ -167,7 +173,11 @@ impl Parameters {
     #[must_use]
     pub fn fee(&self, bytes: usize) -> Credits {
         let kib = u128::try_from(bytes.div_ceil(1024)).unwrap_or(u128::MAX);
-        Credits::new(self.fee_base.get().saturating_add(self.fee_per_kib.get().saturating_mul(kib)))
+        Credits::new(
+            self.fee_base
+                .get()
+                .saturating_add(self.fee_per_kib.get().saturating_mul(kib)),
+        )
     }
 }
 
@@ -186,10 +196,21 @@ mod tests {
 
     #[test]
     fn presets_differ_in_their_hashes_and_survive_their_encoding() {
-        let presets = [Parameters::mainnet(), Parameters::devnet(), Parameters::test()];
+        let presets = [
+            Parameters::mainnet(),
+            Parameters::devnet(),
+            Parameters::test(),
+        ];
         for (i, preset) in presets.iter().enumerate() {
-            assert_eq!(crate::codec::decode(&preset.encode(), 4096).as_ref(), Ok(preset));
-            assert!(presets[i + 1..].iter().all(|other| other.hash() != preset.hash()));
+            assert_eq!(
+                crate::codec::decode(&preset.encode(), 4096).as_ref(),
+                Ok(preset)
+            );
+            assert!(
+                presets[i + 1..]
+                    .iter()
+                    .all(|other| other.hash() != preset.hash())
+            );
         }
     }
 }

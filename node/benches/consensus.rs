@@ -6,7 +6,10 @@
 //! with `cargo bench --profile dev -p frith --bench consensus`; prints, and writes
 //! `bench-consensus.json` into the target folder.
 
-#![expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a benchmark reports on standard output"
+)]
 
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
@@ -38,8 +41,14 @@ const MEASURED: Duration = Duration::from_secs(10);
 
 /// What a member tells the load generator.
 enum Told {
-    Submitted { token: u64, refused: Option<Refusal> },
-    Executed { operations: Vec<OperationId>, at: Instant },
+    Submitted {
+        token: u64,
+        refused: Option<Refusal>,
+    },
+    Executed {
+        operations: Vec<OperationId>,
+        at: Instant,
+    },
 }
 
 enum Refusal {
@@ -70,7 +79,10 @@ impl Link {
                 Output::Send { to, bytes, .. } => {
                     if let Some(peer) = self.peers.get(&to) {
                         // A member that has stopped no longer listens; the run is over then.
-                        let _over = peer.send(Input::Message { from: self.me, bytes: bytes.to_vec() });
+                        let _over = peer.send(Input::Message {
+                            from: self.me,
+                            bytes: bytes.to_vec(),
+                        });
                     }
                 }
                 Output::Submitted { token, result } => {
@@ -81,9 +93,15 @@ impl Link {
                     let _over = self.told.send(Told::Submitted { token, refused });
                 }
                 Output::Committed(block) => {
-                    let done = block.receipts.iter().filter(|receipt| receipt.result.is_ok());
+                    let done = block
+                        .receipts
+                        .iter()
+                        .filter(|receipt| receipt.result.is_ok());
                     let operations = done.map(|receipt| receipt.operation).collect();
-                    let _over = self.told.send(Told::Executed { operations, at: Instant::now() });
+                    let _over = self.told.send(Told::Executed {
+                        operations,
+                        at: Instant::now(),
+                    });
                 }
                 Output::Halted { reason } => return Err(reason),
                 _ => {}
@@ -100,7 +118,10 @@ impl Link {
         }
         loop {
             self.perform(node, &mut outputs)?;
-            let wait = node.next_deadline().map_or(50, |due| due.get().saturating_sub(now().get())).min(50);
+            let wait = node
+                .next_deadline()
+                .map_or(50, |due| due.get().saturating_sub(now().get()))
+                .min(50);
             match inbox.recv_timeout(Duration::from_millis(wait)) {
                 Ok(input) => node.handle(now(), input, &mut outputs),
                 Err(RecvTimeoutError::Timeout) => node.handle(now(), Input::Tick, &mut outputs),
@@ -124,32 +145,52 @@ fn rules(workers: &[Seed], accounts: &[Seed]) -> Result<Rules, Failure> {
         account: seed.account().public().address(),
         stake: Credits::whole(1_000),
         collateral: Credits::whole(1_000),
-        terms: Terms { engines: 1, price: Credits::ZERO, slots: 4 },
+        terms: Terms {
+            engines: 1,
+            price: Credits::ZERO,
+            slots: 4,
+        },
     };
-    let account =
-        |seed: &Seed| GenesisAccount { address: seed.account().public().address(), balance: Credits::whole(1_000_000) };
+    let account = |seed: &Seed| GenesisAccount {
+        address: seed.account().public().address(),
+        balance: Credits::whole(1_000_000),
+    };
     Ok(Rules::new(Genesis {
         name: "bench".into(),
         time_ms: 0,
         beacon: [7; 32],
-        parameters: Parameters { epoch_ms: 5_000, ..Parameters::devnet() },
+        parameters: Parameters {
+            epoch_ms: 5_000,
+            ..Parameters::devnet()
+        },
         accounts: accounts.iter().map(account).collect(),
         workers: workers.iter().map(worker).collect(),
     })?)
 }
 
-fn start(rules: &Arc<Rules>, workers: &[Seed], folder: &std::path::Path) -> Result<Vec<Member>, Failure> {
+fn start(
+    rules: &Arc<Rules>,
+    workers: &[Seed],
+    folder: &std::path::Path,
+) -> Result<Vec<Member>, Failure> {
     let began = Instant::now();
     let channels: Vec<_> = workers.iter().map(|_| channel::<Input>()).collect();
-    let all: BTreeMap<PublicKey, Sender<Input>> =
-        workers.iter().zip(&channels).map(|(seed, (sender, _))| (seed.worker().public(), sender.clone())).collect();
+    let all: BTreeMap<PublicKey, Sender<Input>> = workers
+        .iter()
+        .zip(&channels)
+        .map(|(seed, (sender, _))| (seed.worker().public(), sender.clone()))
+        .collect();
     let mut members = Vec::new();
     for (i, (seed, (inbox, received))) in workers.iter().zip(channels).enumerate() {
         let me = seed.worker().public();
         let mut peers = all.clone();
         peers.remove(&me);
         let (told_sender, told) = channel();
-        let link = Link { peers, me, told: told_sender };
+        let link = Link {
+            peers,
+            me,
+            told: told_sender,
+        };
         let config = NodeConfig {
             rules: Arc::clone(rules),
             key: seed.worker(),
@@ -161,10 +202,15 @@ fn start(rules: &Arc<Rules>, workers: &[Seed], folder: &std::path::Path) -> Resu
         };
         let store = RocksStore::open(&folder.join(i.to_string()), &RocksOptions::default())?;
         let thread = std::thread::spawn(move || {
-            let mut node = Node::open(config, Box::new(store), Millis::ZERO).map_err(|error| error.to_string())?;
+            let mut node = Node::open(config, Box::new(store), Millis::ZERO)
+                .map_err(|error| error.to_string())?;
             link.run(&mut node, &received, began)
         });
-        members.push(Member { inbox, told, thread });
+        members.push(Member {
+            inbox,
+            told,
+            thread,
+        });
     }
     Ok(members)
 }
@@ -186,7 +232,10 @@ fn sign(rules: &Rules, accounts: &[Seed], each: u64) -> Vec<Load> {
             nonce: Nonce::new(nonce),
             expires: Epoch::new(500),
             fee: Credits::new(10_000),
-            action: Action::Transfer { to: sink, amount: Credits::new(1) },
+            action: Action::Transfer {
+                to: sink,
+                amount: Credits::new(1),
+            },
         };
         let operation = Operation::Signed(SignedOperation::sign(body, &key));
         (operation.id(), operation.encode())
@@ -207,17 +256,28 @@ fn saturate(members: &[Member], loads: &mut [Load]) -> Result<f64, Failure> {
     while began.elapsed() < WARM_UP + MEASURED {
         for (i, load) in loads.iter_mut().enumerate() {
             while load.waiting < WINDOW {
-                let Some((id, bytes)) = load.ready.pop_front() else { break };
+                let Some((id, bytes)) = load.ready.pop_front() else {
+                    break;
+                };
                 owner.insert(id, i);
                 load.waiting += 1;
-                members[load.member].inbox.send(Input::Submit { token: 0, operation: bytes })?;
+                members[load.member].inbox.send(Input::Submit {
+                    token: 0,
+                    operation: bytes,
+                })?;
             }
         }
         for (m, member) in members.iter().enumerate() {
             for told in member.told.try_iter() {
                 match told {
-                    Told::Submitted { refused: Some(Refusal::Other(reason)), .. } => return Err(reason.into()),
-                    Told::Submitted { refused: Some(Refusal::Overloaded), .. } => {
+                    Told::Submitted {
+                        refused: Some(Refusal::Other(reason)),
+                        ..
+                    } => return Err(reason.into()),
+                    Told::Submitted {
+                        refused: Some(Refusal::Overloaded),
+                        ..
+                    } => {
                         return Err("the windows fit the queue, and yet it was full".into());
                     }
                     Told::Submitted { .. } => {}
@@ -245,7 +305,11 @@ fn saturate(members: &[Member], loads: &mut [Load]) -> Result<f64, Failure> {
     if loads.iter().any(|load| load.ready.is_empty()) {
         return Err("the signed transfers ran out; sign more".into());
     }
-    Ok(if span > 0.0 { counted as f64 / span } else { 0.0 })
+    Ok(if span > 0.0 {
+        counted as f64 / span
+    } else {
+        0.0
+    })
 }
 
 /// Submits at `rate` and returns the median time from submission to commit at the same member, in ms.
@@ -259,16 +323,26 @@ fn pace(members: &[Member], loads: &mut [Load], rate: f64) -> Result<f64, Failur
         while sent < due {
             turn = (turn + 1) % loads.len();
             let load = &mut loads[turn];
-            let (id, bytes) = load.ready.pop_front().ok_or("the signed transfers ran out")?;
+            let (id, bytes) = load
+                .ready
+                .pop_front()
+                .ok_or("the signed transfers ran out")?;
             pending.insert(id, (load.member, Instant::now()));
-            members[load.member].inbox.send(Input::Submit { token: 0, operation: bytes })?;
+            members[load.member].inbox.send(Input::Submit {
+                token: 0,
+                operation: bytes,
+            })?;
             sent += 1;
         }
         for (m, member) in members.iter().enumerate() {
             for told in member.told.try_iter() {
-                let Told::Executed { operations, at } = told else { continue };
+                let Told::Executed { operations, at } = told else {
+                    continue;
+                };
                 for id in operations {
-                    if pending.get(&id).is_some_and(|(at_member, _)| *at_member == m)
+                    if pending
+                        .get(&id)
+                        .is_some_and(|(at_member, _)| *at_member == m)
                         && let Some((_, since)) = pending.remove(&id)
                     {
                         times.push(at.duration_since(since).as_secs_f64() * 1e3);
@@ -279,7 +353,10 @@ fn pace(members: &[Member], loads: &mut [Load], rate: f64) -> Result<f64, Failur
         std::thread::sleep(Duration::from_micros(500));
     }
     times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied().ok_or_else(|| "nothing was finalised".into())
+    times
+        .get(times.len() / 2)
+        .copied()
+        .ok_or_else(|| "nothing was finalised".into())
 }
 
 /// Strict signature checks per second on one core.
@@ -313,12 +390,18 @@ fn seeds(count: usize, kind: u8) -> Vec<Seed> {
 /// Waits until all members have committed a first transfer.
 fn warm(members: &[Member], loads: &mut [Load]) -> Result<(), Failure> {
     let (id, bytes) = loads[0].ready.pop_front().ok_or("no transfers")?;
-    members[loads[0].member].inbox.send(Input::Submit { token: 0, operation: bytes })?;
+    members[loads[0].member].inbox.send(Input::Submit {
+        token: 0,
+        operation: bytes,
+    })?;
     for member in members {
         loop {
             match member.told.recv_timeout(Duration::from_secs(30))? {
                 Told::Executed { operations, .. } if operations.contains(&id) => break,
-                Told::Submitted { token, refused: Some(Refusal::Other(reason)) } => {
+                Told::Submitted {
+                    token,
+                    refused: Some(Refusal::Other(reason)),
+                } => {
                     return Err(format!("transfer {token}: {reason}").into());
                 }
                 _ => {}
@@ -334,8 +417,13 @@ fn main() -> Result<(), Failure> {
     let checks = checks_per_second()?;
     let cores = std::thread::available_parallelism()?.get();
     let bound = checks * cores as f64 / MEMBERS as f64;
-    let needed = bound * 1.5 * (WARM_UP + MEASURED).as_secs_f64() + bound * MEASURED.as_secs_f64() * 0.2;
-    let mut loads = sign(&rules, &accounts, (needed / ACCOUNTS as f64) as u64 + WINDOW as u64);
+    let needed =
+        bound * 1.5 * (WARM_UP + MEASURED).as_secs_f64() + bound * MEASURED.as_secs_f64() * 0.2;
+    let mut loads = sign(
+        &rules,
+        &accounts,
+        (needed / ACCOUNTS as f64) as u64 + WINDOW as u64,
+    );
 
     let folder = tempfile::tempdir()?;
     let members = start(&rules, &workers, folder.path())?;
@@ -348,7 +436,9 @@ fn main() -> Result<(), Failure> {
     }
     let median = pace(&members, &mut loads, rate / 10.0)?;
     for member in &members {
-        member.inbox.send(Input::StorageFailed { reason: "the benchmark is over".into() })?;
+        member.inbox.send(Input::StorageFailed {
+            reason: "the benchmark is over".into(),
+        })?;
     }
     for member in members {
         member.thread.join().map_err(|_| "a member panicked")??;
@@ -356,14 +446,21 @@ fn main() -> Result<(), Failure> {
 
     println!("signature checks    {checks:9.0} per core and second, {cores} cores");
     println!("bound               {bound:9.0} transfers/s");
-    println!("finalised           {rate:9.0} transfers/s, {:.2} of the bound", rate / bound);
+    println!(
+        "finalised           {rate:9.0} transfers/s, {:.2} of the bound",
+        rate / bound
+    );
     println!("finality at a tenth {median:9.1} ms (median)");
     let result = serde_json::json!({
         "consensus.transfers_per_s": rate.round(),
         "consensus.bound_ratio": (rate / bound * 1000.0).round() / 1000.0,
         "consensus.p50_ms": (median * 10.0).round() / 10.0,
     });
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), std::path::PathBuf::from);
-    std::fs::write(target.join("bench-consensus.json"), serde_json::to_vec_pretty(&result)?)?;
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| "target".into(), std::path::PathBuf::from);
+    std::fs::write(
+        target.join("bench-consensus.json"),
+        serde_json::to_vec_pretty(&result)?,
+    )?;
     Ok(())
 }

@@ -117,11 +117,7 @@ impl Node {
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(
-        config: NodeConfig,
-        store: Box<dyn Store>,
-        now: Millis,
-    ) -> Result<Self, OpenError> {
+    pub fn open(config: NodeConfig, store: Box<dyn Store>, now: Millis) -> Result<Self, OpenError> {
         let (node, begin) = Self::load(config, store, now)?;
         node.begin(now, begin)
     }
