@@ -2,7 +2,7 @@
 //!
 //! Waits are on the API's own waits and on readiness, against deadlines.
 
-use frith::devnet::{Devnet, DevnetOptions, PASSPHRASE, PlanOptions, plan};
+use frith::devnet::{Devnet, DevnetOptions, PASSPHRASE, PlanOptions, environment, plan};
 use frith::views::{Entity, Finality};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ fn frith(home: &std::path::Path, api: &str, passphrase: &str, args: &[&str]) -> 
     let output = Command::new(program())
         .args(["--json", "--api", api])
         .args(args)
+        .env_clear()
+        .envs(environment())
         .env("FRITH_HOME", home)
         .env("FRITH_PASSPHRASE", passphrase)
         .output()?;

@@ -2,10 +2,14 @@
 
 use super::error::ApiError;
 use super::router::Api;
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+
+/// Bytes of the framework's own words that are kept.
+const WORDS_MAX: usize = 4096;
 
 /// Checks the `Host` header, bounds how many requests are served at once and how long each may take.
 pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
@@ -27,9 +31,8 @@ pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) 
         .advise("try again in a moment")
         .into_response();
     };
-    let rewrite = next.run(request);
-    match tokio::time::timeout(api.request_time_max, rewrite).await {
-        Ok(response) => as_error_view(response),
+    match tokio::time::timeout(api.request_time_max, next.run(request)).await {
+        Ok(response) => as_error_view(response).await,
         Err(_) => ApiError::new(
             StatusCode::GATEWAY_TIMEOUT,
             "timeout",
@@ -39,8 +42,9 @@ pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) 
     }
 }
 
-/// Answers that the framework itself gives (a body that is too large, say) get the form of all others.
-fn as_error_view(response: Response) -> Response {
+/// Answers that the framework itself gives (a body that is too large, a query that can't be read) get the
+/// form of all others, and keep its words.
+async fn as_error_view(response: Response) -> Response {
     let status = response.status();
     let is_ours = response
         .headers()
@@ -49,18 +53,17 @@ fn as_error_view(response: Response) -> Response {
     if is_ours || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
-    let (code, message) = match status {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            ("too_large", "the body is larger than this request may be")
-        }
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => (
-            "media_type",
-            "the Content-Type is not one that this request takes",
-        ),
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
-            ("malformed", "the request can't be read")
-        }
-        _ => ("http", "the request was not served"),
+    let code = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "media_type",
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => "malformed",
+        _ => "http",
+    };
+    let words = to_bytes(response.into_body(), WORDS_MAX).await;
+    let words = words.unwrap_or_default();
+    let message = match std::str::from_utf8(&words) {
+        Ok(text) if !text.trim().is_empty() => text.trim(),
+        _ => "the request was not served",
     };
     ApiError::new(status, code, message).into_response()
 }

@@ -393,6 +393,8 @@ async fn what_does_not_exist_is_not_found_and_what_is_no_name_is_malformed() {
         ("/v1/entities/frith1nothing", 400),
         ("/v1/entities/bitcoin", 400),
         ("/v1/operations/12", 400),
+        ("/v1/tasks?acount=x&account=y", 400),
+        ("/v1/tasks/frith1x?ended=perhaps", 400),
     ] {
         let (status, error) = world.get::<ErrorView>(path).await;
         assert_eq!(status.as_u16(), expected, "{path}: {}", error.error.message);

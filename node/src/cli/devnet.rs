@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Longest that the nodes may take to find each other.
 const READY_MAX: Duration = Duration::from_secs(60);
 
-pub(super) fn run(_session: &Session, args: &DevnetArgs) -> Result<Report> {
+pub(super) fn run(session: &Session, args: &DevnetArgs) -> Result<Report> {
     let faults = faults(&args.faults, args.nodes)?;
     let (dir, temporary) = match &args.dir {
         Some(dir) => (dir.clone(), None),
@@ -38,7 +38,11 @@ pub(super) fn run(_session: &Session, args: &DevnetArgs) -> Result<Report> {
     let stop = stop_flag()?;
     let mut devnet = start(planned, faults, "info")?;
     devnet.await_ready(READY_MAX)?;
-    note(&how_to_talk(&devnet)?);
+    if session.json {
+        note(&describe(&devnet)?.to_string());
+    } else {
+        note(&how_to_talk(&devnet)?);
+    }
     while !stop.load(Ordering::SeqCst) {
         if let Some(index) = devnet.ended()? {
             return Err(Failure::other(format!("node {index} has ended by itself"))
@@ -86,6 +90,16 @@ pub(super) fn start(plan: Plan, faults: BTreeMap<usize, Fault>, log: &str) -> Re
         key: Some(WALLETS[0].to_owned()),
     })?;
     Ok(devnet)
+}
+
+/// The running devnet for programs, in one line.
+fn describe(devnet: &Devnet) -> Result<serde_json::Value> {
+    let nodes = (0..devnet.nodes()).map(|index| {
+        let (api, process) = (devnet.node(index)?.base(), devnet.process(index));
+        Ok(json!({"api": api, "process": process, "log": devnet.log(index)}))
+    });
+    let nodes = nodes.collect::<Result<Vec<_>>>()?;
+    Ok(json!({"ready": true, "home": devnet.plan().home, "passphrase": PASSPHRASE, "nodes": nodes}))
 }
 
 fn how_to_talk(devnet: &Devnet) -> Result<String> {
@@ -150,4 +164,28 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
     // Set once only: a process runs one devnet.
     let _first = LISTENER.set(runtime);
     Ok(flag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Option<(usize, Fault)>) {
+        let found = faults(&[text.to_owned()], 4).ok();
+        assert_eq!(
+            found.and_then(|faults| faults.into_iter().next()),
+            expected,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_fault_names_a_node_that_there_is_and_a_fault_that_there_is() {
+        check("2=wrong-result", Some((2, Fault::WrongResult)));
+        check("0=silent", Some((0, Fault::Silent)));
+        check("4=silent", None);
+        check("x=silent", None);
+        check("1=lazy", None);
+        check("silent", None);
+    }
 }

@@ -22,6 +22,7 @@ use frith_tasks::quote::quote;
 use serde::Serialize;
 use serde_json::json;
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -407,6 +408,13 @@ fn result(
             path.display(),
         );
         return Report::new(text, &json);
+    }
+    if std::io::stdout().is_terminal() && !session.json && std::str::from_utf8(&bytes).is_err() {
+        return Err(Failure::usage(format!(
+            "the result is {} bytes that are no text",
+            bytes.len()
+        ))
+        .advise("write them to a file with --output FILE"));
     }
     super::output::note(&format!(
         "{}; verified by its proof under the root of epoch {epoch}",

@@ -9,4 +9,4 @@ mod plan;
 mod processes;
 
 pub use plan::{Plan, PlanOptions, WALLETS, load, plan};
-pub use processes::{Devnet, DevnetOptions, PASSPHRASE};
+pub use processes::{Devnet, DevnetOptions, PASSPHRASE, environment};

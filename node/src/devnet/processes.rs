@@ -6,6 +6,7 @@ use crate::config::Fault;
 use crate::failure::{Context as _, Failure, Result};
 use crate::node_dir::announced_api;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -118,6 +119,8 @@ impl Devnet {
             .arg("--dir")
             .arg(dir)
             .args(["--log", &self.options.log])
+            .env_clear()
+            .envs(environment())
             .env("FRITH_PASSPHRASE", PASSPHRASE)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -294,6 +297,14 @@ fn wait(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>> {
         }
         std::thread::sleep(POLL);
     }
+}
+
+/// This process's environment without settings of Frith: a devnet has its own.
+#[must_use]
+pub fn environment() -> Vec<(OsString, OsString)> {
+    std::env::vars_os()
+        .filter(|(name, _)| !name.as_encoded_bytes().starts_with(b"FRITH_"))
+        .collect()
 }
 
 /// A process group of its own, so that an interrupt from the terminal reaches the devnet, which then ends

@@ -5,7 +5,7 @@
 
 use super::clock::Clock;
 use super::content::Fetcher;
-use super::core::{Core, Wanted};
+use super::core::{Core, DiskGuard, Wanted};
 use super::handle::CoreHandle;
 use super::network::{NetworkOutbound, forward};
 use super::status::StatusSource;
@@ -102,7 +102,10 @@ impl Service {
             clock,
             Arc::new(NetworkOutbound(network.clone())),
         );
-        let thread = spawn_core(core)?;
+        let thread = spawn_core(core.with_disk_guard(DiskGuard {
+            path: dir.path().to_owned(),
+            free_bytes_min: settings.disk_free_mib_min << 20,
+        }))?;
         let fetcher = Fetcher::new(handle.clone(), Some(network.clone()));
         let running = Arc::default();
         let status = StatusSource {

@@ -2,6 +2,7 @@
 
 use super::clock::Clock;
 use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress};
+use crate::amounts;
 use crate::present;
 use crate::views::EventView;
 use frith_ledger::entity::ContentId;
@@ -10,6 +11,7 @@ use frith_ledger::operation::OperationId;
 use frith_neighbourhood::{CommittedBlock, Input, Node, NodeEvent, Output, Priority, SubmitError};
 use frith_tasks::Rules;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -49,7 +51,31 @@ pub struct Core {
     next_token: u64,
     progress: watch::Sender<Progress>,
     events: broadcast::Sender<EventView>,
+    disk: Option<DiskGuard>,
     failed: bool,
+}
+
+/// Keeps content from filling the disk: a store that can't write ends the node's part in consensus.
+#[derive(Debug, Clone)]
+pub struct DiskGuard {
+    /// A directory on the store's disk.
+    pub path: PathBuf,
+    /// Bytes that content leaves free.
+    pub free_bytes_min: u64,
+}
+
+impl DiskGuard {
+    fn check(&self) -> Result<(), String> {
+        let stat = rustix::fs::statvfs(&self.path).map_err(|error| error.to_string())?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if free >= self.free_bytes_min {
+            return Ok(());
+        }
+        let (free, min) = (amounts::bytes(free), amounts::bytes(self.free_bytes_min));
+        Err(format!(
+            "the disk has {free} free, and content has to leave {min} (disk_free_mib_min)"
+        ))
+    }
 }
 
 impl Core {
@@ -87,9 +113,17 @@ impl Core {
             next_token: 0,
             progress,
             events,
+            disk: None,
             failed: false,
         };
         (core, handle, wants)
+    }
+
+    /// The same core, which refuses content when the disk is nearly full.
+    #[must_use]
+    pub fn with_disk_guard(mut self, guard: DiskGuard) -> Self {
+        self.disk = Some(guard);
+        self
     }
 
     /// Runs until [`Command::Stop`] or until every handle is gone; then syncs and closes the store.
@@ -148,10 +182,9 @@ impl Core {
                 self.input(Input::Submit { token, operation }, out);
             }
             Command::Content { id, bytes, reply } => {
-                let stored = self
-                    .node
-                    .put_content(&id, bytes)
-                    .map_err(|error| error.to_string());
+                let room = self.disk.as_ref().map_or(Ok(()), DiskGuard::check);
+                let put = |()| self.node.put_content(&id, bytes);
+                let stored = room.and_then(|room| put(room).map_err(|error| error.to_string()));
                 if stored.is_ok() {
                     self.input(Input::ContentArrived { id }, out);
                 }

@@ -19,7 +19,7 @@ mod status;
 pub use assemble::{Service, ServiceConfig, Stopped};
 pub use clock::Clock;
 pub use content::{CHUNK_BYTES, ContentError, FetchRequest, FetchResponse, Fetcher};
-pub use core::{Core, Outbound, Wanted};
+pub use core::{Core, DiskGuard, Outbound, Wanted};
 pub use handle::{Command, CoreGone, CoreHandle, Progress};
 pub use network::{NetworkOutbound, forward};
 pub(crate) use status::seat_of;

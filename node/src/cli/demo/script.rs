@@ -1,6 +1,6 @@
 //! What the demo says, and how it calls the program.
 
-use crate::devnet::PASSPHRASE;
+use crate::devnet::{PASSPHRASE, environment};
 use crate::failure::{Context as _, Failure, Result};
 use serde_json::Value;
 use std::io::Write as _;
@@ -34,6 +34,8 @@ impl Caller {
         let output = Command::new(&self.program)
             .args(["--json", "--key", key, "--api", api])
             .args(args)
+            .env_clear()
+            .envs(environment())
             .env("FRITH_HOME", &self.home)
             .env("FRITH_PASSPHRASE", PASSPHRASE)
             .stdin(Stdio::null())
