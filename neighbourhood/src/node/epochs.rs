@@ -237,22 +237,31 @@ impl Node {
         )
     }
 
-    /// Executes the stored blocks of the running epoch. Gives the proof of the last, if it has one.
+    /// Executes the stored blocks of the running epoch. Gives the proof of the last.
+    ///
+    /// One proof commits several blocks, each with a write of its own, and the last write holds the proof:
+    /// blocks after the last proof were cut off by a crash and are decided again.
     fn replay(&mut self) -> Result<Option<CommitProof>, OpenError> {
-        let mut proof = None;
+        let (mut proof, mut unproven) = (None, Vec::new());
+        let mut next = self.chain.head.next();
         loop {
-            let from = self.chain.head.next();
-            let entries = persist::entries(&*self.store, from, REPLAY_STEP)?;
-            let mut expected = from;
-            for (height, entry) in &entries {
-                if *height != expected || entry.epoch != self.chain.epoch {
+            let entries = persist::entries(&*self.store, next, REPLAY_STEP)?;
+            let more = entries.len() == REPLAY_STEP;
+            for (height, entry) in entries {
+                if height != next || entry.epoch != self.chain.epoch {
                     return Ok(proof);
                 }
-                self.replay_block(*height, entry)?;
-                proof = entry.proof.as_ref().map(|tail| tail.proof.clone());
-                expected = expected.next();
+                next = next.next();
+                let found = entry.proof.as_ref().map(|tail| tail.proof.clone());
+                unproven.push((height, entry));
+                if found.is_some() {
+                    for (height, entry) in unproven.drain(..) {
+                        self.replay_block(height, &entry)?;
+                    }
+                    proof = found;
+                }
             }
-            if entries.len() < REPLAY_STEP {
+            if !more {
                 return Ok(proof);
             }
         }
