@@ -11,7 +11,9 @@ use crate::codec::BoundedVec;
 use crate::credits::{Credits, CreditsError};
 use crate::hash::{Domain, Hash};
 use crate::key::{PublicKey, Role, SecretKey, Signature, signing_hash};
-use crate::parameters::{BATCH_OPERATIONS_MAX, BLOCK_BATCHES_MAX, CLAIMS_MAX, OPERATION_BYTES_MAX, OWED_MAX};
+use crate::parameters::{
+    BATCH_OPERATIONS_MAX, BLOCK_BATCHES_MAX, CLAIMS_MAX, OPERATION_BYTES_MAX, OWED_MAX,
+};
 use crate::tree::Summary;
 use crate::units::{Epoch, Generation, Height, View};
 use crate::vrf::VrfProof;
@@ -102,7 +104,10 @@ impl Proposal {
     /// What [`BlockHeader::grounds`] commits to: the certificate of the parent and the timeout
     /// certificate, exactly as the proposal carries them.
     #[must_use]
-    pub fn grounds(justify: &Option<QuorumCertificate>, timeout: &Option<TimeoutCertificate>) -> Hash {
+    pub fn grounds(
+        justify: &Option<QuorumCertificate>,
+        timeout: &Option<TimeoutCertificate>,
+    ) -> Hash {
         Hash::of(Domain::Certificate, &(justify, timeout))
     }
 
@@ -116,7 +121,12 @@ impl Proposal {
         key: &SecretKey,
     ) -> Self {
         let signature = key.sign(&signing_hash(Role::Proposal, genesis, &block.header.id()));
-        Self { block, justify, timeout, signature }
+        Self {
+            block,
+            justify,
+            timeout,
+            signature,
+        }
     }
 
     /// The block's id.
@@ -128,13 +138,18 @@ impl Proposal {
     /// The view of the certificate it builds on; 0 for the instance's genesis.
     #[must_use]
     pub fn justify_view(&self) -> View {
-        self.justify.as_ref().map_or(View::ZERO, |certificate| certificate.view)
+        self.justify
+            .as_ref()
+            .map_or(View::ZERO, |certificate| certificate.view)
     }
 }
 
 /// What a block does.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[expect(clippy::large_enum_variant, reason = "a leaf's payload is the common case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a leaf's payload is the common case"
+)]
 pub enum Payload {
     /// A leaf's block.
     Leaf(LeafPayload),
@@ -277,7 +292,11 @@ impl RootRecord {
     /// beacon(e + 1) from beacon(e) and the 64 bytes of VRF output.
     #[must_use]
     pub fn next_beacon(beacon: &Hash, output: &[u8; 64]) -> Hash {
-        Domain::Beacon.hasher().update(&beacon.0).update(output).finish()
+        Domain::Beacon
+            .hasher()
+            .update(&beacon.0)
+            .update(output)
+            .finish()
     }
 }
 
@@ -393,8 +412,12 @@ mod tests {
             listed: BoundedVec::new(),
             parts: BoundedVec::new(),
         };
-        let timeout =
-            TimeoutCertificate { instance, view: View::new(2), listed: BoundedVec::new(), parts: BoundedVec::new() };
+        let timeout = TimeoutCertificate {
+            instance,
+            view: View::new(2),
+            listed: BoundedVec::new(),
+            parts: BoundedVec::new(),
+        };
         let grounds = [
             Proposal::grounds(&None, &None),
             Proposal::grounds(&Some(certificate(1)), &None),
@@ -418,7 +441,11 @@ mod tests {
 
     #[test]
     fn equal_batches_of_one_author_differ_by_their_number() {
-        let batch = |number| Batch { author: PublicKey([1; 32]), number, operations: BoundedVec::new() };
+        let batch = |number| Batch {
+            author: PublicKey([1; 32]),
+            number,
+            operations: BoundedVec::new(),
+        };
         assert_ne!(batch(1).digest(), batch(2).digest());
     }
 }

@@ -47,11 +47,16 @@ impl Committee {
     #[must_use]
     pub fn new(members: Vec<Member>) -> Self {
         let mut keys = BTreeSet::new();
-        let mut members: Vec<Member> = members.into_iter().filter(|m| m.weight > 0 && keys.insert(m.key)).collect();
+        let mut members: Vec<Member> = members
+            .into_iter()
+            .filter(|m| m.weight > 0 && keys.insert(m.key))
+            .collect();
         members.sort_by(|a, b| b.weight.cmp(&a.weight).then(a.seat.cmp(&b.seat)));
         members.truncate(MEMBERS_MAX);
         members.sort_by_key(|member| member.seat);
-        Self { members: members.try_into().unwrap_or_default() }
+        Self {
+            members: members.try_into().unwrap_or_default(),
+        }
     }
 
     /// The hash that instances name.
@@ -75,13 +80,18 @@ impl Committee {
     /// The index of the member with this key. Linear in the members.
     #[must_use]
     pub fn index_of(&self, key: &PublicKey) -> Option<u16> {
-        self.members.iter().position(|member| member.key == *key).and_then(|i| u16::try_from(i).ok())
+        self.members
+            .iter()
+            .position(|member| member.key == *key)
+            .and_then(|i| u16::try_from(i).ok())
     }
 
     /// The weight of all members.
     #[must_use]
     pub fn weight(&self) -> Weight {
-        self.members.iter().fold(0, |sum, member| sum.saturating_add(member.weight))
+        self.members
+            .iter()
+            .fold(0, |sum, member| sum.saturating_add(member.weight))
     }
 
     /// Whether `weight` is more than two thirds of all.
@@ -170,15 +180,35 @@ impl Vote {
         genesis: &Hash,
         key: &SecretKey,
     ) -> Self {
-        let hash = signing_hash(Role::Vote, genesis, &VoteStatement { instance, view, block, known: &known });
-        Self { instance, view, block, member, known, signature: key.sign(&hash) }
+        let hash = signing_hash(
+            Role::Vote,
+            genesis,
+            &VoteStatement {
+                instance,
+                view,
+                block,
+                known: &known,
+            },
+        );
+        Self {
+            instance,
+            view,
+            block,
+            member,
+            known,
+            signature: key.sign(&hash),
+        }
     }
 
     /// The hash that its signature is on.
     #[must_use]
     pub fn signing_hash(&self, genesis: &Hash) -> Hash {
-        let statement =
-            VoteStatement { instance: self.instance, view: self.view, block: self.block, known: &self.known };
+        let statement = VoteStatement {
+            instance: self.instance,
+            view: self.view,
+            block: self.block,
+            known: &self.known,
+        };
         signing_hash(Role::Vote, genesis, &statement)
     }
 }
@@ -201,7 +231,14 @@ impl Timeout {
         genesis: &Hash,
         key: &SecretKey,
     ) -> Self {
-        let mut timeout = Self { instance, view, high, member, known, signature: Signature([0; 64]) };
+        let mut timeout = Self {
+            instance,
+            view,
+            high,
+            member,
+            known,
+            signature: Signature([0; 64]),
+        };
         timeout.signature = key.sign(&timeout.signing_hash(genesis));
         timeout
     }
@@ -323,7 +360,9 @@ fn check_parts(
     let mut previous = None;
     let mut named = vec![false; listed.len()];
     for (part, entry) in parts.iter().enumerate() {
-        let member = committee.get(entry.member).ok_or(CertificateError::Member { part })?;
+        let member = committee
+            .get(entry.member)
+            .ok_or(CertificateError::Member { part })?;
         if previous.is_some_and(|before| before >= entry.member) {
             return Err(CertificateError::Member { part });
         }
@@ -332,7 +371,9 @@ fn check_parts(
             return Err(CertificateError::Listed { part });
         }
         for index in &entry.known {
-            *named.get_mut(usize::from(*index)).ok_or(CertificateError::Listed { part })? = true;
+            *named
+                .get_mut(usize::from(*index))
+                .ok_or(CertificateError::Listed { part })? = true;
         }
         weight = weight.saturating_add(member.weight);
     }
@@ -343,11 +384,20 @@ fn check_parts(
         return Err(CertificateError::Unnamed);
     }
     for (part, entry) in parts.iter().enumerate() {
-        let member = committee.get(entry.member).ok_or(CertificateError::Member { part })?;
-        let known: Option<Vec<BatchDigest>> = entry.known.iter().map(|i| listed.get(usize::from(*i)).copied()).collect();
+        let member = committee
+            .get(entry.member)
+            .ok_or(CertificateError::Member { part })?;
+        let known: Option<Vec<BatchDigest>> = entry
+            .known
+            .iter()
+            .map(|i| listed.get(usize::from(*i)).copied())
+            .collect();
         let known = known.ok_or(CertificateError::Listed { part })?;
         let hash = statement(entry, &known);
-        member.key.verify(&hash, &entry.signature).map_err(|_| CertificateError::Signature { part })?;
+        member
+            .key
+            .verify(&hash, &entry.signature)
+            .map_err(|_| CertificateError::Signature { part })?;
     }
     Ok(())
 }
@@ -355,7 +405,10 @@ fn check_parts(
 /// Refuses parts whose `high` can't be: no quorum certificate of view `below` or later can be behind
 /// a signature on `below`.
 fn check_high(parts: &[Part], possible: impl Fn(View) -> bool) -> Result<(), CertificateError> {
-    parts.iter().position(|part| !possible(part.high)).map_or(Ok(()), |part| Err(CertificateError::High { part }))
+    parts
+        .iter()
+        .position(|part| !possible(part.high))
+        .map_or(Ok(()), |part| Err(CertificateError::High { part }))
 }
 
 /// The batches that members with more than a third of the weight named.
@@ -363,12 +416,20 @@ fn owed(committee: &Committee, listed: &[BatchDigest], parts: &[Part]) -> Vec<Ba
     let mut weights: BTreeMap<BatchDigest, Weight> = BTreeMap::new();
     for part in parts {
         let weight = committee.get(part.member).map_or(0, |member| member.weight);
-        for batch in part.known.iter().filter_map(|i| listed.get(usize::from(*i))) {
+        for batch in part
+            .known
+            .iter()
+            .filter_map(|i| listed.get(usize::from(*i)))
+        {
             let sum = weights.entry(*batch).or_default();
             *sum = sum.saturating_add(weight);
         }
     }
-    weights.into_iter().filter(|(_, weight)| committee.is_third(*weight)).map(|(batch, _)| batch).collect()
+    weights
+        .into_iter()
+        .filter(|(_, weight)| committee.is_third(*weight))
+        .map(|(batch, _)| batch)
+        .collect()
 }
 
 impl QuorumCertificate {
@@ -376,12 +437,24 @@ impl QuorumCertificate {
     /// caller has verified them. `None` when they are no quorum (votes past [`LISTED_MAX`] are left
     /// out).
     #[must_use]
-    pub fn from_votes<'a>(committee: &Committee, votes: impl IntoIterator<Item = &'a Vote>) -> Option<Self> {
-        let by_member: BTreeMap<u16, &Vote> = votes.into_iter().map(|vote| (vote.member, vote)).collect();
+    pub fn from_votes<'a>(
+        committee: &Committee,
+        votes: impl IntoIterator<Item = &'a Vote>,
+    ) -> Option<Self> {
+        let by_member: BTreeMap<u16, &Vote> =
+            votes.into_iter().map(|vote| (vote.member, vote)).collect();
         let first = *by_member.values().next()?;
-        let entries = by_member.values().map(|v| (v.member, View::ZERO, &v.known, v.signature));
+        let entries = by_member
+            .values()
+            .map(|v| (v.member, View::ZERO, &v.known, v.signature));
         let (listed, parts) = assemble(committee, entries)?;
-        Some(Self { instance: first.instance, view: first.view, block: first.block, listed, parts })
+        Some(Self {
+            instance: first.instance,
+            view: first.view,
+            block: first.block,
+            listed,
+            parts,
+        })
     }
 
     /// Verifies every part under `committee`. One strict signature check a signer.
@@ -394,7 +467,12 @@ impl QuorumCertificate {
         }
         check_high(&self.parts, |high| high == View::ZERO)?;
         check_parts(committee, &self.listed, &self.parts, |_, known| {
-            let statement = VoteStatement { instance: self.instance, view: self.view, block: self.block, known };
+            let statement = VoteStatement {
+                instance: self.instance,
+                view: self.view,
+                block: self.block,
+                known,
+            };
             signing_hash(Role::Vote, genesis, &statement)
         })
     }
@@ -409,12 +487,23 @@ impl QuorumCertificate {
 impl TimeoutCertificate {
     /// As [`QuorumCertificate::from_votes`], for timeouts of one view.
     #[must_use]
-    pub fn from_timeouts<'a>(committee: &Committee, timeouts: impl IntoIterator<Item = &'a Timeout>) -> Option<Self> {
-        let by_member: BTreeMap<u16, &Timeout> = timeouts.into_iter().map(|t| (t.member, t)).collect();
+    pub fn from_timeouts<'a>(
+        committee: &Committee,
+        timeouts: impl IntoIterator<Item = &'a Timeout>,
+    ) -> Option<Self> {
+        let by_member: BTreeMap<u16, &Timeout> =
+            timeouts.into_iter().map(|t| (t.member, t)).collect();
         let first = *by_member.values().next()?;
-        let entries = by_member.values().map(|t| (t.member, t.high_view(), &t.known, t.signature));
+        let entries = by_member
+            .values()
+            .map(|t| (t.member, t.high_view(), &t.known, t.signature));
         let (listed, parts) = assemble(committee, entries)?;
-        Some(Self { instance: first.instance, view: first.view, listed, parts })
+        Some(Self {
+            instance: first.instance,
+            view: first.view,
+            listed,
+            parts,
+        })
     }
 
     /// Verifies every part under `committee`.
@@ -427,7 +516,12 @@ impl TimeoutCertificate {
         }
         check_high(&self.parts, |high| high < self.view)?;
         check_parts(committee, &self.listed, &self.parts, |part, known| {
-            let statement = TimeoutStatement { instance: self.instance, view: self.view, high: part.high, known };
+            let statement = TimeoutStatement {
+                instance: self.instance,
+                view: self.view,
+                high: part.high,
+                known,
+            };
             signing_hash(Role::Timeout, genesis, &statement)
         })
     }
@@ -435,7 +529,11 @@ impl TimeoutCertificate {
     /// The highest certificate's view that any signer had: a proposal must build on at least that.
     #[must_use]
     pub fn high(&self) -> View {
-        self.parts.iter().map(|part| part.high).max().unwrap_or_default()
+        self.parts
+            .iter()
+            .map(|part| part.high)
+            .max()
+            .unwrap_or_default()
     }
 
     /// The batches that signers with more than a third of the weight named, sorted.
@@ -445,7 +543,10 @@ impl TimeoutCertificate {
     }
 }
 
-type Parts = (BoundedVec<BatchDigest, LISTED_MAX>, BoundedVec<Part, MEMBERS_MAX>);
+type Parts = (
+    BoundedVec<BatchDigest, LISTED_MAX>,
+    BoundedVec<Part, MEMBERS_MAX>,
+);
 type Signed<'a> = (u16, View, &'a BoundedVec<BatchDigest, OWED_MAX>, Signature);
 
 fn assemble<'a>(committee: &Committee, entries: impl Iterator<Item = Signed<'a>>) -> Option<Parts> {
@@ -455,7 +556,11 @@ fn assemble<'a>(committee: &Committee, entries: impl Iterator<Item = Signed<'a>>
     let mut taken = Vec::new();
     let mut weight: Weight = 0;
     for entry in entries {
-        let more = entry.2.iter().filter(|batch| !listed.contains(batch)).count();
+        let more = entry
+            .2
+            .iter()
+            .filter(|batch| !listed.contains(batch))
+            .count();
         if listed.len() + more <= LISTED_MAX {
             listed.extend(entry.2.iter().copied());
             weight = weight.saturating_add(committee.get(entry.0)?.weight);
@@ -467,12 +572,22 @@ fn assemble<'a>(committee: &Committee, entries: impl Iterator<Item = Signed<'a>>
         return None;
     }
     let listed: Vec<BatchDigest> = listed.into_iter().collect();
-    let index = |batch: &BatchDigest| listed.binary_search(batch).ok().and_then(|i| u16::try_from(i).ok());
+    let index = |batch: &BatchDigest| {
+        listed
+            .binary_search(batch)
+            .ok()
+            .and_then(|i| u16::try_from(i).ok())
+    };
     let parts: Option<Vec<Part>> = taken
         .into_iter()
         .map(|(member, high, known, signature)| {
             let known: Option<Vec<u16>> = known.iter().map(index).collect();
-            Some(Part { member, high, known: known?.try_into().ok()?, signature })
+            Some(Part {
+                member,
+                high,
+                known: known?.try_into().ok()?,
+                signature,
+            })
         })
         .collect();
     let parts = parts?.try_into().ok()?;
@@ -491,7 +606,8 @@ fn common_first(committee: &Committee, entries: &mut [Signed<'_>]) {
         }
     }
     if weights.len() > LISTED_MAX {
-        let rare = |batch: &&BatchDigest| !committee.is_third(weights.get(*batch).copied().unwrap_or(0));
+        let rare =
+            |batch: &&BatchDigest| !committee.is_third(weights.get(*batch).copied().unwrap_or(0));
         entries.sort_by_cached_key(|entry| (entry.2.iter().filter(rare).count(), entry.0));
     }
 }
@@ -526,15 +642,24 @@ impl AvailabilityCertificate {
         let mut weight: Weight = 0;
         let mut previous = None;
         for (part, (index, signature)) in self.parts.iter().enumerate() {
-            let member = committee.get(*index).ok_or(CertificateError::Member { part })?;
+            let member = committee
+                .get(*index)
+                .ok_or(CertificateError::Member { part })?;
             if previous.is_some_and(|before| before >= *index) {
                 return Err(CertificateError::Member { part });
             }
             previous = Some(*index);
-            member.key.verify(&hash, signature).map_err(|_| CertificateError::Signature { part })?;
+            member
+                .key
+                .verify(&hash, signature)
+                .map_err(|_| CertificateError::Signature { part })?;
             weight = weight.saturating_add(member.weight);
         }
-        if committee.is_quorum(weight) { Ok(()) } else { Err(CertificateError::NoQuorum) }
+        if committee.is_quorum(weight) {
+            Ok(())
+        } else {
+            Err(CertificateError::NoQuorum)
+        }
     }
 }
 

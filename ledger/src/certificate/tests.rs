@@ -21,7 +21,12 @@ fn world(weights: &[Weight]) -> World {
     let member = |(index, weight): (usize, &Weight)| {
         let mut seat = [0; 32];
         seat[..2].copy_from_slice(&u16::try_from(index).unwrap_or(u16::MAX).to_be_bytes());
-        Member { seat: Address(seat), key: keys[index].public(), vrf: VrfPublic([0; 32]), weight: *weight }
+        Member {
+            seat: Address(seat),
+            key: keys[index].public(),
+            vrf: VrfPublic([0; 32]),
+            weight: *weight,
+        }
     };
     let committee = Committee::new(weights.iter().enumerate().map(member).collect());
     let instance = Instance {
@@ -31,7 +36,11 @@ fn world(weights: &[Weight]) -> World {
         epoch: Epoch::new(3),
         committee: committee.hash(),
     };
-    World { committee, keys, instance }
+    World {
+        committee,
+        keys,
+        instance,
+    }
 }
 
 fn batch(number: u64) -> BatchDigest {
@@ -47,12 +56,23 @@ fn batches(numbers: impl Iterator<Item = u64>) -> BoundedVec<BatchDigest, OWED_M
 impl World {
     fn vote(&self, member: u16, block: BlockId, known: BoundedVec<BatchDigest, OWED_MAX>) -> Vote {
         let key = &self.keys[usize::from(member)];
-        Vote::sign(self.instance, View::new(4), block, member, known, &GENESIS, key)
+        Vote::sign(
+            self.instance,
+            View::new(4),
+            block,
+            member,
+            known,
+            &GENESIS,
+            key,
+        )
     }
 
     fn certificate(&self, members: &[u16], block: BlockId) -> Option<QuorumCertificate> {
         let known = |member: u16| batches((0..u64::from(member)).chain([7]));
-        let votes: Vec<Vote> = members.iter().map(|m| self.vote(*m, block, known(*m))).collect();
+        let votes: Vec<Vote> = members
+            .iter()
+            .map(|m| self.vote(*m, block, known(*m)))
+            .collect();
         QuorumCertificate::from_votes(&self.committee, &votes)
     }
 
@@ -64,20 +84,36 @@ impl World {
 #[test]
 fn only_more_than_two_thirds_of_the_weight_certify() {
     let equal = world(&[1; 6]);
-    assert!(equal.certificate(&[0, 1, 2, 3], batch(1)).is_none(), "exactly two thirds");
-    assert!(equal.certificate(&[5, 1, 2, 3, 0], batch(1)).is_some_and(|c| equal.verify(&c) == Ok(())));
+    assert!(
+        equal.certificate(&[0, 1, 2, 3], batch(1)).is_none(),
+        "exactly two thirds"
+    );
+    assert!(
+        equal
+            .certificate(&[5, 1, 2, 3, 0], batch(1))
+            .is_some_and(|c| equal.verify(&c) == Ok(()))
+    );
     let unequal = world(&[70, 10, 10, 10]);
     assert!(unequal.certificate(&[1, 2, 3], batch(1)).is_none());
-    assert!(unequal.certificate(&[0], batch(1)).is_some_and(|c| unequal.verify(&c) == Ok(())));
+    assert!(
+        unequal
+            .certificate(&[0], batch(1))
+            .is_some_and(|c| unequal.verify(&c) == Ok(()))
+    );
     assert!(!Committee::default().is_quorum(0) && !Committee::default().is_third(0));
     let heavy = world(&[Weight::MAX, Weight::MAX]);
-    assert!(heavy.certificate(&[0], batch(1)).is_none(), "sums that don't fit certify nothing");
+    assert!(
+        heavy.certificate(&[0], batch(1)).is_none(),
+        "sums that don't fit certify nothing"
+    );
 }
 
 #[test]
 fn a_certificate_holds_only_as_it_was_made() {
     let world = world(&[1; 4]);
-    let Some(good) = world.certificate(&[0, 1, 2], batch(1)) else { return };
+    let Some(good) = world.certificate(&[0, 1, 2], batch(1)) else {
+        return;
+    };
     assert_eq!(decode(&good.encode(), 1 << 16).as_ref(), Ok(&good));
     let spoil = |change: &dyn Fn(&mut QuorumCertificate)| {
         let mut bad = good.clone();
@@ -86,27 +122,69 @@ fn a_certificate_holds_only_as_it_was_made() {
     };
     let part = 0;
     assert_eq!(spoil(&|_| ()), Ok(()));
-    assert_eq!(spoil(&|c| c.block = batch(2)), Err(CertificateError::Signature { part }));
-    assert_eq!(spoil(&|c| c.view = View::new(5)), Err(CertificateError::Signature { part }));
-    assert_eq!(spoil(&|c| c.instance.epoch = Epoch::new(4)), Err(CertificateError::Signature { part }));
-    assert_eq!(spoil(&|c| c.instance.committee = batch(2)), Err(CertificateError::Instance));
-    assert_eq!(spoil(&|c| c.parts.retain(|p| p.member > 0)), Err(CertificateError::NoQuorum));
-    assert_eq!(spoil(&|c| c.parts.as_mut_slice().swap(0, 1)), Err(CertificateError::Member { part: 1 }));
-    assert_eq!(spoil(&|c| c.parts.as_mut_slice()[1].member = 0), Err(CertificateError::Member { part: 1 }));
-    assert_eq!(spoil(&|c| c.parts.as_mut_slice()[2].member = 4), Err(CertificateError::Member { part: 2 }));
-    assert_eq!(spoil(&|c| c.parts.as_mut_slice()[2].member = 3), Err(CertificateError::Signature { part: 2 }));
-    assert_eq!(spoil(&|c| c.parts.as_mut_slice()[1].high = View::new(1)), Err(CertificateError::High { part: 1 }));
-    assert_eq!(spoil(&|c| c.parts.as_mut_slice()[1].known = BoundedVec::new()), Err(CertificateError::Signature { part: 1 }));
-    assert_eq!(spoil(&|c| c.listed.as_mut_slice()[0] = Hash([255; 32])), Err(CertificateError::Listed { part }));
-    let beyond = |c: &mut QuorumCertificate| c.parts.as_mut_slice()[2].known = vec![9].try_into().unwrap_or_default();
+    assert_eq!(
+        spoil(&|c| c.block = batch(2)),
+        Err(CertificateError::Signature { part })
+    );
+    assert_eq!(
+        spoil(&|c| c.view = View::new(5)),
+        Err(CertificateError::Signature { part })
+    );
+    assert_eq!(
+        spoil(&|c| c.instance.epoch = Epoch::new(4)),
+        Err(CertificateError::Signature { part })
+    );
+    assert_eq!(
+        spoil(&|c| c.instance.committee = batch(2)),
+        Err(CertificateError::Instance)
+    );
+    assert_eq!(
+        spoil(&|c| c.parts.retain(|p| p.member > 0)),
+        Err(CertificateError::NoQuorum)
+    );
+    assert_eq!(
+        spoil(&|c| c.parts.as_mut_slice().swap(0, 1)),
+        Err(CertificateError::Member { part: 1 })
+    );
+    assert_eq!(
+        spoil(&|c| c.parts.as_mut_slice()[1].member = 0),
+        Err(CertificateError::Member { part: 1 })
+    );
+    assert_eq!(
+        spoil(&|c| c.parts.as_mut_slice()[2].member = 4),
+        Err(CertificateError::Member { part: 2 })
+    );
+    assert_eq!(
+        spoil(&|c| c.parts.as_mut_slice()[2].member = 3),
+        Err(CertificateError::Signature { part: 2 })
+    );
+    assert_eq!(
+        spoil(&|c| c.parts.as_mut_slice()[1].high = View::new(1)),
+        Err(CertificateError::High { part: 1 })
+    );
+    assert_eq!(
+        spoil(&|c| c.parts.as_mut_slice()[1].known = BoundedVec::new()),
+        Err(CertificateError::Signature { part: 1 })
+    );
+    assert_eq!(
+        spoil(&|c| c.listed.as_mut_slice()[0] = Hash([255; 32])),
+        Err(CertificateError::Listed { part })
+    );
+    let beyond = |c: &mut QuorumCertificate| {
+        c.parts.as_mut_slice()[2].known = vec![9].try_into().unwrap_or_default()
+    };
     assert_eq!(spoil(&beyond), Err(CertificateError::Listed { part: 2 }));
 }
 
 #[test]
 fn a_batch_that_no_signer_names_is_not_listed() {
     let world = world(&[1; 4]);
-    let votes: Vec<Vote> = (0..3).map(|m| world.vote(m, batch(1), BoundedVec::new())).collect();
-    let Some(mut certificate) = QuorumCertificate::from_votes(&world.committee, &votes) else { return };
+    let votes: Vec<Vote> = (0..3)
+        .map(|m| world.vote(m, batch(1), BoundedVec::new()))
+        .collect();
+    let Some(mut certificate) = QuorumCertificate::from_votes(&world.committee, &votes) else {
+        return;
+    };
     assert_eq!(world.verify(&certificate), Ok(()));
     certificate.listed = vec![batch(1)].try_into().unwrap_or_default();
     assert_eq!(world.verify(&certificate), Err(CertificateError::Unnamed));
@@ -128,13 +206,22 @@ fn a_few_members_with_long_lists_do_not_keep_the_others_out() {
     let (common, max) = (OWED_MAX as u64, OWED_MAX as u64);
     let votes: Vec<Vote> = (0..n)
         .map(|member| {
-            let first = if member < 5 { 10_000 * u64::from(member + 1) } else { 0 };
-            let list = if first == 0 { 0..common } else { first..first + max };
+            let first = if member < 5 {
+                10_000 * u64::from(member + 1)
+            } else {
+                0
+            };
+            let list = if first == 0 {
+                0..common
+            } else {
+                first..first + max
+            };
             world.vote(member, batch(1), batches(list))
         })
         .collect();
     let certificate = QuorumCertificate::from_votes(&world.committee, &votes);
-    let signers = |c: &QuorumCertificate| (5..n).all(|m| c.parts.iter().any(|part| part.member == m));
+    let signers =
+        |c: &QuorumCertificate| (5..n).all(|m| c.parts.iter().any(|part| part.member == m));
     assert!(certificate.is_some_and(|c| world.verify(&c) == Ok(()) && signers(&c)));
 }
 
@@ -144,10 +231,22 @@ fn timeouts_claim_only_what_can_be() {
     let high = world.certificate(&[0, 1, 2], batch(1));
     let timeout = |member: u16, view: u64, high: Option<QuorumCertificate>| {
         let key = &world.keys[usize::from(member)];
-        Timeout::sign(world.instance, View::new(view), high, member, BoundedVec::new(), &GENESIS, key)
+        Timeout::sign(
+            world.instance,
+            View::new(view),
+            high,
+            member,
+            BoundedVec::new(),
+            &GENESIS,
+            key,
+        )
     };
     let make = |view: u64| {
-        let timeouts = [timeout(0, view, None), timeout(1, view, high.clone()), timeout(3, view, None)];
+        let timeouts = [
+            timeout(0, view, None),
+            timeout(1, view, high.clone()),
+            timeout(3, view, None),
+        ];
         TimeoutCertificate::from_timeouts(&world.committee, &timeouts)
     };
     let Some(good) = make(6) else { return };
@@ -155,7 +254,10 @@ fn timeouts_claim_only_what_can_be() {
     assert_eq!(good.high(), View::new(4));
     let mut bad = good.clone();
     bad.parts.as_mut_slice()[0].high = View::new(3);
-    assert_eq!(bad.verify(&world.committee, &GENESIS), Err(CertificateError::Signature { part: 0 }));
+    assert_eq!(
+        bad.verify(&world.committee, &GENESIS),
+        Err(CertificateError::Signature { part: 0 })
+    );
     let own_view = make(4).map(|certificate| certificate.verify(&world.committee, &GENESIS));
     assert_eq!(own_view, Some(Err(CertificateError::High { part: 1 })));
 }
@@ -175,18 +277,37 @@ fn a_commit_proof_is_a_certified_child_in_the_next_view() {
     };
     let prove = |header: BlockHeader, child: BlockHeader| {
         let certificate = world.certificate(&[0, 2, 3], child.id())?;
-        Some(CommitProof { header, child, certificate }.verify(&world.committee, &GENESIS))
+        Some(
+            CommitProof {
+                header,
+                child,
+                certificate,
+            }
+            .verify(&world.committee, &GENESIS),
+        )
     };
     let parent = header(3, batch(1));
     assert_eq!(prove(parent.clone(), header(4, parent.id())), Some(Ok(())));
-    assert_eq!(prove(parent.clone(), header(4, batch(2))), Some(Err(CertificateError::NotTwoChain)));
+    assert_eq!(
+        prove(parent.clone(), header(4, batch(2))),
+        Some(Err(CertificateError::NotTwoChain))
+    );
     let gap = header(2, batch(1));
-    assert_eq!(prove(gap.clone(), header(4, gap.id())), Some(Err(CertificateError::NotTwoChain)));
+    assert_eq!(
+        prove(gap.clone(), header(4, gap.id())),
+        Some(Err(CertificateError::NotTwoChain))
+    );
     let other_view = header(5, parent.id());
-    assert_eq!(prove(header(4, batch(1)), other_view), Some(Err(CertificateError::NotTwoChain)));
+    assert_eq!(
+        prove(header(4, batch(1)), other_view),
+        Some(Err(CertificateError::NotTwoChain))
+    );
     let mut foreign = parent.clone();
     foreign.instance.kind = ChainKind::Root;
-    assert_eq!(prove(foreign.clone(), header(4, foreign.id())), Some(Err(CertificateError::Instance)));
+    assert_eq!(
+        prove(foreign.clone(), header(4, foreign.id())),
+        Some(Err(CertificateError::Instance))
+    );
 }
 
 #[test]
@@ -194,8 +315,16 @@ fn a_committee_is_sorted_by_seat_and_has_each_key_once() {
     let world = world(&[5, 6, 7]);
     let mut members = world.committee.members().to_vec();
     members.reverse();
-    members.push(Member { seat: Address([200; 32]), ..members[0].clone() });
-    members.push(Member { seat: Address([201; 32]), weight: 0, key: PublicKey([1; 32]), ..members[0].clone() });
+    members.push(Member {
+        seat: Address([200; 32]),
+        ..members[0].clone()
+    });
+    members.push(Member {
+        seat: Address([201; 32]),
+        weight: 0,
+        key: PublicKey([1; 32]),
+        ..members[0].clone()
+    });
     assert_eq!(Committee::new(members), world.committee);
     assert_eq!(world.committee.index_of(&world.keys[2].public()), Some(2));
     assert_eq!(world.committee.get(3), None);
@@ -206,13 +335,24 @@ fn availability_needs_a_quorum_of_signatures_on_the_batch() {
     let world = world(&[1; 4]);
     let make = |members: &[u16]| {
         let hash = AvailabilityCertificate::signing_hash(&GENESIS, &world.instance, &batch(1));
-        let parts: Vec<(u16, Signature)> = members.iter().map(|m| (*m, world.keys[usize::from(*m)].sign(&hash))).collect();
-        AvailabilityCertificate { instance: world.instance, batch: batch(1), parts: parts.try_into().unwrap_or_default() }
+        let parts: Vec<(u16, Signature)> = members
+            .iter()
+            .map(|m| (*m, world.keys[usize::from(*m)].sign(&hash)))
+            .collect();
+        AvailabilityCertificate {
+            instance: world.instance,
+            batch: batch(1),
+            parts: parts.try_into().unwrap_or_default(),
+        }
     };
-    let verify = |certificate: &AvailabilityCertificate| certificate.verify(&world.committee, &GENESIS);
+    let verify =
+        |certificate: &AvailabilityCertificate| certificate.verify(&world.committee, &GENESIS);
     assert_eq!(verify(&make(&[0, 1, 3])), Ok(()));
     assert_eq!(verify(&make(&[0, 1])), Err(CertificateError::NoQuorum));
-    assert_eq!(verify(&make(&[0, 1, 1])), Err(CertificateError::Member { part: 2 }));
+    assert_eq!(
+        verify(&make(&[0, 1, 1])),
+        Err(CertificateError::Member { part: 2 })
+    );
     let mut other = make(&[0, 1, 3]);
     other.batch = batch(2);
     assert_eq!(verify(&other), Err(CertificateError::Signature { part: 0 }));

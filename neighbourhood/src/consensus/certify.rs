@@ -287,10 +287,23 @@ impl Consensus {
         let view = certificate.view;
         if view > self.certified_view() {
             self.timeout = Some(certificate);
+            #[cfg(any(test, feature = "planted-bugs"))]
+            if self.safety.faults.skip_lock {
+                self.unlock();
+            }
         }
         if view >= self.view() {
             self.enter(cx, view.next(), true);
         }
+    }
+
+    /// The planted bug: forgets what is certified and not committed.
+    #[cfg(any(test, feature = "planted-bugs"))]
+    fn unlock(&mut self) {
+        let head = self.tree.head();
+        let on_head = self.tree.nodes().find(|(_, node)| node.parent() == head.id);
+        let on_head = on_head.map(|(_, node)| node.proposal.justify.clone());
+        self.high = on_head.unwrap_or_else(|| self.high.take());
     }
 
     fn enter(&mut self, cx: &mut Cx<'_>, view: View, failed: bool) {

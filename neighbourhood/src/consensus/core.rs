@@ -292,7 +292,7 @@ impl Consensus {
         record.timeout.clone_from(&self.timeout);
         #[cfg(any(test, feature = "planted-bugs"))]
         if self.safety.faults.skip_lock {
-            (record.high, record.locked) = (None, View::ZERO);
+            record.locked = View::ZERO;
         }
         let proposal = proposal
             .and_then(|id| self.tree.get(id))
@@ -434,10 +434,6 @@ impl Consensus {
     /// What brings a peer up to the current view: to be sent when a connection to a member opens.
     #[must_use]
     pub fn certificates(&self) -> Vec<ConsensusMessage> {
-        #[cfg(any(test, feature = "planted-bugs"))]
-        if let Some(certificate) = self.timeout.clone().filter(|_| self.safety.faults.skip_lock) {
-            return vec![ConsensusMessage::TimeoutCertificate(Box::new(Proven { certificate, high: None }))];
-        }
         let message = match (&self.timeout, &self.high) {
             (Some(timeout), high) => Some(ConsensusMessage::TimeoutCertificate(Box::new(Proven {
                 certificate: timeout.clone(),

@@ -64,9 +64,8 @@ pub struct Setup {
 #[cfg(any(test, feature = "planted-bugs"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Faults {
-    /// Has no lock: votes for a proposal that builds on less than its timeout certificate demands,
-    /// names no certificate in its timeouts, sends none with timeout certificates and keeps none in its
-    /// record.
+    /// Has no lock: forgets at a timeout what is certified and not committed, names no certificate in
+    /// its timeouts, and votes for proposals that build on less than their timeout certificate demands.
     pub skip_lock: bool,
     /// Sends a vote before it is synced.
     pub vote_before_sync: bool,

@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use super::router::Api;
+use crate::service::Counters;
 use crate::views::StatusView;
 use axum::extract::State;
 use axum::http::header;
@@ -23,12 +24,16 @@ pub(super) async fn scrape(State(api): State<Api>) -> Result<Response, ApiError>
         .map(frith_network::Network::metrics)
         .unwrap_or_default();
     let mut text = String::new();
-    encode(&mut text, &registry(&status, &network)).map_err(ApiError::internal)?;
+    encode(
+        &mut text,
+        &registry(&status, &network, api.status.core.counters()),
+    )
+    .map_err(ApiError::internal)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
-fn registry(status: &StatusView, network: &NetworkMetrics) -> Registry {
+fn registry(status: &StatusView, network: &NetworkMetrics, counts: &Counters) -> Registry {
     let mut registry = Registry::with_prefix("frith");
     let mut gauge = |name: &str, help: &str, value: u64| {
         registry.register(
@@ -90,6 +95,28 @@ fn registry(status: &StatusView, network: &NetworkMetrics) -> Registry {
     let mut counter = |name: &str, help: &str, value: u64| {
         registry.register(name, help, ConstCounter::new(value))
     };
+    counter("blocks_committed", "Blocks committed", counts.blocks.get());
+    counter(
+        "operations_executed",
+        "Operations executed, refused ones among them",
+        counts.operations.get(),
+    );
+    counter("syncs", "Syncs of the store", counts.syncs.get());
+    counter(
+        "sync_microseconds",
+        "Time that they took together",
+        counts.sync_us.get(),
+    );
+    counter(
+        "runs",
+        "Runs of tasks that gave a result",
+        counts.runs.get(),
+    );
+    counter(
+        "runs_failed",
+        "Runs of tasks that failed on this machine's side",
+        counts.runs_failed.get(),
+    );
     counter("bytes_in", "Payload bytes received", network.bytes_in);
     counter("bytes_out", "Payload bytes sent", network.bytes_out);
     counter("messages_in", "Frames received", network.messages_in);

@@ -97,7 +97,6 @@ fn world() -> World {
         key: worker.worker().public(),
         clock,
         fault: None,
-        running: Arc::default(),
     };
     let (ending, ended) = watch::channel(false);
     let fetcher = Fetcher::new(handle.clone(), None);

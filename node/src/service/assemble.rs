@@ -107,14 +107,12 @@ impl Service {
             free_bytes_min: settings.disk_free_mib_min << 20,
         }))?;
         let fetcher = Fetcher::new(handle.clone(), Some(network.clone()));
-        let running = Arc::default();
         let status = StatusSource {
             core: handle.clone(),
             network: Some(network.clone()),
             key: key.public(),
             clock,
             fault: fault.map(Fault::name),
-            running: Arc::clone(&running),
         };
         let (ending, ended) = watch::channel(false);
         let public = settings.api_public;
@@ -131,7 +129,6 @@ impl Service {
             fetcher: fetcher.clone(),
             key,
             fault,
-            running,
             settings,
             cache,
         })

@@ -1,6 +1,7 @@
 //! The thread that owns the core and its store.
 
 use super::clock::Clock;
+use super::counters::Counters;
 use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress};
 use crate::amounts;
 use crate::present;
@@ -51,6 +52,7 @@ pub struct Core {
     next_token: u64,
     progress: watch::Sender<Progress>,
     events: broadcast::Sender<EventView>,
+    counters: Arc<Counters>,
     disk: Option<DiskGuard>,
     failed: bool,
 }
@@ -96,7 +98,9 @@ impl Core {
         };
         let (progress, watching) = watch::channel(start);
         let (events, _) = broadcast::channel(EVENTS_MAX);
+        let counters = Arc::<Counters>::default();
         let handle = CoreHandle {
+            counters: counters.clone(),
             commands: sender,
             progress: watching,
             events: events.clone(),
@@ -113,6 +117,7 @@ impl Core {
             next_token: 0,
             progress,
             events,
+            counters,
             disk: None,
             failed: false,
         };
@@ -207,8 +212,13 @@ impl Core {
                     if synced || self.failed {
                         continue;
                     }
+                    let before = self.clock.elapsed();
                     match self.node.sync_store() {
-                        Ok(()) => synced = true,
+                        Ok(()) => {
+                            synced = true;
+                            self.counters
+                                .synced(self.clock.elapsed().saturating_sub(before));
+                        }
                         Err(error) => {
                             tracing::error!(%error, "the store failed; this node stops voting");
                             self.failed = true;
@@ -279,6 +289,8 @@ impl Core {
 
     fn committed(&mut self, block: &CommittedBlock) {
         let height = block.height.get();
+        self.counters.blocks.add(1);
+        self.counters.operations.add(block.receipts.len() as u64);
         tracing::debug!(height, epoch = %block.epoch, operations = block.receipts.len(), "block committed");
         for event in &block.events {
             tracing::info!(height, event = ?event, "task");

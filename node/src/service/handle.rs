@@ -1,5 +1,6 @@
 //! What the core can be asked, and the handle to ask it with.
 
+use super::counters::Counters;
 use crate::views::EventView;
 use frith_ledger::entity::ContentId;
 use frith_ledger::operation::OperationId;
@@ -64,6 +65,7 @@ pub struct CoreHandle {
     pub(super) progress: watch::Receiver<Progress>,
     pub(super) events: broadcast::Sender<EventView>,
     pub(super) rules: Arc<Rules>,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl CoreHandle {
@@ -141,6 +143,12 @@ impl CoreHandle {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<EventView> {
         self.events.subscribe()
+    }
+
+    /// What is counted since the start.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
 
     /// What the network agrees on.

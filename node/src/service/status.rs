@@ -12,8 +12,6 @@ use frith_ledger::parameters::Parameters;
 use frith_neighbourhood::Unready;
 use frith_network::Network;
 use frith_tasks::LeafState;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Places without pay that a status lists.
 const UNPAID_MAX: usize = 20;
@@ -31,8 +29,6 @@ pub struct StatusSource {
     pub clock: Clock,
     /// The fault it was started with.
     pub fault: Option<&'static str>,
-    /// Tasks that run at this moment; the worker counts them.
-    pub running: Arc<AtomicU64>,
 }
 
 impl StatusSource {
@@ -59,7 +55,7 @@ impl StatusSource {
         let key = self.key;
         let work = tokio::task::spawn_blocking(move || work(&state, &key, rules.parameters()));
         let worker = work.await.map_err(|_| CoreGone)?.map(|mut work| {
-            work.running = self.running.load(Ordering::Relaxed);
+            work.running = self.core.counters().running.get();
             work
         });
         Ok(StatusView {

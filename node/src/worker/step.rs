@@ -14,8 +14,6 @@ use frith_vm::HostError;
 use parity_scale_codec::Encode as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -40,8 +38,6 @@ pub struct WorkerConfig {
     pub key: SecretKey,
     /// A misbehaviour, for demonstrations.
     pub fault: Option<Fault>,
-    /// Counts the runs of this moment.
-    pub running: Arc<AtomicU64>,
     /// Bounds.
     pub settings: Settings,
     /// Where compiled programs are kept.
@@ -61,7 +57,6 @@ pub struct Worker {
     key: SecretKey,
     fault: Option<Fault>,
     slots: usize,
-    count: Arc<AtomicU64>,
     results: BTreeMap<Address, TaskOutcome>,
     held_back: BTreeMap<Address, (Epoch, TaskOutcome)>,
     running: BTreeSet<Address>,
@@ -81,7 +76,6 @@ impl Worker {
             fetcher,
             key,
             fault,
-            running,
             settings,
             cache,
         } = config;
@@ -91,7 +85,6 @@ impl Worker {
             key,
             fault,
             slots: usize::from(settings.slots),
-            count: running,
             results: BTreeMap::new(),
             held_back: BTreeMap::new(),
             running: BTreeSet::new(),
@@ -125,11 +118,11 @@ impl Worker {
 
     async fn finished(&mut self, task: Address, result: Result<TaskOutcome, RunFailure>) {
         self.running.remove(&task);
-        self.count
-            .store(self.running.len() as u64, Ordering::Relaxed);
+        self.core.counters().running.set(self.running.len() as u64);
         match result {
             Ok(outcome) => {
                 tracing::info!(%task, status = ?outcome.status, fuel = %outcome.fuel, "task run");
+                self.core.counters().runs.add(1);
                 self.retries.remove(&task);
                 if self.fault == Some(Fault::Slow) {
                     let now = self
@@ -144,6 +137,7 @@ impl Worker {
                 }
             }
             Err(error) => {
+                self.core.counters().runs_failed.add(1);
                 let pause = self
                     .retries
                     .get(&task)
@@ -210,8 +204,7 @@ impl Worker {
             return;
         }
         self.running.insert(task);
-        self.count
-            .store(self.running.len() as u64, Ordering::Relaxed);
+        self.core.counters().running.set(self.running.len() as u64);
         let runner = self.runner.clone();
         self.jobs
             .spawn(async move { (task, runner.run(job).await) });

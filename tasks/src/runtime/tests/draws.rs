@@ -175,36 +175,39 @@ fn full_slots_and_missing_collateral_keep_a_worker_from_being_drawn() {
 
 #[test]
 fn of_many_workers_fifteen_arbitrate_and_none_of_them_is_a_party() {
-    let engines: Vec<u8> = (0..24).map(|index| 1 + index % 2).collect();
-    let mut world = World::new(&engines);
-    let task = world.submit(1, spec(3, Epoch::new(9)));
-    world.close();
-    world.close();
-    let liar = world.task(&task).places[0].seat;
-    let liar = (0..24)
-        .find(|worker| world.seat(*worker) == liar)
-        .expect("one of them");
-    world.workers[liar].1 = super::world::Manner::Wrong;
-    world.work();
-    world.close();
-    world.close();
-    let TaskState::Arbitrating { arbitrators, .. } = world.task(&task).state else {
-        panic!("no arbitration")
-    };
-    assert_eq!(arbitrators.len(), 15);
-    let parties: BTreeSet<_> = world
-        .task(&task)
-        .places
-        .iter()
-        .map(|place| place.seat)
-        .collect();
-    assert!(
-        arbitrators
+    // Of 18 workers the 15 that are no party; of 24 a draw among 21.
+    for workers in [18, 24] {
+        let engines: Vec<u8> = (0..workers).map(|index| 1 + index % 2).collect();
+        let mut world = World::new(&engines);
+        let task = world.submit(1, spec(3, Epoch::new(9)));
+        world.close();
+        world.close();
+        let liar = world.task(&task).places[0].seat;
+        let liar = (0..engines.len())
+            .find(|worker| world.seat(*worker) == liar)
+            .expect("one of them");
+        world.workers[liar].1 = super::world::Manner::Wrong;
+        world.work();
+        world.close();
+        world.close();
+        let TaskState::Arbitrating { arbitrators, .. } = world.task(&task).state else {
+            panic!("no arbitration")
+        };
+        assert_eq!(arbitrators.len(), 15);
+        let parties: BTreeSet<_> = world
+            .task(&task)
+            .places
             .iter()
-            .all(|arbitrator| !parties.contains(&arbitrator.seat))
-    );
-    world.work();
-    assert!(matches!(world.task(&task).state, TaskState::Settled { .. }));
+            .map(|place| place.seat)
+            .collect();
+        assert!(
+            arbitrators
+                .iter()
+                .all(|arbitrator| !parties.contains(&arbitrator.seat))
+        );
+        world.work();
+        assert!(matches!(world.task(&task).state, TaskState::Settled { .. }));
+    }
 }
 
 #[test]

@@ -346,6 +346,30 @@ fn arbitrators_who_cannot_agree_end_the_task_at_once() {
 }
 
 #[test]
+fn an_arbitrator_speaks_once() {
+    let mut world = World::new(&MIXED);
+    let task = world.submit(1, spec(3, Epoch::new(8)));
+    world.close();
+    world.close();
+    let liar = drawn(&world, &task)[0];
+    world.work_with(liar, Manner::Wrong);
+    world.close();
+    world.close();
+    let verdict = |world: &World, outcome| {
+        worker_operation(world, 1, task, WorkerAction::Verdict { outcome })
+    };
+    let first = verdict(&world, right(&task));
+    assert_eq!(world.one(first), Ok(()));
+    let (second, seat) = (verdict(&world, wrong(&task, 1)), world.seat(1));
+    let refused = Err(Refusal::AlreadyDecided { task, seat });
+    assert_eq!(
+        world.state.admit(&world.rules, world.epoch, &second, 200),
+        refused
+    );
+    assert_eq!(world.one(second), refused);
+}
+
+#[test]
 fn when_all_reveals_are_wrong_nobody_is_paid() {
     let mut world = World::new(&[1, 2, 1, 2, 1, 2, 1, 2, 1, 2]);
     let task = world.submit(1, spec(2, Epoch::new(8)));
@@ -560,6 +584,32 @@ fn a_commitment_cannot_be_copied_repeated_or_underbid() {
     };
     let operation = worker_operation(&world, places[1], task, action);
     assert_eq!(world.one(operation), Err(Refusal::Commitment { task }));
+}
+
+#[test]
+fn only_the_key_at_the_seat_works_there() {
+    let mut world = World::new(&MIXED);
+    let task = world.submit(1, spec(3, Epoch::new(8)));
+    world.close();
+    world.close();
+    let places = drawn(&world, &task);
+    let seat = world.seat(places[0]);
+    let action = WorkerAction::Commit {
+        commitment: Hash([1; 32]),
+        bond: Parameters::test().bond_min,
+    };
+    let body = WorkerBody {
+        genesis: world.rules.hash,
+        seat,
+        task,
+        action,
+    };
+    let operation = Operation::Worker(WorkerOperation::sign(body, &world.workers[places[1]].0));
+    let admitted = world
+        .state
+        .admit(&world.rules, world.epoch, &operation, 200);
+    assert_eq!(admitted, Err(Refusal::NoWorker { seat }));
+    assert_eq!(world.one(operation), Err(Refusal::NoWorker { seat }));
 }
 
 #[test]
