@@ -346,6 +346,30 @@ fn arbitrators_who_cannot_agree_end_the_task_at_once() {
 }
 
 #[test]
+fn an_arbitrator_speaks_once() {
+    let mut world = World::new(&MIXED);
+    let task = world.submit(1, spec(3, Epoch::new(8)));
+    world.close();
+    world.close();
+    let liar = drawn(&world, &task)[0];
+    world.work_with(liar, Manner::Wrong);
+    world.close();
+    world.close();
+    let verdict = |world: &World, outcome| {
+        worker_operation(world, 1, task, WorkerAction::Verdict { outcome })
+    };
+    let first = verdict(&world, right(&task));
+    assert_eq!(world.one(first), Ok(()));
+    let (second, seat) = (verdict(&world, wrong(&task, 1)), world.seat(1));
+    let refused = Err(Refusal::AlreadyDecided { task, seat });
+    assert_eq!(
+        world.state.admit(&world.rules, world.epoch, &second, 200),
+        refused
+    );
+    assert_eq!(world.one(second), refused);
+}
+
+#[test]
 fn when_all_reveals_are_wrong_nobody_is_paid() {
     let mut world = World::new(&[1, 2, 1, 2, 1, 2, 1, 2, 1, 2]);
     let task = world.submit(1, spec(2, Epoch::new(8)));
