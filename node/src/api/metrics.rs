@@ -33,121 +33,143 @@ pub(super) async fn scrape(State(api): State<Api>) -> Result<Response, ApiError>
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
+type Figure = (&'static str, &'static str, u64);
+
 fn registry(status: &StatusView, network: &NetworkMetrics, counts: &Counters) -> Registry {
     let mut registry = Registry::with_prefix("frith");
-    let mut gauge = |name: &str, help: &str, value: u64| {
-        registry.register(
-            name,
-            help,
-            ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)),
-        );
-    };
-    gauge(
-        "ready",
-        "Whether the node is ready",
-        u64::from(status.readiness.ready),
-    );
-    gauge("peers", "Peers connected", status.peers);
-    gauge("members", "Members of the committee", status.members);
-    gauge(
-        "members_seen",
-        "Members connected, this node among them",
-        status.members_seen,
-    );
-    gauge("epoch", "Epoch that the node works in", status.epoch);
-    gauge("view", "View of the consensus in that epoch", status.view);
-    gauge("height", "Height of the committed head", status.height);
-    gauge("roots", "Root records known", status.roots);
-    gauge(
-        "pool_operations",
-        "Operations that wait in the pool",
-        status.pool,
-    );
-    gauge(
-        "resident_bytes",
-        "Resident memory of the process",
-        status.resident_bytes,
-    );
-    gauge("uptime_seconds", "Time since the start", status.uptime_s);
-    if let Some(worker) = &status.worker {
-        gauge("tasks_running", "Tasks that run now", worker.running);
-        gauge(
-            "tasks_paid",
-            "Tasks paid, by the worker's record in the ledger",
-            worker.worker.tasks_paid,
-        );
-        gauge(
-            "tasks_lost",
-            "Tasks whose bond was lost",
-            worker.worker.tasks_lost,
-        );
+    for (name, help, value) in node_gauges(status)
+        .into_iter()
+        .chain(network_gauges(network))
+    {
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        registry.register(name, help, ConstGauge::new(value));
     }
-    gauge(
-        "connections_in",
-        "Connections that others opened",
-        network.connections_in,
-    );
-    gauge(
-        "connections_out",
-        "Connections that this node opened",
-        network.connections_out,
-    );
-    let mut counter = |name: &str, help: &str, value: u64| {
-        registry.register(name, help, ConstCounter::new(value))
-    };
-    counter("blocks_committed", "Blocks committed", counts.blocks.get());
-    counter(
-        "operations_executed",
-        "Operations executed, refused ones among them",
-        counts.operations.get(),
-    );
-    counter("syncs", "Syncs of the store", counts.syncs.get());
-    counter(
-        "sync_microseconds",
-        "Time that they took together",
-        counts.sync_us.get(),
-    );
-    counter(
-        "runs",
-        "Runs of tasks that gave a result",
-        counts.runs.get(),
-    );
-    counter(
-        "runs_failed",
-        "Runs of tasks that failed on this machine's side",
-        counts.runs_failed.get(),
-    );
-    counter("bytes_in", "Payload bytes received", network.bytes_in);
-    counter("bytes_out", "Payload bytes sent", network.bytes_out);
-    counter("messages_in", "Frames received", network.messages_in);
-    counter("messages_out", "Frames sent", network.messages_out);
-    counter(
-        "consensus_dropped",
-        "Consensus frames that gave way to newer ones",
-        network.consensus_dropped,
-    );
-    counter(
-        "queue_full",
-        "Frames refused because a queue was full",
-        network.queue_full,
-    );
-    counter(
-        "throttled",
-        "Times that a peer had to wait for its budget",
-        network.throttled,
-    );
-    counter(
-        "violations",
-        "Times that a peer broke the protocol",
-        network.violations,
-    );
-    counter("bans", "Peers banned", network.bans);
-    counter("fetches", "Fetches made", network.fetches);
-    counter(
-        "fetches_failed",
-        "Fetches made that brought nothing",
-        network.fetches_failed,
-    );
-    counter("fetches_served", "Fetches served", network.fetches_served);
+    for (name, help, value) in node_counters(counts)
+        .into_iter()
+        .chain(network_counters(network))
+    {
+        registry.register(name, help, ConstCounter::new(value));
+    }
     registry
+}
+
+fn node_gauges(status: &StatusView) -> Vec<Figure> {
+    let ready = u64::from(status.readiness.ready);
+    let mut figures = vec![
+        ("ready", "Whether the node is ready", ready),
+        ("peers", "Peers connected", status.peers),
+        ("members", "Members of the committee", status.members),
+        (
+            "members_seen",
+            "Members connected, this node among them",
+            status.members_seen,
+        ),
+        ("epoch", "Epoch that the node works in", status.epoch),
+        ("view", "View of the consensus in that epoch", status.view),
+        ("height", "Height of the committed head", status.height),
+        ("roots", "Root records known", status.roots),
+        (
+            "pool_operations",
+            "Operations that wait in the pool",
+            status.pool,
+        ),
+        (
+            "resident_bytes",
+            "Resident memory of the process",
+            status.resident_bytes,
+        ),
+        ("uptime_seconds", "Time since the start", status.uptime_s),
+    ];
+    if let Some(work) = &status.worker {
+        let worker = &work.worker;
+        figures.extend([
+            ("tasks_running", "Tasks that run now", work.running),
+            (
+                "tasks_paid",
+                "Tasks paid, by the worker's record in the ledger",
+                worker.tasks_paid,
+            ),
+            ("tasks_lost", "Tasks whose bond was lost", worker.tasks_lost),
+        ]);
+    }
+    figures
+}
+
+fn network_gauges(network: &NetworkMetrics) -> Vec<Figure> {
+    vec![
+        (
+            "connections_in",
+            "Connections that others opened",
+            network.connections_in,
+        ),
+        (
+            "connections_out",
+            "Connections that this node opened",
+            network.connections_out,
+        ),
+    ]
+}
+
+fn node_counters(counts: &Counters) -> Vec<Figure> {
+    vec![
+        ("blocks_committed", "Blocks committed", counts.blocks.get()),
+        (
+            "operations_executed",
+            "Operations executed, refused ones too",
+            counts.operations.get(),
+        ),
+        ("syncs", "Syncs of the store", counts.syncs.get()),
+        (
+            "sync_microseconds",
+            "Time that they took together",
+            counts.sync_us.get(),
+        ),
+        (
+            "runs",
+            "Runs of tasks that gave a result",
+            counts.runs.get(),
+        ),
+        (
+            "runs_failed",
+            "Runs that failed on this machine's side",
+            counts.runs_failed.get(),
+        ),
+    ]
+}
+
+fn network_counters(network: &NetworkMetrics) -> Vec<Figure> {
+    vec![
+        ("bytes_in", "Payload bytes received", network.bytes_in),
+        ("bytes_out", "Payload bytes sent", network.bytes_out),
+        ("messages_in", "Frames received", network.messages_in),
+        ("messages_out", "Frames sent", network.messages_out),
+        (
+            "consensus_dropped",
+            "Frames that gave way to newer ones",
+            network.consensus_dropped,
+        ),
+        (
+            "queue_full",
+            "Frames refused because a queue was full",
+            network.queue_full,
+        ),
+        (
+            "throttled",
+            "Times that a peer waited for its budget",
+            network.throttled,
+        ),
+        (
+            "violations",
+            "Times that a peer broke the protocol",
+            network.violations,
+        ),
+        ("bans", "Peers banned", network.bans),
+        ("fetches", "Fetches made", network.fetches),
+        (
+            "fetches_failed",
+            "Fetches made that brought nothing",
+            network.fetches_failed,
+        ),
+        ("fetches_served", "Fetches served", network.fetches_served),
+    ]
 }

@@ -443,7 +443,9 @@ async fn status_metrics_and_description_answer() {
     let (_, metrics) = world.send("GET", "/metrics", "", "").await;
     let metrics = String::from_utf8(metrics).expect("is text");
     assert!(
-        metrics.contains("frith_ready 1") && metrics.contains("frith_members 1"),
+        ["frith_ready 1", "frith_members 1", "frith_syncs_total"]
+            .iter()
+            .all(|name| metrics.contains(name)),
         "{metrics}"
     );
     let (_, document) = world.get::<serde_json::Value>("/v1/openapi.json").await;

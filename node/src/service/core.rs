@@ -331,6 +331,9 @@ fn log_event(event: &NodeEvent) {
                 "asks the others what it may have signed, and doesn't vote meanwhile"
             );
         }
+        NodeEvent::RecordLost { view } => {
+            tracing::error!(%view, "a member shows a later signature of this key than this directory knows");
+        }
         NodeEvent::Recovered => tracing::info!("may vote again"),
         NodeEvent::CopyingState {
             epoch,
