@@ -628,6 +628,7 @@ impl World {
                         },
                     );
                 }
+                Output::Event(NodeEvent::RecordLost { .. }) => self.forgot(index),
                 Output::Event(NodeEvent::StateCopied { .. }) => {
                     let head = node.head();
                     self.checkers.restarted(index, head);
@@ -649,6 +650,20 @@ impl World {
         }
     }
 
+    /// A node was shown a signature that its own disk doesn't know of.
+    fn forgot(&mut self, index: usize) {
+        if self.is_excused(self.hosts[index].member) {
+            return;
+        }
+        self.note(Err(Violation::Forgot { node: index }));
+    }
+
+    /// Whether the member is corrupt, or its disk fails or is lost in this run.
+    fn is_excused(&self, member: usize) -> bool {
+        let lost = |(_, fault): &(u64, Fault)| fault.loses_disk() == Some(member);
+        !self.scenario.is_correct(member) || self.scenario.faults.iter().any(lost)
+    }
+
     fn root_committed(&mut self, index: usize, record: &RootRecord) {
         if self.scenario.is_correct(self.hosts[index].member) {
             let supply = self.rules.supply.get();
@@ -658,13 +673,7 @@ impl World {
     }
 
     fn halted(&mut self, index: usize, reason: String) {
-        let member = self.hosts[index].member;
-        let excused = self
-            .scenario
-            .faults
-            .iter()
-            .any(|(_, fault)| fault.loses_disk() == Some(member));
-        if self.scenario.is_correct(member) && !excused {
+        if !self.is_excused(self.hosts[index].member) {
             self.violation = Some(Violation::Halted {
                 node: index,
                 reason: reason.clone(),

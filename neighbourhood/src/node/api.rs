@@ -8,7 +8,7 @@ use frith_ledger::codec::DecodeError;
 use frith_ledger::entity::ContentId;
 use frith_ledger::key::{PublicKey, SecretKey};
 use frith_ledger::operation::OperationId;
-use frith_ledger::units::{Epoch, Height, Millis};
+use frith_ledger::units::{Epoch, Height, Millis, View};
 use frith_tasks::{Receipt, Refusal, Rules, TaskEvent};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -181,6 +181,11 @@ pub enum NodeEvent {
     Recovering {
         /// Why.
         reason: String,
+    },
+    /// A member showed a signature of this key that the record doesn't know: the store is older than it says.
+    RecordLost {
+        /// The view that was signed.
+        view: View,
     },
     /// It may vote again.
     Recovered,

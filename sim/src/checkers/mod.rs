@@ -72,6 +72,14 @@ pub enum Violation {
         /// Where.
         height: Height,
     },
+    /// A node signed something and doesn't know of it, though its disk lost nothing that was synced.
+    #[error(
+        "node {node} was shown a signature of its own that its record doesn't hold: it spoke before it synced"
+    )]
+    Forgot {
+        /// Who.
+        node: usize,
+    },
     /// A correct node stopped, and no fault of its machine explains it.
     #[error("node {node} stopped: {reason}")]
     Halted {
