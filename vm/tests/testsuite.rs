@@ -30,6 +30,10 @@ enum Skip {
     ExternRef,
     /// The module's memory or table is larger than the limits allow.
     Limit,
+    /// The directive calls a function that a module left in another's table before its own instantiation
+    /// trapped. wasmi 2.0 frees such an instance and then crashes. Tasks can't get there: they have one
+    /// instance, and import functions only.
+    LeftBehind,
     /// The directive uses a module that was skipped.
     SkippedModule,
 }
@@ -40,6 +44,7 @@ const SKIPS: &[(&str, Skip)] = &[
     ("elem.wast", Skip::ExternRef),
     ("global.wast", Skip::ExternRef),
     ("linking.wast", Skip::ExternRef),
+    ("linking.wast", Skip::LeftBehind),
     ("ref_is_null.wast", Skip::ExternRef),
     ("ref_null.wast", Skip::ExternRef),
     ("select.wast", Skip::ExternRef),
@@ -49,6 +54,9 @@ const SKIPS: &[(&str, Skip)] = &[
     ("table_set.wast", Skip::ExternRef),
     ("table_size.wast", Skip::ExternRef),
 ];
+
+/// The directives that are [`Skip::LeftBehind`]: file and line.
+const LEFT_BEHIND: &[(&str, usize)] = &[("linking.wast", 275), ("linking.wast", 288)];
 
 #[derive(Debug, Default)]
 struct Tally {
@@ -278,6 +286,11 @@ fn run_all<B: Backend>() -> Tally {
         };
         for directive in directives {
             let (line, _) = directive.span().linecol_in(test.raw());
+            if LEFT_BEHIND.contains(&(test.name(), line + 1)) {
+                let key = (file.name.clone(), Skip::LeftBehind);
+                *file.tally.skipped.entry(key).or_default() += 1;
+                continue;
+            }
             match file.directive(directive) {
                 Passed => file.tally.ran += 1,
                 Skipped(skip) => {
