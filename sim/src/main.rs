@@ -34,6 +34,9 @@ struct Arguments {
     /// Plant the bug that votes leave before they are synced.
     #[arg(long)]
     plant_vote_before_sync: bool,
+    /// Only power losses, many and short, instead of whatever each seed draws.
+    #[arg(long)]
+    power_losses: bool,
     /// Print a JSON object for each seed.
     #[arg(long)]
     json: bool,
@@ -45,7 +48,12 @@ impl Arguments {
             skip_lock: self.plant_skip_lock,
             vote_before_sync: self.plant_vote_before_sync,
         };
-        Scenario::new(seed, self.nodes).with_bugs(bugs)
+        let scenario = if self.power_losses {
+            Scenario::power_losses(seed, self.nodes.max(1))
+        } else {
+            Scenario::new(seed, self.nodes)
+        };
+        scenario.with_bugs(bugs)
     }
 
     fn one(&self, seed: u64) -> anyhow::Result<()> {

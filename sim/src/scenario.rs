@@ -59,6 +59,33 @@ impl Scenario {
         }
     }
 
+    /// Nothing but power losses, many and short, on a calm network: what finds a promise that isn't kept.
+    #[must_use]
+    pub fn power_losses(seed: u64, members: usize) -> Self {
+        let mut random = Random::new(seed ^ 0x7007_0ff5_0000_0001);
+        let heal_ms = 8_000;
+        let mut faults: Vec<(u64, Fault)> = (0..60)
+            .map(|_| {
+                let fault = Fault::Power {
+                    member: random.index(members),
+                    outputs: random.below(40),
+                    off_ms: random.between(5, 60),
+                };
+                (random.between(50, heal_ms), fault)
+            })
+            .collect();
+        faults.sort_by_key(|(at, _)| *at);
+        Self {
+            seed,
+            members,
+            weather: Weather::calm(),
+            adversaries: Vec::new(),
+            faults,
+            heal_ms,
+            bugs: Bugs::default(),
+        }
+    }
+
     /// The same with bugs in every node.
     #[must_use]
     pub fn with_bugs(mut self, bugs: Bugs) -> Self {

@@ -3,7 +3,7 @@
 //!
 //! - [`meter::prepare`] validates a module by static rules ([`Limits`]) and instruments it: fuel, stack,
 //!   memory limit, canonical NaNs. A module that breaks a rule gets a [`Refusal`], which is a result.
-//! - [`engine`] has the engines behind one trait; all of them run the instrumented module.
+//! - [`mod@engine`] has the engines behind one trait; all of them run the instrumented module.
 //! - [`host`] is what a guest can call: WASI preview 1 as far as it makes sense without files and network.
 //! - [`runner`] compiles and runs in a process of its own, without keys, environment and descriptors.
 //!

@@ -7,7 +7,7 @@
 //! 2. Starting costs the module's start fuel; less than that is [`Status::OutOfFuel`].
 //! 3. Instantiation copies segments. A trap there costs the start fuel and nothing more.
 //! 4. The counters are set; the start function runs, if there is one, then the entry point.
-//! 5. [`conclude`] turns the end and the counters into status and fuel, by the rules of [`crate::meter`].
+//! 5. `conclude` turns the end and the counters into status and fuel, by the rules of [`crate::meter`].
 //!
 //! Growing memory or tables fails in the guest (-1) only by the limits that the metered code checks itself; when
 //! the host has no memory to give, that is [`HostError::OutOfMemory`] and not an outcome.
