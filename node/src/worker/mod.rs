@@ -10,7 +10,7 @@
 //! 4. What fails on the host's side is never a result: the run is tried again, with growing pauses.
 //!
 //! Limits: `slots` runs at one time, each at most `run_seconds_max`; one submission of each operation every
-//! [`RESUBMIT_HEIGHTS`] blocks.
+//! `RESUBMIT_HEIGHTS` blocks.
 
 mod run;
 mod step;
