@@ -182,6 +182,9 @@ pub struct RunArgs {
     /// Misbehave on purpose, for demonstrations on a devnet. Loses money.
     #[arg(long)]
     pub fault: Option<Fault>,
+    /// End when standard input closes: who started the node is gone.
+    #[arg(long, hide = true)]
+    pub until_stdin_closes: bool,
     /// Print the settings and where each comes from, and end.
     #[arg(long)]
     pub show_config: bool,

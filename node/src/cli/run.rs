@@ -18,6 +18,7 @@ pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
     let environment = Partial::from_environment(|name| std::env::var(name).ok())?;
     let fault = options.fault;
     let (dir, show) = (options.dir.clone(), options.show_config);
+    let until_stdin_closes = options.until_stdin_closes;
     let settings = Settings::resolve(layer(options), environment, file)?;
     if show {
         return show_settings(&settings);
@@ -50,7 +51,7 @@ pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
             fault,
         })
         .await?;
-        let ended = service.run_until(signal()).await;
+        let ended = service.run_until(asked_to_end(until_stdin_closes)).await;
         Ok::<_, Failure>(ended)
     })?;
     match stopped {
@@ -105,6 +106,24 @@ fn start_log(settings: &Settings) -> Result<()> {
         LogFormat::Json => builder.json().try_init(),
     };
     started.map_err(Failure::other)
+}
+
+/// Ends when the node has to: a signal, or the end of who started it.
+async fn asked_to_end(until_stdin_closes: bool) {
+    tokio::select! {
+        () = signal() => {}
+        () = stdin_closed(), if until_stdin_closes => tracing::info!("standard input closed: shutting down"),
+    }
+}
+
+/// Ends when standard input does. Read on a thread of its own, which nothing waits for at the end.
+async fn stdin_closed() {
+    let (sender, closed) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let _ended = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _nobody_waits = sender.send(());
+    });
+    let _thread_gone = closed.await.is_err();
 }
 
 /// Ends when the user or the system asks the node to stop.

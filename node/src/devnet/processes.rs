@@ -115,6 +115,7 @@ impl Devnet {
                 "127.0.0.1:0",
                 "--listen",
                 "/ip4/127.0.0.1/tcp/0",
+                "--until-stdin-closes",
             ])
             .arg("--dir")
             .arg(dir)
@@ -122,7 +123,8 @@ impl Devnet {
             .env_clear()
             .envs(environment())
             .env("FRITH_PASSPHRASE", PASSPHRASE)
-            .stdin(Stdio::null())
+            // Held open: the node ends with this process, however that ends.
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(log);
         if !self.bootstrap.is_empty() {
