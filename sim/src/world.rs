@@ -532,6 +532,10 @@ impl World {
         let unsynced = self.hosts[index].disk.unsynced();
         let keep = self.random.index(unsynced + 1);
         self.hosts[index].lose_power(keep);
+        if !self.is_excused(self.hosts[index].member) {
+            let checked = self.checkers.power_lost(index, &self.hosts[index].disk);
+            self.note(checked);
+        }
         let key = self.hosts[index].key();
         for other in 0..self.hosts.len() {
             if self.talk(index, other) && self.hosts[other].is_up() {
@@ -689,7 +693,7 @@ impl World {
     }
 
     fn send(&mut self, index: usize, to: &frith_ledger::key::PublicKey, bytes: &Arc<[u8]>) {
-        let checked = self.checkers.sent(bytes);
+        let checked = self.checkers.sent(index, bytes);
         self.note(checked);
         self.frames += 1;
         self.bytes += bytes.len() as u64;

@@ -46,12 +46,21 @@ fn a_seed_run_twice_gives_the_same_trace() {
 }
 
 #[test]
+fn power_losses_alone_break_nothing() {
+    assert_eq!(
+        first_failure(0..20, |seed| Scenario::power_losses(seed, 4)),
+        None
+    );
+}
+
+#[test]
 fn a_vote_before_its_sync_is_found() {
     let bugs = Bugs {
         vote_before_sync: true,
         ..Bugs::default()
     };
-    assert!(first_failure(0..1_000, |seed| Scenario::new(seed, 4).with_bugs(bugs)).is_some());
+    let scenario = |seed| Scenario::power_losses(seed, 4).with_bugs(bugs);
+    assert!(first_failure(0..50, scenario).is_some());
 }
 
 #[test]
@@ -60,5 +69,5 @@ fn a_dropped_lock_is_found() {
         skip_lock: true,
         ..Bugs::default()
     };
-    assert!(first_failure(0..1_000, |seed| Scenario::new(seed, 4).with_bugs(bugs)).is_some());
+    assert!(first_failure(0..300, |seed| Scenario::new(seed, 4).with_bugs(bugs)).is_some());
 }

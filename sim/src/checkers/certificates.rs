@@ -5,32 +5,16 @@ use frith_ledger::block::{BlockId, Instance};
 use frith_ledger::certificate::QuorumCertificate;
 use frith_ledger::units::View;
 use frith_neighbourhood::consensus::ConsensusMessage;
-use frith_neighbourhood::wire::PeerMessage;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
 
 #[derive(Debug, Default)]
 pub(super) struct Certificates {
     certified: BTreeMap<(Instance, View), BlockId>,
-    /// A broadcast is one allocation sent several times: it is looked at once.
-    last: Option<Weak<[u8]>>,
 }
 
 impl Certificates {
-    pub(super) fn sent(&mut self, bytes: &Arc<[u8]>) -> Result<(), Violation> {
-        if self
-            .last
-            .as_ref()
-            .and_then(Weak::upgrade)
-            .is_some_and(|last| Arc::ptr_eq(&last, bytes))
-        {
-            return Ok(());
-        }
-        self.last = Some(Arc::downgrade(bytes));
-        let Ok(PeerMessage::Consensus { message, .. }) = PeerMessage::from_bytes(bytes) else {
-            return Ok(());
-        };
-        match &*message {
+    pub(super) fn said(&mut self, message: &ConsensusMessage) -> Result<(), Violation> {
+        match message {
             ConsensusMessage::Proposal(proposal) => self.note(proposal.justify.as_ref()),
             ConsensusMessage::Timeout(timeout) => self.note(timeout.high.as_ref()),
             ConsensusMessage::Certificate(certificate) => self.note(Some(certificate)),

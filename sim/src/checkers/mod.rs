@@ -3,11 +3,14 @@
 mod certificates;
 mod commits;
 mod roots;
+mod speech;
 mod tasks;
 
+use frith_ledger::store::SharedMemoryStore;
 use frith_ledger::units::{Epoch, Height};
 use frith_neighbourhood::CommittedBlock;
-use std::sync::Arc;
+use frith_neighbourhood::wire::PeerMessage;
+use std::sync::{Arc, Weak};
 
 /// An invariant that doesn't hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,6 +114,9 @@ pub struct Checkers {
     certificates: certificates::Certificates,
     roots: roots::Roots,
     tasks: tasks::Tasks,
+    speech: speech::Speech,
+    /// A broadcast is one allocation sent several times: it is looked at once.
+    last: Option<Weak<[u8]>>,
 }
 
 impl Checkers {
@@ -136,12 +142,39 @@ impl Checkers {
         self.roots.committed(node, record, supply)
     }
 
-    /// A frame was sent.
+    /// A machine sent a frame.
     ///
     /// # Errors
     /// [`Violation`].
-    pub fn sent(&mut self, bytes: &Arc<[u8]>) -> Result<(), Violation> {
-        self.certificates.sent(bytes)
+    pub fn sent(&mut self, host: usize, bytes: &Arc<[u8]>) -> Result<(), Violation> {
+        let last = self.last.as_ref().and_then(Weak::upgrade);
+        if last.is_some_and(|last| Arc::ptr_eq(&last, bytes)) {
+            return Ok(());
+        }
+        self.last = Some(Arc::downgrade(bytes));
+        let Ok(PeerMessage::Consensus {
+            kind,
+            epoch,
+            message,
+        }) = PeerMessage::from_bytes(bytes)
+        else {
+            return Ok(());
+        };
+        self.speech.said(host, kind, epoch, &message);
+        self.certificates.said(&message)
+    }
+
+    /// The power of a machine failed; `disk` is what it will find.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn power_lost(&self, host: usize, disk: &SharedMemoryStore) -> Result<(), Violation> {
+        self.speech.remembers(host, disk)
+    }
+
+    /// A machine got an empty disk.
+    pub fn disk_lost(&mut self, host: usize) {
+        self.speech.forget(host);
     }
 
     /// A node started again at this height.

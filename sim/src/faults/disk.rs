@@ -7,6 +7,7 @@ pub(super) fn wipe(world: &mut World, member: usize, off_ms: u64) {
     world.power_off(member, off_ms);
     if let Some(host) = world.hosts.get_mut(member) {
         host.wipe();
+        world.checkers.disk_lost(member);
     }
 }
 
