@@ -178,11 +178,13 @@ fn a_process_that_was_killed_while_idle_is_replaced() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether all threads of the process are gone: its first one is a zombie before the others ended, and only
+/// the last makes the process one that can be waited for.
 fn is_zombie(process: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).map_or(0, Iterator::count);
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit(')')
-        .next()
-        .is_none_or(|rest| rest.trim_start().starts_with('Z'))
+    let state = stat.rsplit(')').next().map(str::trim_start);
+    threads <= 1 && state.is_none_or(|state| state.is_empty() || state.starts_with('Z'))
 }
 
 #[test]
