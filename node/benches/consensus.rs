@@ -123,6 +123,8 @@ impl Link {
                 .map_or(50, |due| due.get().saturating_sub(now().get()))
                 .min(50);
             match inbox.recv_timeout(Duration::from_millis(wait)) {
+                // The benchmark is over.
+                Ok(Input::StorageFailed { .. }) => return Ok(()),
                 Ok(input) => node.handle(now(), input, &mut outputs),
                 Err(RecvTimeoutError::Timeout) => node.handle(now(), Input::Tick, &mut outputs),
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
