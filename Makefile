@@ -16,22 +16,28 @@ FUZZ_SECONDS ?= 60
 
 # The cores that also run in a browser, and the machine that they run tasks on.
 PORTABLE := -p frith-ledger -p frith-tasks -p frith-vm -p frith-neighbourhood
+# What a user runs. The simulator plants bugs in the core that it tests, and Cargo gives one selection one set of features:
+# built apart from the simulator, a node holds none of them.
+NODE := -p frith -p frith-vm
+PRODUCT := --workspace --exclude frith-sim
 NEXTEST := $(shell command -v cargo-nextest)
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup guests ## start five workers on this machine, run tasks, break one worker, check every balance
-	cargo build --workspace --bins
+	cargo build $(NODE) --bins
 	scripts/demo.sh
 
 test: setup guests ## run every test
-	cargo build --workspace --bins
+	cargo build $(NODE) --bins
 ifneq ($(NEXTEST),)
-	cargo nextest run --workspace
-	cargo test --workspace --doc
+	cargo nextest run $(PRODUCT)
+	cargo nextest run -p frith-sim
+	cargo test $(PRODUCT) --doc
 else
-	cargo test --workspace
+	cargo test $(PRODUCT)
+	cargo test -p frith-sim
 endif
 
 lint: setup ## check formatting, lints, documentation, and that the cores build for the browser
@@ -49,7 +55,7 @@ sim: setup ## simulate SEEDS runs with faults (1000 unless given), from seed FRO
 
 fuzz: setup ## feed every decoder and the module validator random bytes, FUZZ_SECONDS each (60 unless given)
 	BOLERO_RANDOM_TEST_TIME_MS=$(FUZZ_SECONDS)000 BOLERO_RANDOM_ITERATIONS=1000000000 \
-		cargo test --workspace --lib --bins --tests -- fuzz --test-threads=1
+		cargo test $(PRODUCT) --lib --bins --tests -- fuzz --test-threads=1
 
 docs: setup ## build the API documentation
 	cargo doc --workspace --no-deps

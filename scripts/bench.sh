@@ -3,10 +3,12 @@
 set -euo pipefail
 target=${CARGO_TARGET_DIR:-target}
 mkdir -p "$target"
-cargo build --workspace --bins
-cargo bench --profile dev --workspace --no-run
+# The selection that the tests build, so that what they share is compiled once.
+product=(--workspace --exclude frith-sim)
+cargo build -p frith -p frith-vm --bins
+cargo bench --profile dev "${product[@]}" --benches --no-run
 
-bench() { cargo bench --profile dev --workspace --bench "$1"; }
+bench() { cargo bench --profile dev "${product[@]}" --bench "$1"; }
 bench tree
 bench kernels
 bench consensus
