@@ -1,11 +1,16 @@
 //! Certificates hold only as they were made, and only with a quorum.
 
 use super::*;
-use crate::address::Prefix;
-use crate::block::ChainKind;
-use crate::codec::decode;
+use crate::address::{Address, Prefix};
+use crate::block::{BatchDigest, BlockHeader, BlockId, ChainKind, Instance};
+use crate::codec::{BoundedVec, decode};
+use crate::hash::{Domain, Hash};
+use crate::key::{PublicKey, SecretKey, Signature};
+use crate::parameters::OWED_MAX;
 use crate::tree::Summary;
-use crate::units::{Epoch, Generation, Height};
+use crate::units::{Epoch, Generation, Height, View};
+use crate::vrf::VrfPublic;
+use parity_scale_codec::Encode;
 
 const GENESIS: Hash = Hash([9; 32]);
 

@@ -6,3 +6,4 @@ mod net;
 mod random;
 mod rules;
 mod runs;
+mod solo;

@@ -5,5 +5,7 @@ mod draws;
 mod life;
 mod plan;
 mod random;
+mod rights;
+mod steps;
 mod workers;
 mod world;

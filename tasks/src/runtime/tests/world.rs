@@ -357,8 +357,13 @@ impl World {
 
     /// Accepts the newest root record.
     pub(super) fn accept(&mut self) {
+        self.accept_with(&[]);
+    }
+
+    /// The same with operations in the block; what came of each.
+    pub(super) fn accept_with(&mut self, operations: &[Operation]) -> Vec<Result<(), Refusal>> {
         let record = self.roots.last().cloned();
-        self.execute(record.as_slice(), &[]);
+        self.execute(record.as_slice(), operations)
     }
 
     /// What the workers want to do now, each in its manner. With `limit` workers at the most.
