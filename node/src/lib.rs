@@ -1,6 +1,7 @@
 //! What the `frith` binary is made of; never the protocol, which lives in the crates below.
 //!
-//! - [`cli`] is what users type; [`client`] asks a node, signs and checks proofs; [`keystore`] keeps keys.
+//! - [`cli`] is what users type; [`client`] asks a node, signs and checks proofs; [`keystore`] keeps keys, [`agent`] one that is
+//!   unlocked.
 //! - [`service`] runs the core, [`worker`] its tasks, [`api`] serves what [`views`] describe.
 //! - [`config`] and [`node_dir`] say how a node is set up; [`devnet`] sets up many.
 //!
@@ -8,6 +9,7 @@
 //! ([`VM_RUNNER`]) never sees any key, setting or descriptor; nothing but a proof decides what the client
 //! says of a balance.
 
+pub mod agent;
 pub mod amounts;
 pub mod api;
 pub mod cli;

@@ -1,11 +1,20 @@
 //! What can be typed.
 
-use crate::config::{Engine, Fault, LogFormat};
+mod machine;
+mod node;
+mod task;
+mod wallet;
+
+pub(super) use machine::{ConfigCommand, KeyCommand};
+pub(super) use node::{InitArgs, NodeCommand, RunArgs};
+pub(super) use task::{SpecArgs, TaskCommand};
+pub(super) use wallet::{StakeArgs, WalletCommand};
+
+use crate::config::Origin;
 use crate::views::Finality;
-use clap::{Args, Parser, Subcommand};
-use frith_ledger::address::Address;
-use frith_ledger::credits::Credits;
-use std::net::SocketAddr;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Frith: a decentralized compute-and-storage ledger. One program: node, wallet, task client.
@@ -23,9 +32,41 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 node unreachable or not ready, \
-5 a proof does not hold.\nPassphrases come from FRITH_PASSPHRASE, FRITH_PASSPHRASE_FILE or the terminal, never from \
-the command line.";
+/// Under every command's help, and in every manual page.
+pub(super) const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 node unreachable or not ready, \
+5 a proof does not hold.\nPassphrases come from FRITH_PASSPHRASE, FRITH_PASSPHRASE_FILE, an unlocked agent (`frith key unlock`) \
+or the terminal, never from the command line.";
+
+/// The command line as clap knows it, with the exit codes under every command's help.
+pub(super) fn command() -> clap::Command {
+    fn explained(command: clap::Command) -> clap::Command {
+        command.after_help(EXIT_CODES).mut_subcommands(explained)
+    }
+    explained(Cli::command())
+}
+
+/// Parses a command line, and remembers where the shared options came from.
+///
+/// # Errors
+/// What clap says: wrong usage, or that help was asked for.
+pub(super) fn parse<T: Into<std::ffi::OsString> + Clone>(
+    line: impl IntoIterator<Item = T>,
+) -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches_from(line)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    cli.common.origins = origins(&matches);
+    Ok(cli)
+}
+
+fn origins(matches: &ArgMatches) -> BTreeMap<&'static str, Origin> {
+    let shared = ["home", "api", "genesis", "key"];
+    let origin = |name: &'static str| match matches.value_source(name)? {
+        ValueSource::CommandLine => Some((name, Origin::Option)),
+        ValueSource::EnvVariable => Some((name, Origin::Environment)),
+        _ => None,
+    };
+    shared.into_iter().filter_map(origin).collect()
+}
 
 /// Options that most commands share.
 #[derive(Debug, Clone, Default, Args)]
@@ -42,12 +83,15 @@ pub struct Common {
     /// The key to use, by its name [default: the only one]
     #[arg(long, global = true, env = "FRITH_KEY", value_name = "NAME")]
     pub key: Option<String>,
+    /// Which of these came from the command line, and which from the environment.
+    #[arg(skip)]
+    pub origins: BTreeMap<&'static str, Origin>,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make, import and show keys.
+    /// Make, import, show, unlock and lock keys.
     #[command(subcommand)]
     Key(KeyCommand),
     /// Run a node, or ask one how it does.
@@ -65,163 +109,25 @@ pub enum Command {
     /// Check proofs without asking anyone.
     #[command(subcommand)]
     Proof(ProofCommand),
+    /// Settings, and where each of them comes from.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Run a whole network of real nodes on this machine, for trying out.
     Devnet(DevnetArgs),
+    /// Print the completions of a shell: `frith completions bash > ~/.local/share/bash-completion/completions/frith`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page; with --out, write the pages of all commands.
+    Man {
+        /// The directory to write them to: /usr/share/man/man1, say.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Show everything on a devnet of its own, and check it.
     #[command(hide = true)]
     Demo(DemoArgs),
-}
-
-/// `frith key`
-#[derive(Debug, Subcommand)]
-pub enum KeyCommand {
-    /// Make a new key: prints its 24 words once, and keeps it encrypted.
-    New {
-        /// The key's name on this machine.
-        #[arg(default_value = "main")]
-        name: String,
-    },
-    /// Import a key from its phrase (FRITH_KEY_PHRASE, FRITH_KEY_PHRASE_FILE or the terminal).
-    Import {
-        /// The key's name on this machine.
-        #[arg(default_value = "main")]
-        name: String,
-        /// Take a phrase that is easy to guess. Whoever guesses it has your money.
-        #[arg(long)]
-        weak_passphrase: bool,
-    },
-    /// Show a key's address, or all keys'. Needs no passphrase.
-    Show {
-        /// The key's name; all when it is missing.
-        name: Option<String>,
-    },
-}
-
-/// `frith node`
-#[derive(Debug, Subcommand)]
-pub enum NodeCommand {
-    /// Make a data directory: worker key, genesis, configuration.
-    Init(InitArgs),
-    /// Run the node.
-    Run(Box<RunArgs>),
-    /// How a node does, on one screen.
-    Status,
-    /// End your worker: its stake returns after the unbonding time.
-    Leave {
-        /// The worker's seat, when the account has several.
-        #[arg(long)]
-        seat: Option<Address>,
-        /// Do it without asking.
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Sign the consent of this node's worker to be registered by an account (see `wallet stake`).
-    Consent {
-        /// The node's data directory.
-        #[arg(long, value_name = "DIR")]
-        dir: PathBuf,
-        /// The account that will register it.
-        #[arg(long)]
-        account: Address,
-        /// The account's next nonce (`wallet balance` shows it).
-        #[arg(long)]
-        nonce: u64,
-    },
-}
-
-/// `frith node init`
-#[derive(Debug, Args)]
-pub struct InitArgs {
-    /// The data directory to make.
-    #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
-    pub dir: PathBuf,
-    /// Peers to begin with, as multiaddresses.
-    #[arg(long, value_delimiter = ',', value_name = "ADDR")]
-    pub bootstrap: Vec<String>,
-    /// Take the worker's phrase from FRITH_KEY_PHRASE or the terminal, instead of making one.
-    #[arg(long)]
-    pub import: bool,
-    /// Take a phrase that is easy to guess.
-    #[arg(long, requires = "import")]
-    pub weak_passphrase: bool,
-}
-
-/// `frith node run`
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// The node's data directory.
-    #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
-    pub dir: PathBuf,
-    /// Where to listen for peers [env: FRITH_LISTEN]
-    #[arg(long, value_delimiter = ',', value_name = "ADDR")]
-    pub listen: Option<Vec<String>>,
-    /// Where others reach this node [env: FRITH_EXTERNAL]
-    #[arg(long, value_delimiter = ',', value_name = "ADDR")]
-    pub external: Option<Vec<String>>,
-    /// Peers to begin with [env: FRITH_BOOTSTRAP]
-    #[arg(long, value_delimiter = ',', value_name = "ADDR")]
-    pub bootstrap: Option<Vec<String>>,
-    /// Where the HTTP API listens; port 0 lets the system choose [env: FRITH_API_LISTEN]
-    #[arg(long, value_name = "IP:PORT")]
-    pub api_listen: Option<SocketAddr>,
-    /// Let the API listen where others reach it. It has neither passwords nor encryption [env: FRITH_API_PUBLIC]
-    #[arg(long)]
-    pub api_public: bool,
-    /// Engines that tasks are run on [env: FRITH_ENGINES]
-    #[arg(long, value_delimiter = ',', value_name = "ENGINE")]
-    pub engines: Option<Vec<Engine>>,
-    /// Tasks run at one time [env: FRITH_SLOTS]
-    #[arg(long)]
-    pub slots: Option<u8>,
-    /// What is logged: info, frith=debug,warn [env: FRITH_LOG]
-    #[arg(long)]
-    pub log: Option<String>,
-    /// The log's form [env: FRITH_LOG_FORMAT]
-    #[arg(long)]
-    pub log_format: Option<LogFormat>,
-    /// Misbehave on purpose, for demonstrations on a devnet. Loses money.
-    #[arg(long)]
-    pub fault: Option<Fault>,
-    /// End when standard input closes: who started the node is gone.
-    #[arg(long, hide = true)]
-    pub until_stdin_closes: bool,
-    /// Print the settings and where each comes from, and end.
-    #[arg(long)]
-    pub show_config: bool,
-}
-
-/// What a task asks for.
-#[derive(Debug, Clone, Args)]
-pub struct SpecArgs {
-    /// The program: a WebAssembly module of the WASI preview 1 kind.
-    pub program: PathBuf,
-    /// A file with the program's standard input (`-`: this command's) [default: empty]
-    #[arg(long, value_name = "FILE")]
-    pub input: Option<PathBuf>,
-    /// An argument of the program; repeat for more.
-    #[arg(long = "arg", value_name = "TEXT", allow_hyphen_values = true)]
-    pub args: Vec<String>,
-    /// An environment entry, NAME=value; repeat for more.
-    #[arg(long = "env", value_name = "NAME=VALUE")]
-    pub env: Vec<String>,
-    /// Most fuel that a run may use.
-    #[arg(long, default_value_t = 1_000_000_000)]
-    pub fuel: u64,
-    /// Credits for 1,000,000 fuel of each replica.
-    #[arg(long, default_value = "0.001")]
-    pub price: Credits,
-    /// How many workers run it; their results must be equal.
-    #[arg(long, default_value_t = 3)]
-    pub replicas: u8,
-    /// Most memory, in pages of 64 KiB [default: what the network allows]
-    #[arg(long)]
-    pub memory_pages: Option<u32>,
-    /// Most bytes of the result.
-    #[arg(long, default_value_t = 1 << 20)]
-    pub result_max: u32,
-    /// Epochs from now within which workers must be found.
-    #[arg(long, default_value_t = 20)]
-    pub deadline: u64,
 }
 
 /// How long to wait.
@@ -233,156 +139,6 @@ pub struct WaitArgs {
     /// Longest wait, in seconds.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub timeout: u64,
-}
-
-/// `frith task`
-#[derive(Debug, Subcommand)]
-pub enum TaskCommand {
-    /// What a task can cost at most. Nothing is signed.
-    Quote(SpecArgs),
-    /// Submit a task: shows the most that it can cost, and asks on a terminal.
-    Submit {
-        /// The task.
-        #[command(flatten)]
-        spec: SpecArgs,
-        /// Do it without asking.
-        #[arg(long)]
-        yes: bool,
-        /// Submit a module that workers will refuse. They are paid for refusing it.
-        #[arg(long)]
-        unchecked: bool,
-        /// How sure the submission must be; `final` waits for the task's result under a committed root.
-        #[command(flatten)]
-        wait: WaitArgs,
-    },
-    /// Where a task is in its life: who ran it, on which engine, what it paid.
-    Status {
-        /// The task's address.
-        task: String,
-        /// Wait until it has ended, at most for so many seconds.
-        #[arg(long, value_name = "SECONDS")]
-        wait: Option<u64>,
-    },
-    /// A task's result, checked by its proof.
-    Result {
-        /// The task's address.
-        task: Address,
-        /// Write it here instead of to standard output.
-        #[arg(long, short, value_name = "FILE")]
-        output: Option<PathBuf>,
-        /// Longest wait for the proof, in seconds.
-        #[arg(long, default_value_t = 60, value_name = "SECONDS")]
-        timeout: u64,
-    },
-    /// Your tasks, newest first.
-    List {
-        /// Everybody's.
-        #[arg(long)]
-        all: bool,
-    },
-    /// Take a task back before it is drawn.
-    Cancel {
-        /// The task's address.
-        task: Address,
-        /// How long to wait.
-        #[command(flatten)]
-        wait: WaitArgs,
-    },
-    /// Run a program on this machine as a worker would. Nothing is sent anywhere.
-    Run {
-        /// Needed: a task elsewhere is `task submit`.
-        #[arg(long, required = true)]
-        local: bool,
-        /// The task.
-        #[command(flatten)]
-        spec: SpecArgs,
-        /// The engine.
-        #[arg(long, value_enum, default_value = "wasmtime")]
-        engine: Engine,
-        /// Write the result here instead of to standard output.
-        #[arg(long, short, value_name = "FILE")]
-        output: Option<PathBuf>,
-    },
-}
-
-/// `frith wallet`
-#[derive(Debug, Subcommand)]
-pub enum WalletCommand {
-    /// A balance, checked by its proof against the genesis.
-    Balance {
-        /// Whose; yours when it is missing.
-        address: Option<Address>,
-        /// Keep the proof in this file, for `proof verify`.
-        #[arg(long, value_name = "FILE")]
-        save_proof: Option<PathBuf>,
-        /// Accept only a proof that leads to the root of this epoch or a later one.
-        #[arg(long, value_name = "EPOCH")]
-        since: Option<u64>,
-    },
-    /// Send credits.
-    Send {
-        /// To whom; an account begins where there is none.
-        to: Address,
-        /// How many credits: 12 or 0.5.
-        amount: Credits,
-        /// Do it without asking.
-        #[arg(long)]
-        yes: bool,
-        /// How long to wait.
-        #[command(flatten)]
-        wait: WaitArgs,
-    },
-    /// Stake credits on a worker: registers it, or adds to its stake.
-    Stake(StakeArgs),
-    /// Take collateral of a worker back. Its stake returns with `node leave`.
-    Unstake {
-        /// How many credits.
-        collateral: Credits,
-        /// The worker's seat, when the account has several.
-        #[arg(long)]
-        seat: Option<Address>,
-        /// Do it without asking.
-        #[arg(long)]
-        yes: bool,
-        /// How long to wait.
-        #[command(flatten)]
-        wait: WaitArgs,
-    },
-}
-
-/// `frith wallet stake`
-#[derive(Debug, Args)]
-pub struct StakeArgs {
-    /// Credits of stake: weight in votes and draws.
-    #[arg(long, default_value = "0")]
-    pub stake: Credits,
-    /// Credits of collateral: bonds of tasks are taken from it.
-    #[arg(long, default_value = "0")]
-    pub collateral: Credits,
-    /// Register the worker of this data directory (it must be on this machine).
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["consent", "seat"])]
-    pub worker_dir: Option<PathBuf>,
-    /// Register the worker that signed this consent (`node consent --json`).
-    #[arg(long, value_name = "FILE", conflicts_with = "seat")]
-    pub consent: Option<PathBuf>,
-    /// Add to the worker at this seat.
-    #[arg(long)]
-    pub seat: Option<Address>,
-    /// Least price that the worker takes, in credits for 1,000,000 fuel.
-    #[arg(long, default_value = "0.0001")]
-    pub price: Credits,
-    /// Engines that the worker offers.
-    #[arg(long, value_delimiter = ',', default_value = "wasmtime,wasmi")]
-    pub engines: Vec<Engine>,
-    /// Tasks that the worker holds at once.
-    #[arg(long, default_value_t = 8)]
-    pub slots: u8,
-    /// Do it without asking.
-    #[arg(long)]
-    pub yes: bool,
-    /// How long to wait.
-    #[command(flatten)]
-    pub wait: WaitArgs,
 }
 
 /// `frith block`
@@ -437,15 +193,15 @@ pub struct DemoArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
+    use frith_ledger::address::Address;
 
     fn check(line: &str) -> Result<Cli, clap::error::ErrorKind> {
-        Cli::try_parse_from(line.split_ascii_whitespace()).map_err(|error| error.kind())
+        parse(line.split_ascii_whitespace()).map_err(|error| error.kind())
     }
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
@@ -455,6 +211,11 @@ mod tests {
             "frith key new",
             "frith key import spare --weak-passphrase",
             "frith key show --json",
+            "frith key unlock main --timeout 60",
+            "frith key lock",
+            "frith config show --origin --dir d",
+            "frith completions zsh",
+            "frith man --out d",
             "frith node init --dir d --genesis g.json --bootstrap /ip4/1.2.3.4/tcp/4200",
             "frith node run --dir d --api-listen 127.0.0.1:0 --engines wasmi --fault wrong-result",
             "frith --json node status",

@@ -3,7 +3,8 @@
 use super::Report;
 use super::args::KeyCommand;
 use super::output::note;
-use super::session::{Session, key_failure, label_address};
+use super::session::{Session, agent_failure, key_failure, label_address};
+use crate::agent::{Agent, Described, Hand, socket_path};
 use crate::failure::{Context as _, Failure, Result};
 use crate::keystore::{
     Cost, KEY_PHRASE, KeyFile, Keystore, Kind, Label, Overwrite, Passphrase, Phrase, Source,
@@ -11,6 +12,7 @@ use crate::keystore::{
 };
 use frith_ledger::key::{SecurityLevel, Seed};
 use serde_json::json;
+use std::time::Duration;
 
 pub(super) fn run(session: &Session, command: KeyCommand) -> Result<Report> {
     match command {
@@ -25,7 +27,63 @@ pub(super) fn run(session: &Session, command: KeyCommand) -> Result<Report> {
             weak_passphrase,
         } => keep(session, &name, &ask_phrase(weak_passphrase)?),
         KeyCommand::Show { name } => show(session, name),
+        KeyCommand::Unlock { name, timeout } => unlock(session, name, timeout),
+        KeyCommand::Lock { name } => lock(session, name),
+        KeyCommand::Agent => {
+            crate::agent::run().doing("the agent could not begin")?;
+            Report::new("", &())
+        }
     }
+}
+
+/// Pays for the passphrase once, and leaves the key with an agent.
+fn unlock(session: &Session, name: Option<String>, timeout: u64) -> Result<Report> {
+    let name = name.map_or_else(|| session.key_name(), Ok)?;
+    let hand = Hand {
+        socket: socket_path(session.home.dir(), &name),
+        time: Duration::from_secs(timeout),
+        key: session.unlock_named(&name)?,
+    };
+    let program = std::env::current_exe().doing("cannot find this program")?;
+    let agent = crate::agent::start(&program, &hand).map_err(agent_failure)?;
+    let Described {
+        account,
+        process,
+        in_memory,
+        ..
+    } = agent.described;
+    let swap = if in_memory {
+        ""
+    } else {
+        "; the system may write its memory to swap"
+    };
+    Report::new(
+        format!(
+            "key      {name}\naddress  {account}\nunlocked for {timeout} s by process {process}{swap}\nlock it with `frith key lock {name}`"
+        ),
+        &json!({"name": name, "address": account, "seconds": timeout, "process": process, "in_memory": in_memory, "socket": hand.socket}),
+    )
+}
+
+/// Ends agents. Locking what isn't unlocked is no failure.
+fn lock(session: &Session, name: Option<String>) -> Result<Report> {
+    let home = session.home.dir();
+    let asked = match name {
+        Some(name) => vec![(name.clone(), socket_path(home, &name))],
+        None => crate::agent::all(home),
+    };
+    let mut locked = Vec::new();
+    for (name, socket) in asked {
+        if let Some(agent) = Agent::at(&socket).map_err(agent_failure)? {
+            agent.lock().map_err(agent_failure)?;
+            locked.push(name);
+        }
+    }
+    let text = match locked.as_slice() {
+        [] => "no key was unlocked".to_owned(),
+        names => format!("locked {}", names.join(", ")),
+    };
+    Report::new(text, &json!({"locked": locked}))
 }
 
 /// A phrase of the user's own.
@@ -102,8 +160,12 @@ fn show(session: &Session, name: Option<String>) -> Result<Report> {
     for name in names {
         let file = KeyFile::read(&session.home.key_path(&name)?).map_err(key_failure)?;
         let address = label_address(&file)?;
-        text.push_str(&format!("{name:<12} {address}\n"));
-        keys.push(json!({"name": name, "address": address, "file": file.path()}));
+        let agent = Agent::at(&socket_path(session.home.dir(), &name)).map_err(agent_failure)?;
+        let unlocked = agent.map(|agent| agent.described.seconds_left);
+        let state =
+            unlocked.map_or_else(String::new, |seconds| format!("  unlocked for {seconds} s"));
+        text.push_str(&format!("{name:<12} {address}{state}\n"));
+        keys.push(json!({"name": name, "address": address, "file": file.path(), "unlocked_seconds": unlocked}));
     }
     if keys.is_empty() {
         text = format!(

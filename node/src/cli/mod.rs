@@ -6,9 +6,11 @@
 
 mod args;
 mod block;
+mod config;
 mod demo;
 mod devnet;
 mod key;
+mod manual;
 mod node;
 mod output;
 mod program;
@@ -23,7 +25,6 @@ pub use args::Cli;
 pub use output::Report;
 
 use crate::failure::{Failure, Result};
-use clap::Parser as _;
 use clap::error::ErrorKind;
 use std::process::ExitCode;
 
@@ -33,7 +34,7 @@ pub fn main() -> ExitCode {
     if std::env::args_os().len() <= 1 && output::is_terminal() {
         return output::print(Ok(welcome::report()), false);
     }
-    let cli = match Cli::try_parse() {
+    let cli = match args::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
             let json = std::env::args_os().any(|argument| argument == "--json");
@@ -80,6 +81,9 @@ fn run(cli: Cli) -> Result<Report> {
         args::Command::Wallet(command) => wallet::run(&session, command),
         args::Command::Block(args::BlockCommand::Show { height }) => block::show(&session, &height),
         args::Command::Proof(args::ProofCommand::Verify { file }) => block::verify(&session, &file),
+        args::Command::Config(command) => config::run(&session, command),
+        args::Command::Completions { shell } => manual::completions(shell),
+        args::Command::Man { out } => manual::man(out.as_deref()),
         args::Command::Devnet(options) => devnet::run(&session, &options),
         args::Command::Demo(options) => demo::run(&session, &options),
     }

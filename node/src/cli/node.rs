@@ -3,9 +3,8 @@
 use super::Report;
 use super::args::{InitArgs, NodeCommand, WaitArgs};
 use super::key::{ask_passphrase, ask_phrase, show_phrase};
-use super::output::confirm;
 use super::session::Session;
-use super::wallet::{carry_out, consent, consent_report, network, own_seat};
+use super::wallet::{carry_out, confirm_cost, consent, consent_report, network, own_seat};
 use crate::amounts::{bytes, grouped, short};
 use crate::config::Partial;
 use crate::failure::{Context as _, Exit, Failure, Result};
@@ -25,13 +24,13 @@ pub(super) fn run(session: &Session, command: NodeCommand) -> Result<Report> {
         NodeCommand::Status => status(session),
         NodeCommand::Leave { seat, yes } => {
             let (genesis, node) = network(session)?;
-            let wallet = session.wallet(&genesis, &node)?;
-            let seat = own_seat(&wallet, seat)?;
+            let seat = own_seat(&node, &session.address()?, seat)?;
             let unbonding = genesis.parameters.unbonding;
-            confirm(
-                &format!("End the worker at {seat}? Its stake returns {unbonding} epochs later."),
-                yes,
-            )?;
+            let action = Action::Leave { seat };
+            let question =
+                format!("End the worker at {seat}: its stake returns {unbonding} epochs later");
+            confirm_cost(session, (&genesis, &node), &action, &question, yes)?;
+            let wallet = session.wallet(&genesis, &node)?;
             let wait = WaitArgs {
                 wait: Finality::Local,
                 timeout: 60,
@@ -39,7 +38,7 @@ pub(super) fn run(session: &Session, command: NodeCommand) -> Result<Report> {
             let done = format!(
                 "the worker at {seat} leaves; its stake returns {unbonding} epochs later. Keep the node running until its tasks are settled"
             );
-            carry_out(session, &wallet, Action::Leave { seat }, wait, &done)
+            carry_out(session, &wallet, action, wait, &done)
         }
         NodeCommand::Consent {
             dir,

@@ -38,6 +38,12 @@ impl Report {
         self
     }
 
+    /// The bytes for standard output, if it has any.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        self.bytes.as_deref()
+    }
+
     /// A report that is printed although the command failed: a status of a node that isn't ready.
     #[must_use]
     pub fn with_failure(mut self, failure: Failure) -> Self {

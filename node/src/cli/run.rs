@@ -21,7 +21,11 @@ pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
     let until_stdin_closes = options.until_stdin_closes;
     let settings = Settings::resolve(layer(options), environment, file)?;
     if show {
-        return show_settings(&settings);
+        let settings = super::config::all_of(&settings)?;
+        return Report::new(
+            super::config::table(&settings, true),
+            &super::config::values(&settings),
+        );
     }
     start_log(&settings)?;
     let dir = NodeDir::lock(&dir)?;
@@ -78,19 +82,6 @@ fn layer(options: RunArgs) -> Partial {
         log_format: options.log_format,
         ..Partial::default()
     }
-}
-
-fn show_settings(settings: &Settings) -> Result<Report> {
-    let json = serde_json::to_value(settings).map_err(Failure::other)?;
-    let mut text = String::new();
-    for (name, origin) in &settings.origins {
-        let value = json
-            .get(*name)
-            .map_or_else(String::new, ToString::to_string);
-        let origin = format!("{origin:?}").to_lowercase();
-        text.push_str(&format!("{name:<18} {value}  ({origin})\n"));
-    }
-    Report::new(text, &json)
 }
 
 /// Logs go to standard error; standard output is for answers.

@@ -1,12 +1,16 @@
 //! What a command knows of its surroundings: directory, node, genesis, key.
 
 use super::args::Common;
-use crate::client::{Home, HomeConfig, NodeClient, Wallet};
-use crate::failure::{Failure, Result};
+use super::config::Setting;
+use crate::agent::{Agent, AgentError, socket_path};
+use crate::client::{Home, HomeConfig, NodeClient, Signer, Wallet};
+use crate::config::Origin;
+use crate::failure::{Exit, Failure, Result};
 use crate::keystore::{FileError, KeyFile, Kind, Source, UNLOCK};
 use frith_ledger::address::Address;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::key::{SecretKey, Seed};
+use serde_json::json;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -64,7 +68,11 @@ impl Session {
     }
 
     fn key_file(&self) -> Result<KeyFile> {
-        KeyFile::read(&self.home.key_path(&self.key_name()?)?).map_err(key_failure)
+        self.named_file(&self.key_name()?)
+    }
+
+    fn named_file(&self, name: &str) -> Result<KeyFile> {
+        KeyFile::read(&self.home.key_path(name)?).map_err(key_failure)
     }
 
     /// The account of the key, without its passphrase.
@@ -74,8 +82,13 @@ impl Session {
     }
 
     /// The account's key. Asks for the passphrase; takes half a second.
-    pub(super) fn unlock(&self) -> Result<SecretKey> {
-        let file = self.key_file()?;
+    fn unlock(&self) -> Result<SecretKey> {
+        self.unlock_named(&self.key_name()?)
+    }
+
+    /// The key of this name. Asks for the passphrase; takes half a second.
+    pub(super) fn unlock_named(&self, name: &str) -> Result<SecretKey> {
+        let file = self.named_file(name)?;
         let (kind, secret) = unlock(&file)?;
         let key = match kind {
             Kind::Seed => Seed::from_bytes(*secret).account(),
@@ -103,8 +116,74 @@ impl Session {
         genesis: &'a Genesis,
         node: &'a NodeClient,
     ) -> Result<Wallet<'a>> {
-        Ok(Wallet::new(genesis, node, self.unlock()?))
+        let signer = match self.agent()? {
+            Some(agent) => Signer::Agent(agent),
+            None => Signer::Key(self.unlock()?),
+        };
+        Ok(Wallet::new(genesis, node, signer))
     }
+
+    /// The agent that holds the key, if one does.
+    fn agent(&self) -> Result<Option<Agent>> {
+        let name = self.key_name()?;
+        let agent = Agent::at(&socket_path(self.home.dir(), &name)).map_err(agent_failure)?;
+        let account = self.address()?;
+        // A key file that was replaced since: its own passphrase is asked for.
+        Ok(agent.filter(|agent| agent.described.account == account))
+    }
+
+    /// What this command goes by, and which layer decided it.
+    pub(super) fn settings(&self) -> Result<Vec<Setting>> {
+        let from = |name: &str| self.common.origins.get(name).copied();
+        let layer = |name: &str, in_file: bool| match from(name) {
+            Some(origin) => origin,
+            None if in_file => Origin::File,
+            None => Origin::Default,
+        };
+        let api = self.common.api.as_ref().or(self.config.api.as_ref());
+        let api = api.map_or(crate::client::API_DEFAULT, String::as_str);
+        let genesis = self
+            .common
+            .genesis
+            .clone()
+            .unwrap_or_else(|| self.home.genesis_path());
+        // Several keys and none named is no mistake as long as none is used.
+        let key = self.key_name().unwrap_or_default();
+        Ok(vec![
+            (
+                "home".to_owned(),
+                json!(self.home.dir()),
+                layer("home", false),
+            ),
+            (
+                "api".to_owned(),
+                json!(api),
+                layer("api", self.config.api.is_some()),
+            ),
+            (
+                "genesis".to_owned(),
+                json!(genesis),
+                layer("genesis", false),
+            ),
+            (
+                "key".to_owned(),
+                json!(key),
+                layer("key", self.config.key.is_some()),
+            ),
+        ])
+    }
+}
+
+/// An agent's failure in the program's terms.
+pub(super) fn agent_failure(error: AgentError) -> Failure {
+    let advice = match error {
+        AgentError::Exposed { .. } => "make it private with chmod 700, or remove it",
+        AgentError::TooLong { .. } => "name a shorter directory with --home",
+        AgentError::Io { .. } | AgentError::Answer { .. } => {
+            "remove that file if nothing of yours listens there"
+        }
+    };
+    Failure::new(Exit::Other, "agent", error).advise(advice)
 }
 
 /// The address that a key file's label names.

@@ -42,13 +42,12 @@ pub(super) fn run(session: &Session, command: WalletCommand) -> Result<Report> {
             wait,
         } => {
             let (genesis, node) = network(session)?;
-            let wallet = session.wallet(&genesis, &node)?;
-            let seat = own_seat(&wallet, seat)?;
-            confirm(
-                &format!("Take {collateral} credits of collateral from the worker at {seat}?"),
-                yes,
-            )?;
+            let seat = own_seat(&node, &session.address()?, seat)?;
             let action = Action::Unstake { seat, collateral };
+            let question =
+                format!("Take {collateral} credits of collateral from the worker at {seat}");
+            confirm_cost(session, (&genesis, &node), &action, &question, yes)?;
+            let wallet = session.wallet(&genesis, &node)?;
             carry_out(
                 session,
                 &wallet,
@@ -202,17 +201,10 @@ fn send(
     wait: WaitArgs,
 ) -> Result<Report> {
     let (genesis, node) = network(session)?;
-    let from = session.address()?;
     let action = Action::Transfer { to, amount };
     let fee = fee_of(&action, &genesis.parameters);
-    let held = match node.entity(&from.to_string())?.local {
-        Some(EntityJson::Account(account)) => account.balance,
-        _ => "0".to_owned(),
-    };
-    confirm(
-        &format!("Send {amount} credits to {to} (fee {fee}, you hold {held})?"),
-        yes,
-    )?;
+    let question = format!("Send {amount} credits to {to}");
+    confirm_cost(session, (&genesis, &node), &action, &question, yes)?;
     let wallet = session.wallet(&genesis, &node)?;
     carry_out(
         session,
@@ -221,6 +213,25 @@ fn send(
         wait,
         &format!("sent {amount} credits to {to}; fee {fee}"),
     )
+}
+
+/// Asks whether to go on, saying the fee and what the account holds. No passphrase is asked for before.
+pub(super) fn confirm_cost(
+    session: &Session,
+    (genesis, node): (&Genesis, &NodeClient),
+    action: &Action,
+    question: &str,
+    yes: bool,
+) -> Result<()> {
+    if yes {
+        return Ok(());
+    }
+    let fee = fee_of(action, &genesis.parameters);
+    let held = match node.entity(&session.address()?.to_string())?.local {
+        Some(EntityJson::Account(account)) => account.balance,
+        _ => "0".to_owned(),
+    };
+    confirm(&format!("{question} (fee {fee}, you hold {held})?"), yes)
 }
 
 /// Signs, submits and waits; says how sure it is.
@@ -268,14 +279,18 @@ pub(super) fn how_sure(fate: &OperationView) -> String {
 }
 
 /// The one worker of the account, or the one that was named.
-pub(super) fn own_seat(wallet: &Wallet<'_>, named: Option<Address>) -> Result<Address> {
+pub(super) fn own_seat(
+    node: &NodeClient,
+    owner: &Address,
+    named: Option<Address>,
+) -> Result<Address> {
     if let Some(seat) = named {
         return Ok(seat);
     }
-    let Some(EntityJson::Account(account)) = wallet.local()?.local else {
+    let Some(EntityJson::Account(account)) = node.entity(&owner.to_string())?.local else {
         return Err(Failure::refused(
             "no_account",
-            format!("there is no account {}", wallet.account),
+            format!("there is no account {owner}"),
         ));
     };
     let seats: Vec<&String> = account
@@ -287,7 +302,7 @@ pub(super) fn own_seat(wallet: &Wallet<'_>, named: Option<Address>) -> Result<Ad
         [seat] => seat.parse().map_err(Failure::other),
         [] => Err(Failure::refused(
             "no_worker",
-            format!("the account {} has no worker with a seat", wallet.account),
+            format!("the account {owner} has no worker with a seat"),
         )
         .advise("a registration gets its seat some epochs later; is it the right --key?")),
         several => Err(
@@ -335,58 +350,62 @@ pub(super) fn consent(
 
 fn stake(session: &Session, options: &StakeArgs) -> Result<Report> {
     let (genesis, node) = network(session)?;
-    let wallet = session.wallet(&genesis, &node)?;
-    let StakeArgs {
-        stake, collateral, ..
-    } = options;
-    let (stake, collateral) = (*stake, *collateral);
+    let account = session.address()?;
+    let (stake, collateral) = (options.stake, options.collateral);
     let registers = options.worker_dir.is_some() || options.consent.is_some();
-    let action = if registers {
-        let given = match (&options.worker_dir, &options.consent) {
-            (Some(dir), _) => {
-                let nonce = match wallet.local()?.local {
-                    Some(EntityJson::Account(account)) => Nonce::new(account.nonce),
-                    _ => Nonce::ZERO,
-                };
-                note("The worker's passphrase is needed to sign its consent.");
-                consent(&genesis, dir, wallet.account, nonce)?
-            }
-            (None, Some(file)) => read_consent(file, &wallet.account)?,
-            (None, None) => return Err(Failure::usage("nothing to register")),
+    let (what, action) = if registers {
+        let action = registration(&genesis, &node, account, options)?;
+        ("Register the worker with", action)
+    } else {
+        let seat = own_seat(&node, &account, options.seat)?;
+        let action = Action::AddStake {
+            seat,
+            stake,
+            collateral,
         };
-        Action::RegisterWorker {
-            key: PublicKey(fixed(&given.key)?),
-            consent: Signature(fixed(&given.signature)?),
-            vrf: VrfPublic(fixed(&given.vrf)?),
-            stake,
-            collateral,
-            terms: Terms {
-                engines: Engine::bits(&options.engines),
-                price: options.price,
-                slots: options.slots,
-            },
-        }
-    } else {
-        Action::AddStake {
-            seat: own_seat(&wallet, options.seat)?,
-            stake,
-            collateral,
-        }
+        ("Add to the worker", action)
     };
-    let what = if registers {
-        "Register the worker with"
-    } else {
-        "Add to the worker"
-    };
-    confirm(
-        &format!("{what} {stake} credits of stake and {collateral} of collateral?"),
-        options.yes,
-    )?;
+    let question = format!("{what} {stake} credits of stake and {collateral} of collateral");
+    confirm_cost(session, (&genesis, &node), &action, &question, options.yes)?;
+    let wallet = session.wallet(&genesis, &node)?;
     let lag = genesis.parameters.activation_lag;
     let done = format!(
         "staked {stake} credits and {collateral} of collateral; the stake counts {lag} epochs later"
     );
     carry_out(session, &wallet, action, options.wait, &done)
+}
+
+/// The registration of a worker, with its consent.
+fn registration(
+    genesis: &Genesis,
+    node: &NodeClient,
+    account: Address,
+    options: &StakeArgs,
+) -> Result<Action> {
+    let given = match (&options.worker_dir, &options.consent) {
+        (Some(dir), _) => {
+            let nonce = match node.entity(&account.to_string())?.local {
+                Some(EntityJson::Account(account)) => Nonce::new(account.nonce),
+                _ => Nonce::ZERO,
+            };
+            note("The worker's passphrase is needed to sign its consent.");
+            consent(genesis, dir, account, nonce)?
+        }
+        (None, Some(file)) => read_consent(file, &account)?,
+        (None, None) => return Err(Failure::usage("nothing to register")),
+    };
+    Ok(Action::RegisterWorker {
+        key: PublicKey(fixed(&given.key)?),
+        consent: Signature(fixed(&given.signature)?),
+        vrf: VrfPublic(fixed(&given.vrf)?),
+        stake: options.stake,
+        collateral: options.collateral,
+        terms: Terms {
+            engines: Engine::bits(&options.engines),
+            price: options.price,
+            slots: options.slots,
+        },
+    })
 }
 
 fn read_consent(path: &Path, account: &Address) -> Result<Consent> {

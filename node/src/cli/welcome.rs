@@ -7,7 +7,7 @@ Frith: nodes are paid to run WebAssembly tasks; neighbours verify each other's r
 
   Try it on this machine     frith devnet --nodes 4
   Run a program locally      frith task run --local program.wasm
-  Make a key                 frith key new
+  Make a key                 frith key new, then frith key unlock
   See a balance, verified    frith wallet balance
   Submit a task              frith task submit program.wasm
   Run a paid worker node     frith node init --dir DIR --genesis FILE, then frith node run --dir DIR

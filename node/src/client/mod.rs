@@ -10,4 +10,4 @@ pub(crate) use home::{API_DEFAULT, read_genesis};
 pub use home::{Home, HomeConfig};
 pub use http::NodeClient;
 pub use proof::{Proven, SavedProof, prove};
-pub use wallet::{Wallet, fee_of};
+pub use wallet::{Signer, Wallet, fee_of};

@@ -1,6 +1,7 @@
-//! An account and the operations that it signs. The key stays here.
+//! An account and the operations that it signs. The key stays here, or with its agent.
 
 use super::http::NodeClient;
+use crate::agent::Agent;
 use crate::failure::{Failure, Result};
 use crate::views::{Entity, EntityView, Finality, OperationView};
 use frith_ledger::address::Address;
@@ -37,27 +38,57 @@ pub fn fee_of(action: &Action, parameters: &Parameters) -> Credits {
     parameters.fee(operation.encoded_size())
 }
 
-/// An account whose key is unlocked.
+/// Who signs for an account.
+#[derive(Debug)]
+pub enum Signer {
+    /// Its key, in this process.
+    Key(SecretKey),
+    /// The agent that holds its key.
+    Agent(Agent),
+}
+
+impl Signer {
+    /// The account.
+    #[must_use]
+    pub fn account(&self) -> Address {
+        match self {
+            Self::Key(key) => key.public().address(),
+            Self::Agent(agent) => agent.described.account,
+        }
+    }
+
+    fn sign(&self, body: OperationBody) -> Result<SignedOperation> {
+        match self {
+            Self::Key(key) => Ok(SignedOperation::sign(body, key)),
+            Self::Agent(agent) => agent.sign(body).map_err(|error| {
+                Failure::refused("agent", error)
+                    .advise("unlock the key again with `frith key unlock`, or lock it and say the passphrase")
+            }),
+        }
+    }
+}
+
+/// An account and who signs for it.
 pub struct Wallet<'a> {
     /// The network.
     pub genesis: &'a Genesis,
     /// The node that is asked.
     pub node: &'a NodeClient,
-    /// The account's key.
-    pub key: SecretKey,
+    /// Signs.
+    pub signer: Signer,
     /// The account.
     pub account: Address,
 }
 
 impl<'a> Wallet<'a> {
-    /// The account of `key`.
+    /// The account that `signer` signs for.
     #[must_use]
-    pub fn new(genesis: &'a Genesis, node: &'a NodeClient, key: SecretKey) -> Self {
-        let account = key.public().address();
+    pub fn new(genesis: &'a Genesis, node: &'a NodeClient, signer: Signer) -> Self {
+        let account = signer.account();
         Self {
             genesis,
             node,
-            key,
+            signer,
             account,
         }
     }
@@ -97,7 +128,7 @@ impl<'a> Wallet<'a> {
             fee: fee_of(&action, parameters),
             action,
         };
-        Ok(SignedOperation::sign(body, &self.key))
+        self.signer.sign(body)
     }
 
     /// Submits a signed operation and waits until it is `finality` sure. Its id and fate.

@@ -1,7 +1,7 @@
 //! Where settings come from: options over environment over file over defaults.
 //!
 //! [`Partial`] is one layer: every setting may be missing. [`Settings::resolve`] lays the layers over each
-//! other and checks the result; [`Origin`] remembers which layer decided, for `frith node config`.
+//! other and checks the result; [`Origin`] remembers which layer decided, for `frith config show --origin`.
 
 mod node;
 

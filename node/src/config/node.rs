@@ -88,6 +88,19 @@ pub enum Origin {
     Default,
 }
 
+impl Origin {
+    /// Its name, as it is shown.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Option => "option",
+            Self::Environment => "environment",
+            Self::File => "file",
+            Self::Default => "default",
+        }
+    }
+}
+
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr, $variable:literal, $parse:expr;)*) => {
         /// One layer of settings.

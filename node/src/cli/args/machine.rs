@@ -1,0 +1,59 @@
+//! `frith key` and `frith config`: what is on this machine.
+
+use clap::Subcommand;
+use std::path::PathBuf;
+
+/// `frith key`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a new key: prints its 24 words once, and keeps it encrypted.
+    New {
+        /// The key's name on this machine.
+        #[arg(default_value = "main")]
+        name: String,
+    },
+    /// Import a key from its phrase (FRITH_KEY_PHRASE, FRITH_KEY_PHRASE_FILE or the terminal).
+    Import {
+        /// The key's name on this machine.
+        #[arg(default_value = "main")]
+        name: String,
+        /// Take a phrase that is easy to guess. Whoever guesses it has your money.
+        #[arg(long)]
+        weak_passphrase: bool,
+    },
+    /// Show a key's address, or all keys'. Needs no passphrase.
+    Show {
+        /// The key's name; all when it is missing.
+        name: Option<String>,
+    },
+    /// Unlock a key until a time is over: an agent signs with it then, and no command asks for its passphrase.
+    Unlock {
+        /// The key's name [default: as --key, else the only one]
+        name: Option<String>,
+        /// Seconds until the agent forgets the key.
+        #[arg(long, default_value_t = 3600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=604_800))]
+        timeout: u64,
+    },
+    /// Lock a key again: its agent forgets it and ends.
+    Lock {
+        /// The key's name; all unlocked ones when it is missing.
+        name: Option<String>,
+    },
+    /// The agent itself: takes the key from standard input.
+    #[command(hide = true)]
+    Agent,
+}
+
+/// `frith config`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show your settings, and with --dir a node's.
+    Show {
+        /// Say where each comes from: option, environment, file or default.
+        #[arg(long)]
+        origin: bool,
+        /// A node's data directory.
+        #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}

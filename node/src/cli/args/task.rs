@@ -1,0 +1,112 @@
+//! `frith task`.
+
+use super::WaitArgs;
+use crate::config::Engine;
+use clap::{Args, Subcommand};
+use frith_ledger::address::Address;
+use frith_ledger::credits::Credits;
+use std::path::PathBuf;
+
+/// `frith task`
+#[derive(Debug, Subcommand)]
+pub enum TaskCommand {
+    /// What a task can cost at most. Nothing is signed.
+    Quote(SpecArgs),
+    /// Submit a task: shows the most that it can cost, and asks on a terminal.
+    Submit {
+        /// The task.
+        #[command(flatten)]
+        spec: SpecArgs,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
+        /// Submit a module that workers will refuse. They are paid for refusing it.
+        #[arg(long)]
+        unchecked: bool,
+        /// How sure the submission must be; `final` waits for the task's result under a committed root.
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// Where a task is in its life: who ran it, on which engine, what it paid.
+    Status {
+        /// The task's address.
+        task: String,
+        /// Wait until it has ended, at most for so many seconds.
+        #[arg(long, value_name = "SECONDS")]
+        wait: Option<u64>,
+    },
+    /// A task's result, checked by its proof.
+    Result {
+        /// The task's address.
+        task: Address,
+        /// Write it here instead of to standard output.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Longest wait for the proof, in seconds.
+        #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+        timeout: u64,
+    },
+    /// Your tasks, newest first.
+    List {
+        /// Everybody's.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Take a task back before it is drawn.
+    Cancel {
+        /// The task's address.
+        task: Address,
+        /// How long to wait.
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// Run a program on this machine as a worker would. Nothing is sent anywhere.
+    Run {
+        /// Needed: a task elsewhere is `task submit`.
+        #[arg(long, required = true)]
+        local: bool,
+        /// The task.
+        #[command(flatten)]
+        spec: SpecArgs,
+        /// The engine.
+        #[arg(long, value_enum, default_value = "wasmtime")]
+        engine: Engine,
+        /// Write the result here instead of to standard output.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// What a task asks for.
+#[derive(Debug, Clone, Args)]
+pub struct SpecArgs {
+    /// The program: a WebAssembly module of the WASI preview 1 kind.
+    pub program: PathBuf,
+    /// A file with the program's standard input (`-`: this command's) [default: empty]
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// An argument of the program; repeat for more.
+    #[arg(long = "arg", value_name = "TEXT", allow_hyphen_values = true)]
+    pub args: Vec<String>,
+    /// An environment entry, NAME=value; repeat for more.
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// Most fuel that a run may use.
+    #[arg(long, default_value_t = 1_000_000_000)]
+    pub fuel: u64,
+    /// Credits for 1,000,000 fuel of each replica.
+    #[arg(long, default_value = "0.001")]
+    pub price: Credits,
+    /// How many workers run it; their results must be equal.
+    #[arg(long, default_value_t = 3)]
+    pub replicas: u8,
+    /// Most memory, in pages of 64 KiB [default: what the network allows]
+    #[arg(long)]
+    pub memory_pages: Option<u32>,
+    /// Most bytes of the result.
+    #[arg(long, default_value_t = 1 << 20)]
+    pub result_max: u32,
+    /// Epochs from now within which workers must be found.
+    #[arg(long, default_value_t = 20)]
+    pub deadline: u64,
+}

@@ -1,0 +1,88 @@
+//! `frith wallet`.
+
+use super::WaitArgs;
+use crate::config::Engine;
+use clap::{Args, Subcommand};
+use frith_ledger::address::Address;
+use frith_ledger::credits::Credits;
+use std::path::PathBuf;
+
+/// `frith wallet`
+#[derive(Debug, Subcommand)]
+pub enum WalletCommand {
+    /// A balance, checked by its proof against the genesis.
+    Balance {
+        /// Whose; yours when it is missing.
+        address: Option<Address>,
+        /// Keep the proof in this file, for `proof verify`.
+        #[arg(long, value_name = "FILE")]
+        save_proof: Option<PathBuf>,
+        /// Accept only a proof that leads to the root of this epoch or a later one.
+        #[arg(long, value_name = "EPOCH")]
+        since: Option<u64>,
+    },
+    /// Send credits.
+    Send {
+        /// To whom; an account begins where there is none.
+        to: Address,
+        /// How many credits: 12 or 0.5.
+        amount: Credits,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
+        /// How long to wait.
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// Stake credits on a worker: registers it, or adds to its stake.
+    Stake(StakeArgs),
+    /// Take collateral of a worker back. Its stake returns with `node leave`.
+    Unstake {
+        /// How many credits.
+        collateral: Credits,
+        /// The worker's seat, when the account has several.
+        #[arg(long)]
+        seat: Option<Address>,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
+        /// How long to wait.
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+}
+
+/// `frith wallet stake`
+#[derive(Debug, Args)]
+pub struct StakeArgs {
+    /// Credits of stake: weight in votes and draws.
+    #[arg(long, default_value = "0")]
+    pub stake: Credits,
+    /// Credits of collateral: bonds of tasks are taken from it.
+    #[arg(long, default_value = "0")]
+    pub collateral: Credits,
+    /// Register the worker of this data directory (it must be on this machine).
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["consent", "seat"])]
+    pub worker_dir: Option<PathBuf>,
+    /// Register the worker that signed this consent (`node consent --json`).
+    #[arg(long, value_name = "FILE", conflicts_with = "seat")]
+    pub consent: Option<PathBuf>,
+    /// Add to the worker at this seat.
+    #[arg(long)]
+    pub seat: Option<Address>,
+    /// Least price that the worker takes, in credits for 1,000,000 fuel.
+    #[arg(long, default_value = "0.0001")]
+    pub price: Credits,
+    /// Engines that the worker offers.
+    #[arg(long, value_delimiter = ',', default_value = "wasmtime,wasmi")]
+    pub engines: Vec<Engine>,
+    /// Tasks that the worker holds at once.
+    #[arg(long, default_value_t = 8)]
+    pub slots: u8,
+    /// Do it without asking.
+    #[arg(long)]
+    pub yes: bool,
+    /// How long to wait.
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
