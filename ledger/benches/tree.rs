@@ -6,6 +6,8 @@
 //!   root included; the median of the batches.
 //! - `tree.proof_bytes`: mean size of an encoded inclusion proof.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::hash::{Domain, Hash};

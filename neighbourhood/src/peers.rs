@@ -6,7 +6,7 @@ use crate::sync::Bucket;
 use crate::wire::{Hello, Status};
 use frith_ledger::block::ChainKind;
 use frith_ledger::key::PublicKey;
-use frith_ledger::units::{Epoch, Millis};
+use frith_ledger::units::{Epoch, Height, Millis};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Least pause between two answers "you are behind" to one peer, in ms.
@@ -109,6 +109,23 @@ impl Peers {
                 _ => now,
             };
             record.status = Some((status, since));
+        }
+    }
+
+    /// A peer speaks of an epoch: it is in it, whatever it said before. What it said may have been lost.
+    pub fn note_epoch(&mut self, now: Millis, peer: &PublicKey, epoch: Epoch) {
+        let Some(record) = self.peers.get_mut(peer) else {
+            return;
+        };
+        let unknown = Status {
+            epoch: Epoch::ZERO,
+            height: Height::ZERO,
+            first: Height::ZERO,
+            roots: Epoch::ZERO,
+        };
+        let (status, since) = record.status.get_or_insert((unknown, now));
+        if status.epoch < epoch {
+            (status.epoch, *since) = (epoch, now);
         }
     }
 

@@ -5,9 +5,17 @@
 //!   for which it has a fresh record. If a member shows a later signature of its own (the store was an older
 //!   copy), it abstains in that instance until it has recovered.
 //! - The first start of a genesis member is allowed to vote.
-//! - Any other empty store has lost its record. In every instance that it enters it asks the members
-//!   ([`crate::consensus::ReportRequest`]), until it has recovered in a leaf instance that no peer is past:
-//!   later ones began after it lost its record.
+//! - Any other empty store has lost its record, or never had one: it can't tell. In every leaf instance, as a
+//!   member or not, it asks the members ([`crate::consensus::ReportRequest`]), and abstains where it is one,
+//!   until a quorum has reported. Let s be the first leaf epoch in which one did.
+//! - From the end of epoch s + 1 on it may vote in what begins. In an earlier process this key had not come
+//!   further than leaf epoch s + 1 and root epoch s: to enter s + 2 takes a block of s + 1 that a quorum
+//!   certified, and in a quorum that was still in s there is too much weight that hadn't. (This holds while
+//!   less than a third of the weight changes hands from one epoch to the next.)
+//!
+//! So a newcomer that follows the chain for two epochs before its seat is drawn takes part from its first
+//! view on. If newcomers had to recover as members, a third of the weight registered at once would stop the
+//! neighbourhood: the others would be no quorum that could report.
 
 use crate::consensus::Report;
 use frith_ledger::block::{ChainKind, Instance};
@@ -37,6 +45,8 @@ pub struct Collection {
 pub struct Recovery {
     /// Whether it may vote in instances that begin now.
     pub clean: bool,
+    /// The first leaf epoch in which a quorum reported to this process.
+    witnessed: Option<Epoch>,
     entropy: [u8; 32],
     drawn: u64,
     collections: BTreeMap<(ChainKind, Epoch), Collection>,
@@ -49,11 +59,30 @@ impl Recovery {
     pub const fn new(clean: bool, entropy: [u8; 32], retry: (u64, u64)) -> Self {
         Self {
             clean,
+            witnessed: None,
             entropy,
             drawn: 0,
             collections: BTreeMap::new(),
             retry,
         }
+    }
+
+    /// A quorum of the members of this leaf epoch reported.
+    pub fn witness(&mut self, epoch: Epoch) {
+        self.witnessed.get_or_insert(epoch);
+    }
+
+    /// Whether it should ask about a leaf instance in which it has no vote.
+    #[must_use]
+    pub const fn is_unsure(&self) -> bool {
+        !self.clean && self.witnessed.is_none()
+    }
+
+    /// A leaf epoch ended here. Whether from now on this node may vote in what begins.
+    pub fn ended(&mut self, epoch: Epoch) -> bool {
+        let newly = !self.clean && self.witnessed.is_some_and(|witnessed| witnessed < epoch);
+        self.clean |= newly;
+        newly
     }
 
     /// Begins to ask about an instance.
@@ -77,9 +106,10 @@ impl Recovery {
             .insert((instance.kind, instance.epoch), collection);
     }
 
-    /// The instance is over, or recovered.
+    /// The instance is over, or recovered, and those before it are over.
     pub fn end(&mut self, kind: ChainKind, epoch: Epoch) {
-        self.collections.remove(&(kind, epoch));
+        self.collections
+            .retain(|(other, at), _| *other != kind || *at > epoch);
     }
 
     /// The reports about an instance.
@@ -129,5 +159,25 @@ impl Recovery {
     #[must_use]
     pub fn is_asking(&self) -> bool {
         !self.collections.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_process_may_have_entered_the_epoch_after_the_reports() {
+        let mut recovery = Recovery::new(false, [0; 32], (1, 1));
+        assert!(recovery.is_unsure() && !recovery.ended(Epoch::new(3)));
+        recovery.witness(Epoch::new(4));
+        recovery.witness(Epoch::new(5));
+        assert!(!recovery.is_unsure());
+        assert!(
+            !recovery.ended(Epoch::new(4)) && !recovery.clean,
+            "the wiped process may have been the first to enter epoch 5"
+        );
+        assert!(recovery.ended(Epoch::new(5)) && recovery.clean);
+        assert!(!recovery.ended(Epoch::new(6)), "it is said once");
     }
 }

@@ -6,12 +6,12 @@
 //! within a bounded virtual time. A seed names a run entirely: run twice, it gives the same trace hash.
 //!
 //! - [`scenario`]: what a seed stands for: members, faults, adversaries, weather;
-//! - [`world`]: the clock, the queue of events, and what performs the nodes' outputs;
+//! - [`world`]: the clock, the queue of events, the machines, and what performs their nodes' outputs;
 //! - [`host`]: one machine: its disk, its node, its life;
 //! - [`network`]: delay, loss, duplicates, partitions;
 //! - [`faults`], [`adversaries`]: what goes wrong by accident and on purpose;
 //! - [`checkers`]: the invariants;
-//! - [`workload`]: users who transfer and submit tasks, and workers who run them;
+//! - [`workload`]: users who transfer and submit tasks, owners whose workers come and go;
 //! - [`report`]: what a run says in the end.
 
 pub mod adversaries;

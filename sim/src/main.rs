@@ -62,7 +62,7 @@ impl Arguments {
             println!("{}", serde_json::to_string(&report)?);
         } else {
             println!(
-                "seed {seed}: {} members, {} ms, {} epochs, {} blocks, {} operations, {} tasks, {} frames, \
+                "seed {seed}: {} members, {} ms, {} epochs, {} blocks, {} operations, {} tasks, {} workers came, {} left, {} frames, \
                  {} bytes per member and epoch, no fork",
                 report.members,
                 report.virtual_ms,
@@ -70,6 +70,8 @@ impl Arguments {
                 report.blocks,
                 report.operations,
                 report.tasks,
+                report.registered,
+                report.left,
                 report.frames,
                 report.bytes_per_member_and_epoch
             );

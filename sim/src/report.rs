@@ -26,6 +26,10 @@ pub struct Report {
     pub operations: u64,
     /// Tasks that ended.
     pub tasks: usize,
+    /// Workers that were registered.
+    pub registered: u64,
+    /// Workers that left.
+    pub left: u64,
     /// Forks: a run with one fails.
     pub forks: u64,
     /// Hash of everything that went in and out, in order: equal for equal seeds.
@@ -49,6 +53,8 @@ impl Report {
             bytes_per_member_and_epoch: world.bytes / share,
             operations: world.workload.executed(),
             tasks: world.checkers.ended_tasks(),
+            registered: world.workload.moves().0,
+            left: world.workload.moves().1,
             forks: 0,
             trace: world.trace.finalize().to_hex().to_string(),
         }

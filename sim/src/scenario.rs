@@ -11,8 +11,10 @@ use frith_neighbourhood::consensus::Faults as Bugs;
 pub struct Scenario {
     /// The seed; also of the run's own randomness.
     pub seed: u64,
-    /// Members.
+    /// Members of the genesis.
     pub members: usize,
+    /// Machines whose workers may be registered later.
+    pub newcomers: usize,
     /// The network while faults strike.
     pub weather: Weather,
     /// Members that misbehave on purpose: at most a third by count, all of equal weight.
@@ -42,15 +44,26 @@ impl Scenario {
             0 => 4,
             given => given,
         };
-        let heal_ms = random.between(4_000, 9_000);
+        let newcomers = if random.chance(500) {
+            0
+        } else {
+            1 + random.index(2)
+        };
+        let heal_ms = if newcomers == 0 {
+            random.between(4_000, 9_000)
+        } else {
+            // A seat is drawn epochs after the registration.
+            random.between(8_000, 16_000)
+        };
         let mut budget = faulty_max(members);
         let adversaries = Adversary::draw(&mut random, members, &mut budget);
         let corrupt: Vec<usize> = adversaries.iter().map(|(index, _)| *index).collect();
-        let faults = Fault::draw(&mut random, members, &corrupt, budget, heal_ms);
+        let faults = Fault::draw(&mut random, (members, newcomers), &corrupt, budget, heal_ms);
         let weather = Weather::random(&mut random);
         Self {
             seed,
             members,
+            newcomers,
             weather,
             adversaries,
             faults,
@@ -78,6 +91,7 @@ impl Scenario {
         Self {
             seed,
             members,
+            newcomers: 0,
             weather: Weather::calm(),
             adversaries: Vec::new(),
             faults,
@@ -106,5 +120,24 @@ impl Scenario {
             .iter()
             .find(|(index, _)| *index == member)
             .map(|(_, adversary)| *adversary)
+    }
+
+    /// Whether the disk of this member is lost or fails in this run.
+    #[must_use]
+    pub fn loses_disk(&self, member: usize) -> bool {
+        let lost = |(_, fault): &(u64, Fault)| fault.loses_disk() == Some(member);
+        self.faults.iter().any(lost)
+    }
+
+    /// Whether the member is corrupt, or its disk fails or is lost: less is demanded of it.
+    #[must_use]
+    pub fn is_excused(&self, member: usize) -> bool {
+        !self.is_correct(member) || self.loses_disk(member)
+    }
+
+    /// The bugs of a member's node.
+    #[must_use]
+    pub fn bugs_of(&self, _member: usize) -> Bugs {
+        self.bugs
     }
 }

@@ -5,6 +5,7 @@
 //! falls on all of them alike.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's report")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

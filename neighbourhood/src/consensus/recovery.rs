@@ -176,32 +176,14 @@ impl Consensus {
         if !self.abstains() {
             return Err(RecoverError::NotAbstaining);
         }
-        let mut counted = BTreeSet::new();
-        let mut weight: Weight = 0;
         let mut floor = self.safety.record.signed();
-        let mut valid = Vec::new();
-        for report in reports {
-            if counted.contains(&report.member) || self.check_report(&nonce, report).is_err() {
-                continue;
-            }
-            counted.insert(report.member);
-            weight = weight.saturating_add(
-                self.committee
-                    .get(report.member)
-                    .map_or(0, |member| member.weight),
-            );
+        let valid = self.quorum_of(&nonce, reports)?;
+        for report in &valid {
             let vote = report
                 .your_vote
                 .as_ref()
                 .map_or(View::ZERO, |vote| vote.view);
             floor = floor.max(report.view().next()).max(vote);
-            valid.push(report);
-        }
-        if !self.committee.is_quorum(weight) {
-            return Err(RecoverError::NoQuorum {
-                weight,
-                total: self.committee.weight(),
-            });
         }
         let mut cx = Cx { now, host, out };
         for report in valid {
@@ -218,6 +200,46 @@ impl Consensus {
         let saved = self.save(&mut cx, None);
         self.settle(&mut cx);
         saved.map_err(RecoverError::Store)
+    }
+
+    /// Whether reports that answer `nonce` show that a quorum was in this instance when it was asked. For
+    /// a node that has no vote here; nothing changes.
+    ///
+    /// # Errors
+    /// [`RecoverError::NoQuorum`]: gather more. Costs the certificates' signature checks.
+    pub fn attest(&mut self, nonce: [u8; 32], reports: &[Report]) -> Result<(), RecoverError> {
+        if self.me.is_some() {
+            return Err(RecoverError::NotAbstaining);
+        }
+        self.quorum_of(&nonce, reports).map(drop)
+    }
+
+    /// The reports that count, one a member, when they are a quorum.
+    fn quorum_of<'a>(
+        &mut self,
+        nonce: &[u8; 32],
+        reports: &'a [Report],
+    ) -> Result<Vec<&'a Report>, RecoverError> {
+        let mut counted = BTreeSet::new();
+        let mut weight: Weight = 0;
+        let mut valid = Vec::new();
+        for report in reports {
+            if counted.contains(&report.member) || self.check_report(nonce, report).is_err() {
+                continue;
+            }
+            counted.insert(report.member);
+            let member = self.committee.get(report.member);
+            weight = weight.saturating_add(member.map_or(0, |member| member.weight));
+            valid.push(report);
+        }
+        if self.committee.is_quorum(weight) {
+            Ok(valid)
+        } else {
+            Err(RecoverError::NoQuorum {
+                weight,
+                total: self.committee.weight(),
+            })
+        }
     }
 
     fn check_report(&mut self, nonce: &[u8; 32], report: &Report) -> Result<(), ReportError> {

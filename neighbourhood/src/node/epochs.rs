@@ -162,8 +162,13 @@ impl Node {
     /// The stored record of an instance. When there is none, a fresh one if this node may vote in what
     /// begins now; else the node asks others.
     fn safety(&mut self, now: Millis, setup: &Setup, may_be_fresh: bool) -> Option<SafetyRecord> {
-        setup.me?;
         let instance = setup.instance;
+        if setup.me.is_none() {
+            if instance.kind == ChainKind::Leaf && self.recovery.is_unsure() {
+                self.recovery.begin(now, instance);
+            }
+            return None;
+        }
         let stored = persist::safety::<SafetyRecord>(&*self.store, instance.kind, instance.epoch);
         let stored = self
             .note(stored)?
@@ -440,6 +445,9 @@ impl Node {
             let forgotten = persist::forget_instance(&*self.store, kind, over, true);
             writes.extend(self.note(forgotten).unwrap_or_default());
             self.recovery.end(kind, over);
+        }
+        if self.recovery.ended(closing.epoch) {
+            writes.push(persist::put_voting());
         }
         writes.extend(self.fresh_records(closing.epoch));
         writes

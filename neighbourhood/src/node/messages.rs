@@ -178,6 +178,14 @@ impl Node {
                 self.send(from, &PeerMessage::Status(self.status_message()), out);
             }
         } else if epoch > current || !runs {
+            // The root's instance of an epoch begins when the leaf has ended it.
+            let reached = match kind {
+                ChainKind::Leaf => epoch,
+                ChainKind::Root => epoch.next(),
+            };
+            if reached > self.chain.epoch {
+                self.peers.note_epoch(now, &from, reached);
+            }
             if epoch <= current.next() && self.may_be_member(&from, epoch) {
                 self.peers
                     .keep_early(&from, (kind, epoch), message, bytes, &self.limits);
@@ -295,17 +303,18 @@ impl Node {
                 result = core.recover(now, host, nonce, &reports, effects);
             }),
         }
+        if kind == ChainKind::Leaf && result == Err(RecoverError::NotAbstaining) {
+            // It has no vote here, and learns how far an earlier process with its key can have come.
+            result = self.leaf.core.attest(nonce, &reports);
+        }
         match result {
             Err(RecoverError::NoQuorum { .. }) => {}
             Err(RecoverError::Store(error)) => self.halt(error.to_string(), out),
             Err(RecoverError::NotAbstaining) => self.recovery.end(kind, epoch),
             Ok(()) => {
                 self.recovery.end(kind, epoch);
-                let newest = self.peers.median_epoch().unwrap_or_default();
-                if kind == ChainKind::Leaf && newest <= epoch && !self.recovery.clean {
-                    self.recovery.clean = true;
-                    self.write(vec![crate::persist::put_voting()]);
-                    out.push(Output::Sync);
+                if kind == ChainKind::Leaf {
+                    self.recovery.witness(epoch);
                 }
             }
         }

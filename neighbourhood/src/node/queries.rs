@@ -129,6 +129,13 @@ impl Node {
         Epoch::ZERO
     }
 
+    /// Whether this node knows enough of what its key signed to vote in whatever begins next. A newcomer
+    /// should wait for it before it registers: it takes two epochs with a quorum connected.
+    #[must_use]
+    pub const fn may_vote(&self) -> bool {
+        self.recovery.clean
+    }
+
     /// The committed state.
     #[must_use]
     pub const fn state(&self) -> &LeafState {

@@ -140,7 +140,7 @@ fn a_wiped_node_copies_the_state_asks_what_it_signed_and_votes_again() {
             .any(|event| matches!(event, NodeEvent::StateCopied { .. }))
     );
     // With another member gone, its vote is needed.
-    world.run(2_000);
+    assert!(world.run_until(6_000, |w| w.node(3).may_vote()));
     world.crash(2, 0);
     let nonce = world.nonce(3, 5).get();
     world.transfer(0, 5, nonce, TO);

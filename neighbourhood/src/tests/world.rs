@@ -1,5 +1,6 @@
 //! A few nodes, a clock, a network.
 
+use crate::wire::PeerMessage;
 use crate::{CommittedBlock, Input, Limits, Node, NodeConfig, NodeEvent, Output, SubmitError};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
@@ -69,6 +70,8 @@ pub(super) struct World {
     /// Of a hundred messages so many are lost, and so many come twice and late.
     pub(super) loss: u64,
     pub(super) repeats: u64,
+    /// Frames that are lost, all of them.
+    pub(super) drops: Option<fn(&PeerMessage) -> bool>,
 }
 
 pub(crate) fn worker_key(index: usize) -> SecretKey {
@@ -159,6 +162,7 @@ impl World {
             sent: 0,
             loss: 0,
             repeats: 0,
+            drops: None,
         };
         for index in 0..nodes {
             world.add(index);
@@ -336,6 +340,11 @@ impl World {
             return;
         }
         self.sent += 1;
+        if let Some(drops) = self.drops
+            && PeerMessage::from_bytes(&bytes).is_ok_and(|message| drops(&message))
+        {
+            return;
+        }
         let (lost, twice) = (
             self.draw() % 100 < self.loss,
             self.draw() % 100 < self.repeats,

@@ -61,10 +61,11 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Draws the faults of a scenario; `budget` members may become faulty beside the corrupt ones.
+    /// Draws the faults of a scenario; `budget` members may become faulty beside the corrupt ones. Machines
+    /// of newcomers only lose their power.
     pub fn draw(
         random: &mut Random,
-        members: usize,
+        (members, newcomers): (usize, usize),
         corrupt: &[usize],
         mut budget: usize,
         heal_ms: u64,
@@ -77,7 +78,7 @@ impl Fault {
             let off_ms = random.between(10, 2_500);
             let fault = match random.below(10) {
                 0..=3 => Self::Power {
-                    member,
+                    member: random.index(members + newcomers),
                     outputs: random.below(12),
                     off_ms,
                 },

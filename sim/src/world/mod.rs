@@ -1,0 +1,12 @@
+//! A run: the clock with its queue, the machines on it, and what performs their nodes' outputs.
+
+mod clock;
+mod genesis;
+mod machines;
+mod perform;
+mod run;
+mod worker;
+
+pub use clock::World;
+pub(crate) use genesis::{STAKE, terms_of};
+pub use run::{Failure, run};

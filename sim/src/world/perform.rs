@@ -1,0 +1,161 @@
+//! Performing what a node wants done, in order, until its power fails.
+
+use super::clock::{Event, World};
+use crate::checkers::Violation;
+use frith_ledger::block::RootRecord;
+use frith_ledger::key::PublicKey;
+use frith_ledger::store::StoreError;
+use frith_ledger::units::Millis;
+use frith_neighbourhood::{CommittedBlock, Input, NodeEvent, Output};
+use parity_scale_codec::Encode as _;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+impl World {
+    /// Performs outputs in order until the power fails. Returns whether a block was committed.
+    pub(super) fn perform(&mut self, index: usize, mut outputs: VecDeque<Output>) -> bool {
+        let mut committed = false;
+        while let Some(output) = outputs.pop_front() {
+            if let Some((left, off_ms)) = self.hosts[index].dies_after {
+                if left == 0 {
+                    self.off(index, off_ms);
+                    return false;
+                }
+                self.hosts[index].dies_after = Some((left - 1, off_ms));
+            }
+            self.trace_output(index, &output);
+            let Some(node) = self.hosts[index].node.as_mut() else {
+                return false;
+            };
+            match output {
+                Output::Sync => {
+                    if let Err(error) = node.sync_store() {
+                        outputs = self.sync_failed(index, error);
+                    }
+                }
+                Output::Committed(block) => {
+                    committed = true;
+                    self.committed(index, &block);
+                }
+                other => self.perform_one(index, other),
+            }
+        }
+        committed
+    }
+
+    /// Nothing that depends on the sync may happen. What is still to be done.
+    fn sync_failed(&mut self, index: usize, error: StoreError) -> VecDeque<Output> {
+        let mut last = Vec::new();
+        if let Some(node) = self.hosts[index].node.as_mut() {
+            let reason = error.reason;
+            let input = Input::StorageFailed { reason };
+            node.handle(Millis::new(self.now), input, &mut last);
+        }
+        last.retain(|output| !matches!(output, Output::Sync));
+        last.into()
+    }
+
+    fn perform_one(&mut self, index: usize, output: Output) {
+        match output {
+            Output::Send { to, bytes, .. } => self.send(index, &to, &bytes),
+            Output::RootCommitted(record) => self.root_committed(index, &record),
+            Output::NeedContent { id, .. } => {
+                let at = self.now + self.random.between(2, 60);
+                let (host, life) = (index, self.hosts[index].life);
+                self.push(at, Event::Content { host, life, id });
+            }
+            Output::Event(NodeEvent::RecordLost { .. }) => self.forgot(index),
+            Output::Event(NodeEvent::StateCopied { .. }) => {
+                let head = self.hosts[index].node.as_ref().map(|node| node.head());
+                self.checkers.restarted(index, head.unwrap_or_default());
+            }
+            Output::Halted { reason } => self.halted(index, reason),
+            _ => {}
+        }
+    }
+
+    fn committed(&mut self, index: usize, block: &CommittedBlock) {
+        if self.scenario.is_correct(self.hosts[index].member) {
+            let checked = self.checkers.committed(index, block);
+            self.note(checked);
+            if let Some(node) = &self.hosts[index].node {
+                self.workload.committed(&block.receipts, node);
+            }
+        }
+    }
+
+    /// A node was shown a signature that its own disk doesn't know of.
+    fn forgot(&mut self, index: usize) {
+        if !self.scenario.is_excused(self.hosts[index].member) {
+            self.note(Err(Violation::Forgot { node: index }));
+        }
+    }
+
+    fn root_committed(&mut self, index: usize, record: &RootRecord) {
+        if self.scenario.is_correct(self.hosts[index].member) {
+            let supply = self.rules.supply.get();
+            let checked = self.checkers.root(index, record, supply);
+            self.note(checked);
+        }
+    }
+
+    fn halted(&mut self, index: usize, reason: String) {
+        if !self.scenario.is_excused(self.hosts[index].member) {
+            self.violation = Some(Violation::Halted {
+                node: index,
+                reason: reason.clone(),
+            });
+        }
+        self.hosts[index].halted = Some(reason);
+    }
+
+    fn send(&mut self, index: usize, to: &PublicKey, bytes: &Arc<[u8]>) {
+        let checked = self.checkers.sent(index, bytes);
+        self.note(checked);
+        self.frames += 1;
+        self.bytes += bytes.len() as u64;
+        let member = self.hosts[index].member;
+        let late = match self.scenario.adversary(member) {
+            None => 0,
+            Some(adversary) => match adversary.lets_out(&mut self.random, bytes) {
+                Some(late) => late,
+                None => return,
+            },
+        };
+        let reached = |other: &usize| self.hosts[*other].key() == *to && self.talk(index, *other);
+        let Some(host) = (0..self.hosts.len()).find(reached) else {
+            return;
+        };
+        if !self.hosts[host].is_up() || !self.cuts.passes(member, self.hosts[host].member) {
+            return;
+        }
+        let life = self.hosts[host].life;
+        for at in self.weather.arrivals(self.now + late, &mut self.random) {
+            let frame = Event::Deliver {
+                from: index,
+                host,
+                life,
+                bytes: Arc::clone(bytes),
+            };
+            self.push(at, frame);
+        }
+    }
+
+    pub(super) fn trace_input(&mut self, index: usize, input: &Input) {
+        self.trace.update(&(self.now, index as u64).encode());
+        match input {
+            Input::Message { from, bytes } => self.trace.update(&from.0).update(bytes),
+            other => self.trace.update(format!("{other:?}").as_bytes()),
+        };
+    }
+
+    fn trace_output(&mut self, index: usize, output: &Output) {
+        self.trace.update(&(index as u64).encode());
+        match output {
+            Output::Send { to, bytes, .. } => self.trace.update(&to.0).update(bytes),
+            Output::Committed(block) => self.trace.update(&block.id.0),
+            Output::RootCommitted(record) => self.trace.update(&record.id().0),
+            other => self.trace.update(format!("{other:?}").as_bytes()),
+        };
+    }
+}
