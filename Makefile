@@ -9,10 +9,15 @@ export CARGO_TARGET_DIR
 # Where the example programs are, for the tests and the demo that run them.
 export FRITH_GUESTS ?= $(CARGO_TARGET_DIR)/wasm32-wasip1/guest/examples
 
-# How many seeds `make sim` runs, from which one on, and how long `make fuzz` stays with each harness.
+# How many seeds `make sim` runs, from which one on.
 SEEDS ?= 1000
 FROM ?= 0
+# `make fuzz`: how long with each harness; or, when FUZZ_RUNS says so, how many inputs each gets; which harnesses, by a
+# part of their names; how many at one time.
 FUZZ_SECONDS ?= 60
+FUZZ_RUNS ?=
+FUZZ ?= fuzz_
+FUZZ_JOBS ?= 1
 
 # The cores that also run in a browser, and the machine that they run tasks on.
 PORTABLE := -p frith-ledger -p frith-tasks -p frith-vm -p frith-neighbourhood
@@ -53,9 +58,14 @@ bench: setup guests ## measure, and write bench.json into the target folder
 sim: setup ## simulate SEEDS runs with faults (1000 unless given), from seed FROM on
 	cargo run -p frith-sim -- --seeds $(SEEDS) --from $(FROM)
 
-fuzz: setup ## feed every decoder and the module validator random bytes, FUZZ_SECONDS each (60 unless given)
-	BOLERO_RANDOM_TEST_TIME_MS=$(FUZZ_SECONDS)000 BOLERO_RANDOM_ITERATIONS=1000000000 \
-		cargo test $(PRODUCT) --lib --bins --tests -- fuzz --test-threads=1
+fuzz: setup ## feed every decoder and the module validator hostile bytes, FUZZ_SECONDS or FUZZ_RUNS each
+ifeq ($(FUZZ_RUNS),)
+	BOLERO_RANDOM_TEST_TIME_MS=$(FUZZ_SECONDS)000 BOLERO_RANDOM_ITERATIONS=1000000000000 \
+		cargo test $(PRODUCT) --lib --test fuzz -- $(FUZZ) --test-threads=$(FUZZ_JOBS)
+else
+	BOLERO_RANDOM_TEST_TIME_MS=1000000000000 BOLERO_RANDOM_ITERATIONS=$(FUZZ_RUNS) \
+		cargo test $(PRODUCT) --lib --test fuzz -- $(FUZZ) --test-threads=$(FUZZ_JOBS)
+endif
 
 docs: setup ## build the API documentation
 	cargo doc --workspace --no-deps

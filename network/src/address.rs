@@ -166,4 +166,43 @@ mod tests {
             .collect();
         assert_eq!(believable(&named, &named[0]).len(), ADDRESSES_MAX);
     }
+
+    #[test]
+    fn fuzz_addresses_that_peers_name() {
+        frith_fuzz::harness!(|input: &[u8]| {
+            let parse = |bytes: &[u8]| Multiaddr::try_from(bytes.to_vec()).ok();
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).parse::<Multiaddr>().ok();
+            let mut honest = Multiaddr::empty()
+                .with(Protocol::Ip4([10, 0, 0, 1].into()))
+                .with(Protocol::Tcp(4200))
+                .to_vec();
+            frith_fuzz::mutate(&mut honest, input);
+            let named: Vec<Multiaddr> = input
+                .chunks(24)
+                .flat_map(|chunk| [parse(chunk), text(chunk)])
+                .chain([parse(&honest)])
+                .flatten()
+                .collect();
+            for seen_at in named.iter().take(4) {
+                let believed = believable(&named, seen_at);
+                assert!(believed.len() <= ADDRESSES_MAX);
+                assert!(believed.iter().all(dialable));
+            }
+        });
+    }
+
+    #[test]
+    fn fuzz_names_of_peers() {
+        frith_fuzz::harness!(|input: &[u8]| {
+            if let Ok(id) = libp2p::PeerId::from_bytes(input)
+                && let Some(key) = PeerKey::from_peer_id(&id)
+            {
+                assert_eq!(key.to_peer_id(), id);
+            }
+            if let Some(key) = input.first_chunk::<32>() {
+                let key = PeerKey::new(*key);
+                assert_eq!(PeerKey::from_peer_id(&key.to_peer_id()), Some(key));
+            }
+        });
+    }
 }

@@ -446,4 +446,63 @@ mod tests {
             prop_assert!(decode_any(&frame, 1 << 20) <= frame.len());
         }
     }
+
+    #[test]
+    fn fuzz_streams_of_frames() {
+        frith_fuzz::harness!(|input: &[u8]| {
+            let (frames, bytes) = frith_fuzz::allocated(|| decode_any(input, 1 << 20));
+            assert!(frames <= input.len() / FRAME_HEADER_BYTES);
+            assert!(
+                bytes <= 4096,
+                "frames of {} bytes held {bytes}",
+                input.len()
+            );
+            let mut stream = Greeting::Hello(Hello::new([7; 32], [9; 16], 2)).to_frame();
+            stream.extend(Greeting::Refusal(Refusal::Banned).to_frame());
+            frith_fuzz::mutate(&mut stream, input);
+            assert!(decode_any(&stream, 1 << 20) <= stream.len() / FRAME_HEADER_BYTES);
+        });
+    }
+
+    #[test]
+    fn fuzz_frame_headers() {
+        frith_fuzz::harness!(|input: &[u8]| {
+            let Some((header, rest)) = input.split_first_chunk::<FRAME_HEADER_BYTES>() else {
+                return;
+            };
+            let max = u32::try_from(rest.len()).unwrap_or(0) << 8;
+            if let Ok(decoded) = decode_frame_header(*header, max) {
+                assert!(decoded.length <= max.max(GREETING_BYTES_MAX));
+                assert_eq!(encode_frame_header(decoded), *header);
+            }
+            let length = [header[0], header[1], header[2], header[3]];
+            if let Ok(length) = decode_length(length, max) {
+                assert!(length <= max);
+            }
+            if let Ok(status) = decode_fetch_status(header[4]) {
+                assert_eq!(status as u8, header[4]);
+            }
+        });
+    }
+
+    #[test]
+    fn fuzz_greetings() {
+        frith_fuzz::harness!(|input: &[u8]| {
+            let refusal = |bytes: &[u8]| match decode_greeting(FrameKind::Refusal, bytes)? {
+                Greeting::Refusal(refusal) => Ok(refusal),
+                Greeting::Hello(_) => panic!("a refusal became a hello"),
+            };
+            frith_fuzz::codec::<Refusal, WireError>(input, GREETING_BYTES_MAX as usize, refusal);
+            // The magic comes first; what follows it is anything.
+            let hello = |bytes: &[u8]| decode_greeting(FrameKind::Hello, &[&MAGIC, bytes].concat());
+            let body = |bytes: &[u8]| match hello(bytes)? {
+                Greeting::Hello(h) => Ok((h.version, h.network_id, h.instance, h.class)),
+                Greeting::Refusal(_) => panic!("a hello became a refusal"),
+            };
+            type Body = (u16, [u8; 32], [u8; 16], u8);
+            frith_fuzz::codec::<Body, WireError>(input, GREETING_BYTES_MAX as usize, body);
+            let message = FrameKind::Message(Priority::Bulk);
+            assert!(decode_greeting(message, input).is_err());
+        });
+    }
 }

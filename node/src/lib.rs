@@ -17,6 +17,8 @@ pub mod client;
 pub mod config;
 pub mod devnet;
 pub mod failure;
+#[cfg(test)]
+mod fuzz;
 pub mod keystore;
 pub mod node_dir;
 pub mod present;

@@ -2,6 +2,7 @@
 
 mod basics;
 mod faults;
+mod hostile;
 mod members;
 mod restarts;
 mod world;

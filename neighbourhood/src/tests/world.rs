@@ -72,6 +72,10 @@ pub(super) struct World {
     pub(super) repeats: u64,
     /// Frames that are lost, all of them.
     pub(super) drops: Option<fn(&PeerMessage) -> bool>,
+    /// Whether frames are kept.
+    pub(super) recording: bool,
+    /// From, to, what.
+    pub(super) frames: Vec<(usize, usize, Arc<[u8]>)>,
 }
 
 pub(crate) fn worker_key(index: usize) -> SecretKey {
@@ -163,6 +167,8 @@ impl World {
             loss: 0,
             repeats: 0,
             drops: None,
+            recording: false,
+            frames: Vec::new(),
         };
         for index in 0..nodes {
             world.add(index);
@@ -190,18 +196,8 @@ impl World {
     }
 
     pub(super) fn start(&mut self, index: usize, founding: bool) {
-        let mut entropy = [0; 32];
-        entropy[..8].copy_from_slice(&self.draw().to_le_bytes());
+        let config = self.config(index, founding)();
         let host = &mut self.hosts[index];
-        let config = NodeConfig {
-            rules: self.rules.clone(),
-            key: host.key.clone(),
-            vrf_seed: vrf_seed(index),
-            reporter: self.users[0].public().address(),
-            founding,
-            entropy,
-            limits: self.limits.clone(),
-        };
         let node =
             Node::open(config, Box::new(host.store.clone()), self.now).expect("the store opens");
         host.node = Some(node);
@@ -214,6 +210,28 @@ impl World {
             }
         }
         self.input(index, Input::Tick);
+    }
+
+    /// Makes the configuration of a node, as often as it is called.
+    pub(super) fn config(
+        &mut self,
+        index: usize,
+        founding: bool,
+    ) -> impl Fn() -> NodeConfig + Send + Sync + 'static {
+        let mut entropy = [0; 32];
+        entropy[..8].copy_from_slice(&self.draw().to_le_bytes());
+        let key = self.hosts[index].key.clone();
+        let reporter = self.users[0].public().address();
+        let (rules, limits) = (self.rules.clone(), self.limits.clone());
+        move || NodeConfig {
+            rules: rules.clone(),
+            key: key.clone(),
+            vrf_seed: vrf_seed(index),
+            reporter,
+            founding,
+            entropy,
+            limits: limits.clone(),
+        }
     }
 
     fn connect(&mut self, a: usize, b: usize) {
@@ -344,6 +362,9 @@ impl World {
             && PeerMessage::from_bytes(&bytes).is_ok_and(|message| drops(&message))
         {
             return;
+        }
+        if self.recording {
+            self.frames.push((from, to, bytes.clone()));
         }
         let (lost, twice) = (
             self.draw() % 100 < self.loss,

@@ -85,11 +85,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_decode_totally_fuzz() {
-        bolero::check!().for_each(|bytes: &[u8]| {
-            if let Ok(request) = value::<Request>(bytes) {
-                assert_eq!(request.encode(), bytes, "one encoding for each request");
-            }
+    fn fuzz_requests_to_an_agent_and_its_answers() {
+        frith_fuzz::harness!(|input: &[u8]| {
+            frith_fuzz::codec::<Request, _>(input, FRAME_BYTES_MAX, value);
+            frith_fuzz::codec::<Response, _>(input, FRAME_BYTES_MAX, value);
         });
     }
 

@@ -31,6 +31,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+mod fuzz;
+
 struct Nowhere;
 
 impl Outbound for Nowhere {

@@ -433,3 +433,23 @@ pub(super) fn consent_report(consent: &Consent) -> Result<Report> {
     let text = serde_json::to_string_pretty(consent).map_err(Failure::other)?;
     Report::new(text, &json!(consent))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fuzz_consents() {
+        let example = format!(
+            "{{\"key\":\"{0}\",\"vrf\":\"{0}\",\"account\":\"{1}\",\"nonce\":1,\"signature\":\"{0}{0}\"}}",
+            hex::encode([5; 32]),
+            Address([7; 32])
+        );
+        frith_fuzz::harness!(|input: &[u8]| {
+            let read = |text: &str| serde_json::from_str::<Consent>(text);
+            for consent in frith_fuzz::json(input, std::slice::from_ref(&example), read) {
+                let _ = (fixed::<32>(&consent.key), fixed::<64>(&consent.signature));
+            }
+        });
+    }
+}

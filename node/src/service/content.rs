@@ -288,16 +288,4 @@ mod tests {
         assert_eq!(FetchResponse::of(&bytes, first.len + 1), None);
         assert!(first.encode().len() <= RESPONSE_BYTES_MAX);
     }
-
-    #[test]
-    fn fuzz_fetches_decode_totally() {
-        bolero::check!().for_each(|bytes: &[u8]| {
-            if let Ok(request) = decode::<FetchRequest>(bytes, 256) {
-                assert_eq!(request.encode(), bytes);
-            }
-            if let Ok(response) = decode::<FetchResponse>(bytes, RESPONSE_BYTES_MAX) {
-                assert_eq!(response.encode(), bytes);
-            }
-        });
-    }
 }

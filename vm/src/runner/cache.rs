@@ -255,4 +255,21 @@ mod tests {
         assert!(cache.get(id(b"d")).is_some());
         Ok(())
     }
+
+    #[test]
+    fn fuzz_only_whole_files_are_loaded() {
+        let directory = tempfile::tempdir().expect("there is room for a directory");
+        let cache = Cache::open(directory.path(), 1 << 20).expect("it can be opened");
+        let kept = artifact(b"code");
+        cache.put(id(b"a"), &kept).expect("it can be written");
+        let whole = fs::read(cache.path(id(b"a"))).expect("it was written");
+        frith_fuzz::harness!(|input: &[u8]| {
+            frith_fuzz::codec::<Artifact, _>(input, 1 << 20, |mut b| Artifact::decode_all(&mut b));
+            assert_eq!(cache.verified(id(b"a"), input), None);
+            let mut damaged = whole.clone();
+            frith_fuzz::mutate(&mut damaged, input);
+            let loaded = cache.verified(id(b"a"), &damaged);
+            assert!(loaded.is_none() || loaded.as_ref() == Some(&kept));
+        });
+    }
 }

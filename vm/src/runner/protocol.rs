@@ -156,4 +156,27 @@ mod tests {
         assert!(receive::<Response>(&mut &[0xff; 8][..]).is_err());
         Ok(())
     }
+
+    /// One frame that holds `payload`, decoded.
+    fn framed<T: Decode>(payload: &[u8]) -> Result<T, HostError> {
+        let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        let frame = [&len.to_le_bytes(), payload].concat();
+        receive(&mut &frame[..])?.ok_or(HostError::Protocol { reason: CUT_SHORT })
+    }
+
+    #[test]
+    fn fuzz_requests_to_the_runner() {
+        frith_fuzz::harness!(|input: &[u8]| {
+            frith_fuzz::codec::<Request, _>(input, 1 << 20, framed);
+            let _ = receive::<Request>(&mut &input[..]);
+        });
+    }
+
+    #[test]
+    fn fuzz_responses_of_the_runner() {
+        frith_fuzz::harness!(|input: &[u8]| {
+            frith_fuzz::codec::<Response, _>(input, 1 << 20, framed);
+            let _ = receive::<Response>(&mut &input[..]);
+        });
+    }
 }

@@ -297,3 +297,18 @@ fn a_changed_byte_is_found_or_leaves_the_secret_as_it_was() {
         assert!(Keystore::from_json(&String::from_utf8_lossy(cut)).is_err());
     }
 }
+
+#[test]
+fn fuzz_key_files() {
+    let whole = sealed().to_json();
+    frith_fuzz::harness!(|input: &[u8]| {
+        let damaged = frith_fuzz::damage_text(&whole, input);
+        for text in [String::from_utf8_lossy(input).into_owned(), damaged] {
+            if let Ok(keystore) = Keystore::from_json(&text) {
+                let written = keystore.to_json();
+                let again = Keystore::from_json(&written).expect("what was written can be read");
+                assert_eq!(again.to_json(), written);
+            }
+        }
+    });
+}
