@@ -157,6 +157,8 @@ pub enum Payload {
     Root(Box<RootPayload>),
     /// Nothing: a block that only certifies its parent, after the closing block or a root record.
     Empty,
+    /// A block of a replicated log.
+    Log(LogPayload),
 }
 
 impl Payload {
@@ -188,6 +190,13 @@ pub struct LeafPayload {
     pub owed: BoundedVec<Owed, OWED_MAX>,
     /// Present in the epoch's closing block.
     pub claim: Option<Claim>,
+}
+
+/// Batches of opaque commands that a block of a replicated log appends.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+pub struct LogPayload {
+    /// The batches, in this order; at least one.
+    pub batches: BoundedVec<BatchDigest, BLOCK_BATCHES_MAX>,
 }
 
 /// Cumulative flows of value over a leaf's border, since genesis.
@@ -316,7 +325,7 @@ pub struct Batch {
     pub author: PublicKey,
     /// The author's own count, so that equal operations make different batches.
     pub number: u64,
-    /// Encoded [`crate::operation::Operation`]s.
+    /// Encoded [`crate::operation::Operation`]s; in a replicated log, commands.
     pub operations: BoundedVec<BoundedVec<u8, OPERATION_BYTES_MAX>, BATCH_OPERATIONS_MAX>,
 }
 

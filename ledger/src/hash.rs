@@ -43,6 +43,7 @@ pub enum Domain {
     Signature,
     Certificate,
     Receipts,
+    Log,
 }
 
 impl Domain {
@@ -77,6 +78,7 @@ impl Domain {
             Self::Signature => "frith v1 signature",
             Self::Certificate => "frith v1 certificate",
             Self::Receipts => "frith v1 receipts",
+            Self::Log => "frith v1 replicated log",
         }
     }
 

@@ -62,7 +62,7 @@ impl CertifiedRoot {
     pub fn record(&self) -> Option<&RootRecord> {
         match &self.payload {
             Payload::Root(root) => Some(&root.record),
-            Payload::Leaf(_) | Payload::Empty => None,
+            Payload::Leaf(_) | Payload::Empty | Payload::Log(_) => None,
         }
     }
 }

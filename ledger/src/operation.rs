@@ -297,6 +297,17 @@ pub enum Offence {
     },
 }
 
+impl Offence {
+    /// Who made both statements: an index in the instance's committee.
+    #[must_use]
+    pub const fn member(&self) -> u16 {
+        match self {
+            Self::Votes(vote, _) => vote.member,
+            Self::Proposals { first, .. } => first.proposer,
+        }
+    }
+}
+
 /// Why evidence shows nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EvidenceError {

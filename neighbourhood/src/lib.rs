@@ -20,6 +20,7 @@ pub mod chain;
 pub mod consensus;
 pub mod leaf;
 pub mod limits;
+pub mod log;
 pub mod membership;
 pub mod node;
 pub mod peers;

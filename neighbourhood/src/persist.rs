@@ -38,7 +38,7 @@ use frith_tasks::{Receipt, Refusal};
 use parity_scale_codec::{Decode, Encode};
 
 /// Bytes of any value that the core stores; longer ones are corrupt.
-const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(crate) const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A committed block's place in the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -89,14 +89,14 @@ pub struct HeldMark {
 /// Where an operation ended.
 pub type Ended = (Height, Result<(), Refusal>);
 
-fn corrupt(what: &str) -> StoreError {
+pub(crate) fn corrupt(what: &str) -> StoreError {
     StoreError {
         action: "read",
         reason: format!("the stored {what} is damaged; start with an empty data directory"),
     }
 }
 
-fn load<T: Decode + Encode>(
+pub(crate) fn load<T: Decode + Encode>(
     store: &dyn Store,
     table: Table,
     key: &[u8],
@@ -110,7 +110,7 @@ fn load<T: Decode + Encode>(
         .map_err(|_| corrupt(what))
 }
 
-fn put(table: Table, key: Vec<u8>, value: &impl Encode) -> Write {
+pub(crate) fn put(table: Table, key: Vec<u8>, value: &impl Encode) -> Write {
     Write::Put {
         table,
         key,
@@ -184,6 +184,15 @@ pub fn voting(store: &dyn Store) -> Result<bool, StoreError> {
 #[must_use]
 pub fn put_voting() -> Write {
     put(Table::Meta, b"voting".to_vec(), &())
+}
+
+/// Notes that this store may not.
+#[must_use]
+pub fn delete_voting() -> Write {
+    Write::Delete {
+        table: Table::Meta,
+        key: b"voting".to_vec(),
+    }
 }
 
 /// The ends of the last epochs that are kept, oldest first.
@@ -387,7 +396,7 @@ pub fn put_safety(kind: ChainKind, epoch: Epoch, record: &impl Encode) -> Write 
     put(Table::Safety, safety_key(kind, epoch, 0), record)
 }
 
-fn proposal_key(kind: ChainKind, epoch: Epoch, view: View) -> Vec<u8> {
+pub(crate) fn proposal_key(kind: ChainKind, epoch: Epoch, view: View) -> Vec<u8> {
     let mut key = safety_key(kind, epoch, 1);
     key.extend_from_slice(&view.get().to_be_bytes());
     key

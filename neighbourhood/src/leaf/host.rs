@@ -204,6 +204,7 @@ impl LeafHost<'_> {
         }
         let entry = match &block.payload {
             Payload::Root(_) => return Err(invalid("a root record in a leaf")),
+            Payload::Log(_) => return Err(invalid("a log's block in a leaf")),
             Payload::Empty if !parent.closed => {
                 return Err(invalid("an empty block before the closing block"));
             }

@@ -339,7 +339,7 @@ impl Node {
         }
         let closes = |block: &Block| match &block.payload {
             Payload::Leaf(payload) => payload.claim.is_some(),
-            Payload::Root(_) | Payload::Empty => false,
+            Payload::Root(_) | Payload::Empty | Payload::Log(_) => false,
         };
         let consistent = answer
             .blocks

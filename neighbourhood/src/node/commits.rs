@@ -420,11 +420,7 @@ impl Node {
         offence: Offence,
         out: &mut Vec<Output>,
     ) {
-        let index = match &offence {
-            Offence::Votes(vote, _) => vote.member,
-            Offence::Proposals { first, .. } => first.proposer,
-        };
-        let Some(member) = source.committee.get(index) else {
+        let Some(member) = source.committee.get(offence.member()) else {
             return;
         };
         let evidence = Evidence {

@@ -92,6 +92,7 @@ impl RootHost<'_> {
                 payload: Some(record.clone()),
                 carries: false,
             },
+            (Payload::Log(_), _) => return Err("a log's block in the root's chain"),
             (Payload::Empty, _) => return Err("an empty block where the record belongs"),
             (Payload::Root(_), Some(_)) if parent.carries && follows => {
                 return Err("the record where an empty block belongs");

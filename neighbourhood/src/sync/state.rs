@@ -297,7 +297,7 @@ impl StateCopy {
                     batch: o.batch,
                 })
                 .collect(),
-            Payload::Root(_) | Payload::Empty => Vec::new(),
+            Payload::Root(_) | Payload::Empty | Payload::Log(_) => Vec::new(),
         };
         let closing = Closing {
             epoch: target.record.epoch,

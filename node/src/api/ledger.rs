@@ -157,6 +157,10 @@ pub(super) async fn block(
         ),
         Payload::Root(_) => ("root", Vec::new(), None),
         Payload::Empty => ("empty", Vec::new(), None),
+        Payload::Log(log) => {
+            let batches = log.batches.iter().map(|digest| digest.to_hex());
+            ("log", batches.collect(), None)
+        }
     };
     let header = &block.header;
     Ok(Json(BlockView {

@@ -1,0 +1,347 @@
+//! Commands on their way into batches, and batches on their way into blocks.
+
+use super::api::{LogError, LogLimits, Source};
+use frith_ledger::block::{Batch, BatchDigest};
+use frith_ledger::certificate::{Committee, Weight};
+use frith_ledger::codec::BoundedVec;
+use frith_ledger::key::PublicKey;
+use frith_ledger::parameters::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, OPERATION_BYTES_MAX};
+use frith_ledger::units::Millis;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Batches wanted at one time.
+const WANTS_MAX: usize = 4096;
+/// Bytes of a batch beside its commands, and of a command beside its bytes.
+const BATCH_FRAME: usize = 64;
+const COMMAND_FRAME: usize = 5;
+
+/// Whose commands these are.
+pub(super) type Ticket = (Source, u64);
+
+/// A batch that is kept and waits for a block.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) at: u64,
+    author: PublicKey,
+    pub(super) commands: u64,
+    holders: BTreeSet<u16>,
+    weight: Weight,
+    /// Commands of each ticket, in an own batch.
+    tickets: Vec<(Ticket, usize)>,
+}
+
+/// A batch that isn't here, and who says that it keeps it.
+#[derive(Debug)]
+struct Want {
+    holders: BTreeSet<u16>,
+    due: Millis,
+    pause: u64,
+    turn: usize,
+}
+
+/// Everything that waits.
+#[derive(Debug)]
+pub(super) struct LogPool {
+    me: PublicKey,
+    number: u64,
+    next_at: u64,
+    queue: VecDeque<(Ticket, Vec<u8>)>,
+    queue_bytes: usize,
+    since: Option<Millis>,
+    batches: BTreeMap<BatchDigest, Kept>,
+    order: BTreeMap<u64, BatchDigest>,
+    authors: BTreeMap<PublicKey, usize>,
+    wants: BTreeMap<BatchDigest, Want>,
+    /// Commands of a ticket that aren't final.
+    open: BTreeMap<Ticket, usize>,
+}
+
+impl LogPool {
+    /// An empty pool. Own batches are numbered from `number` on, kept ones keyed from `next_at` on.
+    pub(super) fn new(me: PublicKey, number: u64, next_at: u64) -> Self {
+        Self {
+            me,
+            number,
+            next_at,
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            since: None,
+            batches: BTreeMap::new(),
+            order: BTreeMap::new(),
+            authors: BTreeMap::new(),
+            wants: BTreeMap::new(),
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// Takes commands into the queue, all or none.
+    pub(super) fn submit(
+        &mut self,
+        now: Millis,
+        ticket: Ticket,
+        commands: Vec<Vec<u8>>,
+        limits: &LogLimits,
+    ) -> Result<(), LogError> {
+        if commands.is_empty() || commands.iter().any(Vec::is_empty) {
+            return Err(LogError::Empty);
+        }
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let long = commands
+            .iter()
+            .position(|command| command.len() > OPERATION_BYTES_MAX);
+        if let Some(index) = long {
+            return Err(LogError::TooLong {
+                index: count(index),
+                bytes: count(commands[index].len()),
+                max: count(OPERATION_BYTES_MAX),
+            });
+        }
+        let bytes: usize = commands.iter().map(|c| c.len() + COMMAND_FRAME).sum();
+        if self.queue_bytes.saturating_add(bytes) > limits.queue_bytes_max {
+            return Err(LogError::Overloaded {
+                retry_ms: limits.retry_min.get(),
+            });
+        }
+        self.queue_bytes += bytes;
+        self.since.get_or_insert(now);
+        *self.open.entry(ticket).or_default() += commands.len();
+        self.queue
+            .extend(commands.into_iter().map(|command| (ticket, command)));
+        Ok(())
+    }
+
+    /// When the next own batch is due; `None` when nothing waits or nothing more may be under way.
+    pub(super) fn due(&self, limits: &LogLimits) -> Option<Millis> {
+        let under_way = self.authors.get(&self.me).copied().unwrap_or(0);
+        let since = self
+            .since
+            .filter(|_| under_way < limits.own_batches_max.max(1))?;
+        let full = self.queue_bytes >= limits.batch_bytes.min(BATCH_BYTES_MAX - BATCH_FRAME)
+            || self.queue.len() >= limits.batch_commands;
+        Some(if full || under_way == 0 {
+            since
+        } else {
+            since.plus(limits.batch_delay.get())
+        })
+    }
+
+    /// The next own batch, from the front of the queue, with whose commands it has.
+    pub(super) fn take(
+        &mut self,
+        now: Millis,
+        limits: &LogLimits,
+    ) -> (Batch, Vec<(Ticket, usize)>) {
+        let room = limits.batch_bytes.min(BATCH_BYTES_MAX - BATCH_FRAME);
+        let most = limits.batch_commands.clamp(1, BATCH_OPERATIONS_MAX);
+        let (mut operations, mut bytes) = (BoundedVec::new(), 0_usize);
+        let mut tickets: Vec<(Ticket, usize)> = Vec::new();
+        while let Some((_, command)) = self.queue.front() {
+            let size = command.len() + COMMAND_FRAME;
+            if operations.len() >= most || (bytes + size > room && !operations.is_empty()) {
+                break;
+            }
+            let Some((ticket, command)) = self.queue.pop_front() else {
+                break;
+            };
+            bytes += size;
+            let fits =
+                BoundedVec::try_from(command).is_ok_and(|command| operations.push(command).is_ok());
+            debug_assert!(fits, "lengths were checked when the command came");
+            match tickets.last_mut() {
+                Some((last, count)) if *last == ticket => *count += 1,
+                _ => tickets.push((ticket, 1)),
+            }
+        }
+        self.queue_bytes = self.queue_bytes.saturating_sub(bytes);
+        self.since = (!self.queue.is_empty()).then_some(now);
+        self.number = self.number.wrapping_add(1);
+        let batch = Batch {
+            author: self.me,
+            number: self.number,
+            operations,
+        };
+        (batch, tickets)
+    }
+
+    /// Later batches are kept under keys from `at` on.
+    pub(super) fn skip_to(&mut self, at: u64) {
+        self.next_at = self.next_at.max(at);
+    }
+
+    /// The key under which the next batch is kept.
+    pub(super) fn next_at(&mut self) -> u64 {
+        let at = self.next_at;
+        self.next_at = at.saturating_add(1);
+        at
+    }
+
+    /// Whether one more batch of `author` may be kept.
+    pub(super) fn has_room(&self, author: &PublicKey, limits: &LogLimits) -> bool {
+        self.authors.get(author).copied().unwrap_or(0) < limits.author_batches_max
+    }
+
+    /// Notes a batch that is in the store, kept here and by its author. `me` is the own index.
+    pub(super) fn keep(
+        &mut self,
+        digest: BatchDigest,
+        (author, at, commands): (PublicKey, u64, u64),
+        tickets: Vec<(Ticket, usize)>,
+        (committee, me): (&Committee, u16),
+    ) {
+        let mut holders = self
+            .wants
+            .remove(&digest)
+            .map(|want| want.holders)
+            .unwrap_or_default();
+        holders.insert(me);
+        holders.extend(committee.index_of(&author));
+        let weight = weigh(committee, &holders);
+        let kept = Kept {
+            at,
+            author,
+            commands,
+            holders,
+            weight,
+            tickets,
+        };
+        if self.batches.insert(digest, kept).is_none() {
+            self.order.insert(at, digest);
+            *self.authors.entry(author).or_default() += 1;
+        }
+    }
+
+    /// A member keeps a batch. Whether a leader may name it from now on.
+    pub(super) fn held(
+        &mut self,
+        now: Millis,
+        digest: &BatchDigest,
+        member: u16,
+        committee: &Committee,
+        limits: &LogLimits,
+    ) -> bool {
+        let Some(kept) = self.batches.get_mut(digest) else {
+            self.want(now, *digest, member, limits);
+            return false;
+        };
+        let before = committee.is_quorum(kept.weight);
+        if kept.holders.insert(member) {
+            kept.weight = weigh(committee, &kept.holders);
+        }
+        !before && committee.is_quorum(kept.weight)
+    }
+
+    /// Asks for a batch that `member` should have, unless it comes by itself in time.
+    pub(super) fn want(
+        &mut self,
+        now: Millis,
+        digest: BatchDigest,
+        member: u16,
+        limits: &LogLimits,
+    ) {
+        if self.wants.len() >= WANTS_MAX && !self.wants.contains_key(&digest) {
+            return;
+        }
+        let pause = limits.retry_min.get().max(1);
+        let want = self.wants.entry(digest).or_insert_with(|| Want {
+            holders: BTreeSet::new(),
+            due: now.plus(pause),
+            pause,
+            turn: 0,
+        });
+        want.holders.insert(member);
+    }
+
+    pub(super) fn is_wanted(&self, digest: &BatchDigest) -> bool {
+        self.wants.contains_key(digest)
+    }
+
+    /// Whom to ask for what now.
+    pub(super) fn asks(&mut self, now: Millis, limits: &LogLimits) -> Vec<(BatchDigest, u16)> {
+        let due = self.wants.iter_mut().filter(|(_, want)| want.due <= now);
+        due.filter_map(|(digest, want)| {
+            let holder = want
+                .holders
+                .iter()
+                .nth(want.turn % want.holders.len().max(1));
+            want.turn = want.turn.wrapping_add(1);
+            want.due = now.plus(want.pause);
+            want.pause = want
+                .pause
+                .saturating_mul(2)
+                .min(limits.retry_max.get().max(1));
+            holder.map(|holder| (*digest, *holder))
+        })
+        .collect()
+    }
+
+    /// When to ask again.
+    pub(super) fn next_ask(&self) -> Option<Millis> {
+        self.wants.values().map(|want| want.due).min()
+    }
+
+    /// A batch that waits for a block.
+    pub(super) fn get(&self, digest: &BatchDigest) -> Option<&Kept> {
+        self.batches.get(digest)
+    }
+
+    /// Batches that a quorum keeps, in the order in which they came.
+    pub(super) fn ready<'a>(
+        &'a self,
+        committee: &'a Committee,
+    ) -> impl Iterator<Item = (&'a BatchDigest, &'a Kept)> {
+        self.order.values().filter_map(|digest| {
+            let kept = self.batches.get(digest)?;
+            committee.is_quorum(kept.weight).then_some((digest, kept))
+        })
+    }
+
+    /// Own batches that wait for a block.
+    pub(super) fn own(&self) -> impl Iterator<Item = &BatchDigest> {
+        let me = self.me;
+        self.batches
+            .iter()
+            .filter(move |(_, kept)| kept.author == me)
+            .map(|(digest, _)| digest)
+    }
+
+    /// A batch is in a committed block: where it is kept, and the tickets that are through with it.
+    pub(super) fn committed(&mut self, digest: &BatchDigest) -> Option<(u64, Vec<Ticket>)> {
+        let kept = self.batches.remove(digest)?;
+        self.order.remove(&kept.at);
+        if let Some(count) = self.authors.get_mut(&kept.author) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.authors.remove(&kept.author);
+            }
+        }
+        let mut through = Vec::new();
+        for (ticket, count) in kept.tickets {
+            let left = self.open.get_mut(&ticket).map(|left| {
+                *left = left.saturating_sub(count);
+                *left
+            });
+            if left == Some(0) {
+                self.open.remove(&ticket);
+                through.push(ticket);
+            }
+        }
+        Some((kept.at, through))
+    }
+
+    /// The first key of a batch that waits for a block.
+    pub(super) fn floor(&self) -> u64 {
+        self.order.keys().next().copied().unwrap_or(self.next_at)
+    }
+
+    /// Batches kept that wait for a block, and bytes of commands that wait for a batch.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.batches.len(), self.queue_bytes)
+    }
+}
+
+fn weigh(committee: &Committee, holders: &BTreeSet<u16>) -> Weight {
+    holders
+        .iter()
+        .filter_map(|holder| committee.get(*holder))
+        .fold(0, |sum: Weight, member| sum.saturating_add(member.weight))
+}
