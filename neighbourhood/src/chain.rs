@@ -4,6 +4,7 @@
 //! is saved as a version numbered by the epoch, so a restart loads the last end and executes what came
 //! after it.
 
+use crate::history;
 use crate::limits::Limits;
 use crate::persist::{self, Closing};
 use frith_ledger::block::BlockId;
@@ -193,6 +194,7 @@ impl Chain {
                 break;
             }
             let mut writes = Vec::from(persist::delete_block(height, &entry.id));
+            writes.extend(history::forget(store, height)?);
             if let Some(block) = persist::block(store, &entry.id)?
                 && let frith_ledger::block::Payload::Leaf(payload) = &block.payload
             {

@@ -18,6 +18,7 @@
 pub mod beacon;
 pub mod chain;
 pub mod consensus;
+pub mod history;
 pub mod leaf;
 pub mod limits;
 pub mod log;
@@ -36,8 +37,8 @@ pub mod wire;
 
 pub use limits::Limits;
 pub use node::{
-    CommittedBlock, ExecutedOperation, Input, Misbehaviour, Node, NodeConfig, NodeEvent, OpenError,
-    OperationStatus, Output, Priority, SubmitError,
+    CommittedBlock, ExecutedOperation, Happening, HistoryBlock, HistoryPage, Input, Misbehaviour,
+    Node, NodeConfig, NodeEvent, OpenError, OperationStatus, Output, Priority, SubmitError,
 };
 pub use status::{MemberStatus, NodeStatus, Unready};
 

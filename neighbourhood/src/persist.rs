@@ -16,6 +16,7 @@
 //! | Batches | digest, `c` | its availability certificate |
 //! | Roots | epoch | a certified root record |
 //! | Receipts | operation id | height and result |
+//! | History | see [`crate::history`] | which blocks touched which account |
 //!
 //! Numbers in keys are big-endian, so that ranges run in their order. Nodes and Stale belong to the
 //! tree, Content to whoever fetches, Work to the worker.

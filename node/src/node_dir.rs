@@ -30,7 +30,8 @@ pub(crate) const GENESIS_FILE: &str = "genesis.json";
 pub(crate) const STORE_DIR: &str = "store";
 /// Compiled programs.
 pub(crate) const COMPILED_DIR: &str = "compiled";
-const STARTED_FILE: &str = "started";
+/// Marks that a node has started here.
+pub(crate) const STARTED_FILE: &str = "started";
 const LOCK_FILE: &str = "node.lock";
 const API_FILE: &str = "api.txt";
 

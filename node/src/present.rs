@@ -1,5 +1,9 @@
 //! From the ledger's types to what the API shows. Pure functions of committed state.
 
+mod history;
+
+pub use history::happening;
+
 use crate::views::{
     AccountView, ArbitratorView, Entity as EntityJson, EventView, FoundView, OutcomeView,
     PlaceView, RegistrationView, SeatView, SpecView, SummaryView, TaskView, TermsView, WorkerView,

@@ -3,6 +3,10 @@
 //! Amounts are decimal strings in credits with up to six places (`"12.5"`), since JSON numbers lose
 //! digits. Hashes, keys and SCALE bytes are lower-case hexadecimal. Addresses are bech32m.
 
+mod history;
+
+pub use history::{HappeningView, HistoryView};
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

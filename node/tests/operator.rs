@@ -1,10 +1,11 @@
-//! The operator's commands against real processes: what an unlocked agent saves and what it never gives.
+//! The operator's commands against real processes: what an unlocked agent saves and never gives, what the doctor finds.
 //!
 //! Waits are on the API's own waits and on the ends of processes, against deadlines.
 
 mod support;
 
 use frith::devnet::PASSPHRASE;
+use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 use support::{Outcome, World, answer, error};
 
@@ -60,6 +61,123 @@ impl World {
         assert_eq!(code, Some(3), "locked again");
         Ok(())
     }
+
+    /// The doctor finds nothing wrong with a node that runs, and names what is.
+    fn the_doctor_names_what_is_wrong(&self) -> Outcome {
+        let dir = self.directory.path().join("node1");
+        let line = ["doctor", "--dir", dir.to_str().ok_or("a path")?];
+        let healthy = answer(&self.alone(&line)?)?;
+        let checks = healthy["checks"].as_array().ok_or("checks")?;
+        let states = |state: &str| -> Vec<&str> {
+            let these = checks.iter().filter(|check| check["state"] == state);
+            these.filter_map(|check| check["name"].as_str()).collect()
+        };
+        for name in [
+            "disk sync",
+            "worker key",
+            "safety record",
+            "directory",
+            "ports",
+            "node",
+            "genesis",
+        ] {
+            assert!(states("ok").contains(&name), "{name}: {healthy}");
+        }
+        assert!(states("fail").is_empty());
+
+        let key = dir.join("worker.json");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644))?;
+        let output = self.alone(&line)?;
+        assert_eq!(output.status.code(), Some(1));
+        let sick: Value = serde_json::from_slice(&output.stdout)?;
+        let failed = sick["checks"]
+            .as_array()
+            .ok_or("checks")?
+            .iter()
+            .filter(|check| check["state"] == "fail");
+        let failed: Vec<_> = failed.map(|check| check["name"].clone()).collect();
+        assert_eq!(failed, ["worker key"]);
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
+        Ok(())
+    }
+
+    /// What a wallet did and got is listed newest first, page by page, by every node alike.
+    fn a_wallet_has_a_history(&self, bob: &str) -> Outcome {
+        let alice = self.address("alice")?;
+        let send = [
+            "wallet",
+            "send",
+            bob,
+            "2.5",
+            "--yes",
+            "--wait",
+            "final",
+            "--timeout",
+            "100",
+        ];
+        let sent = answer(&self.call(PASSPHRASE, &send)?)?;
+        let back = ["wallet", "send", &alice, "1", "--yes"];
+        answer(&self.call_as("bob", PASSPHRASE, &back)?)?;
+        let history = |whose: &str, more: &[&str]| -> Outcome<Value> {
+            answer(&self.call("", &[&["wallet", "history", whose][..], more].concat())?)
+        };
+        let all = history(bob, &[])?;
+        let entries = all["entries"].as_array().ok_or("entries")?.clone();
+        assert_eq!(
+            (
+                &entries[0]["what"],
+                &entries[0]["amount"],
+                &entries[0]["direction"]
+            ),
+            (&json!("sent"), &json!("1"), &json!("out"))
+        );
+        assert_eq!(
+            (
+                &entries[1]["what"],
+                &entries[1]["amount"],
+                &entries[1]["with"]
+            ),
+            (&json!("received"), &json!("2.5"), &json!(alice))
+        );
+        assert_eq!(
+            (&entries[1]["operation"], &entries[1]["finality"]),
+            (&sent["id"], &json!("final"))
+        );
+        assert!(all["verified"]["balance"].is_string());
+        let heights: Vec<_> = entries
+            .iter()
+            .filter_map(|entry| entry["height"].as_u64())
+            .collect();
+        assert!(heights.is_sorted_by(|a, b| a >= b), "{heights:?}");
+
+        let mut paged = Vec::new();
+        let mut before = None::<String>;
+        loop {
+            let place = before.clone().unwrap_or_default();
+            let more: &[&str] = if place.is_empty() {
+                &["--limit", "1"]
+            } else {
+                &["--limit", "1", "--before", &place]
+            };
+            let page = history(bob, more)?;
+            paged.extend(page["entries"].as_array().ok_or("entries")?.clone());
+            match page["next"].as_str() {
+                Some(next) => before = Some(next.to_owned()),
+                None => break,
+            }
+        }
+        let same = |list: &[Value]| {
+            list.iter()
+                .map(|entry| entry["operation"].clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            same(&paged),
+            same(&entries),
+            "page by page it is the same list"
+        );
+        Ok(())
+    }
 }
 
 #[test]
@@ -67,6 +185,8 @@ fn an_operator_unlocks_once_and_every_command_works() -> Outcome {
     let world = World::start()?;
     let bob = world.address("bob")?;
     world.an_agent_signs_until_it_is_locked(&bob)?;
+    world.the_doctor_names_what_is_wrong()?;
+    world.a_wallet_has_a_history(&bob)?;
     world.devnet.stop()?;
     Ok(())
 }

@@ -12,7 +12,7 @@ mod rocks;
 
 pub use memory::{Faults, MemoryStore, SharedMemoryStore};
 #[cfg(feature = "rocks")]
-pub use rocks::{RocksOptions, RocksStore};
+pub use rocks::{FORMAT, RocksOptions, RocksStore};
 
 /// A table of a store. The discriminant is part of the storage format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,11 +40,13 @@ pub enum Table {
     Receipts = 9,
     /// The worker's own record of the tasks that it runs: salts, results not yet revealed.
     Work = 10,
+    /// Which blocks touched which account, and what happened in each block.
+    History = 11,
 }
 
 impl Table {
     /// All tables, in order of their discriminants.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Meta,
         Self::Safety,
         Self::Nodes,
@@ -56,6 +58,7 @@ impl Table {
         Self::Content,
         Self::Receipts,
         Self::Work,
+        Self::History,
     ];
 }
 

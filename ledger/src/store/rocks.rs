@@ -20,7 +20,7 @@ use rocksdb::{
 use std::path::{Path, PathBuf};
 
 /// The storage format that this program reads and writes.
-const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 1;
 /// Where the format stands, in RocksDB's default column family.
 const FORMAT_KEY: &[u8] = b"frith storage format";
 
@@ -74,6 +74,7 @@ const fn name_of(table: Table) -> &'static str {
         Table::Content => "content",
         Table::Receipts => "receipts",
         Table::Work => "work",
+        Table::History => "history",
     }
 }
 

@@ -240,6 +240,7 @@ impl Node {
         };
         let mut writes = Vec::from(persist::put_block(entry.height, &block, &place));
         self.receipt_writes(&entry, &mut writes);
+        writes.extend(self.history_writes(&entry));
         if let Some(payload) = entry.payload() {
             for digest in self.pool.included(&payload.batches) {
                 writes.extend(persist::delete_held(&digest));

@@ -20,6 +20,7 @@ mod catching_up;
 mod commits;
 mod core;
 mod epochs;
+mod history;
 mod messages;
 mod operations;
 mod queries;
@@ -30,3 +31,4 @@ pub use api::{
     OperationStatus, Output, Priority, SubmitError,
 };
 pub use core::Node;
+pub use history::{Happening, HistoryBlock, HistoryPage};

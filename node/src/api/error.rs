@@ -105,7 +105,7 @@ fn snake_case(name: &str) -> String {
 
 /// A refusal as the API and the CLI show it.
 #[must_use]
-pub(super) fn refusal_body(refusal: &Refusal) -> ErrorBody {
+pub(crate) fn refusal_body(refusal: &Refusal) -> ErrorBody {
     ErrorBody {
         code: refusal_code(refusal),
         message: refusal.to_string(),

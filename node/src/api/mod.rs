@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod guard;
 mod health;
+mod history;
 mod ledger;
 mod metrics;
 mod openapi;
@@ -20,5 +21,6 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use error::refusal_body;
 pub use error::{ApiError, refusal_code};
 pub use router::{Api, Limits, router, serve};

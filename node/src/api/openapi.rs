@@ -1,6 +1,6 @@
 //! The API's description, made from its code.
 
-use super::{content, events, health, ledger, metrics, operations, tasks};
+use super::{content, events, health, history, ledger, metrics, operations, tasks};
 use crate::views;
 use axum::Json;
 use utoipa::OpenApi;
@@ -16,6 +16,7 @@ use utoipa::OpenApi;
         operations::submit,
         operations::status,
         ledger::entity,
+        history::page,
         ledger::root,
         ledger::block,
         ledger::genesis,

@@ -1,6 +1,6 @@
 //! The routes, and what holds for all of them: sizes, times, how many at once.
 
-use super::{content, events, guard, health, ledger, metrics, openapi, operations, tasks};
+use super::{content, events, guard, health, history, ledger, metrics, openapi, operations, tasks};
 use crate::service::{Fetcher, StatusSource};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -83,6 +83,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/operations", post(operations::submit).layer(operation))
         .route("/v1/operations/{id}", get(operations::status))
         .route("/v1/entities/{address}", get(ledger::entity))
+        .route("/v1/accounts/{address}/history", get(history::page))
         .route("/v1/tasks", get(tasks::list))
         .route("/v1/tasks/{address}", get(tasks::status))
         .route("/v1/roots/{epoch}", get(ledger::root))

@@ -5,7 +5,7 @@ mod node;
 mod task;
 mod wallet;
 
-pub(super) use machine::{ConfigCommand, KeyCommand};
+pub(super) use machine::{BenchArgs, ConfigCommand, DoctorArgs, KeyCommand};
 pub(super) use node::{InitArgs, NodeCommand, RunArgs};
 pub(super) use task::{SpecArgs, TaskCommand};
 pub(super) use wallet::{StakeArgs, WalletCommand};
@@ -112,6 +112,10 @@ pub enum Command {
     /// Settings, and where each of them comes from.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Check this machine, a data directory and the node: what is wrong, and what to do about it.
+    Doctor(DoctorArgs),
+    /// Measure this machine: what it would earn.
+    Bench(BenchArgs),
     /// Run a whole network of real nodes on this machine, for trying out.
     Devnet(DevnetArgs),
     /// Print the completions of a shell: `frith completions bash > ~/.local/share/bash-completion/completions/frith`.
@@ -214,6 +218,8 @@ mod tests {
             "frith key unlock main --timeout 60",
             "frith key lock",
             "frith config show --origin --dir d",
+            "frith doctor --dir d --json",
+            "frith bench --price 0.002 --slots 2",
             "frith completions zsh",
             "frith man --out d",
             "frith node init --dir d --genesis g.json --bootstrap /ip4/1.2.3.4/tcp/4200",
@@ -227,6 +233,7 @@ mod tests {
             "frith wallet balance --save-proof p.json",
             "frith wallet stake --worker-dir d --stake 100 --collateral 10",
             "frith wallet unstake 5",
+            "frith wallet history --limit 5 --before 12.3",
             "frith block show 12",
             "frith proof verify p.json --genesis g.json",
             "frith devnet --nodes 5 --fault 4=wrong-result",

@@ -5,10 +5,13 @@
 //! and progress is shown on a terminal only.
 
 mod args;
+mod bench;
 mod block;
 mod config;
 mod demo;
 mod devnet;
+mod doctor;
+mod history;
 mod key;
 mod manual;
 mod node;
@@ -84,6 +87,8 @@ fn run(cli: Cli) -> Result<Report> {
         args::Command::Config(command) => config::run(&session, command),
         args::Command::Completions { shell } => manual::completions(shell),
         args::Command::Man { out } => manual::man(out.as_deref()),
+        args::Command::Doctor(options) => doctor::run(&session, &options),
+        args::Command::Bench(options) => bench::run(&session, &options),
         args::Command::Devnet(options) => devnet::run(&session, &options),
         args::Command::Demo(options) => demo::run(&session, &options),
     }

@@ -34,6 +34,11 @@ pub(super) fn run(session: &Session, command: WalletCommand) -> Result<Report> {
             yes,
             wait,
         } => send(session, to, amount, yes, wait),
+        WalletCommand::History {
+            address,
+            limit,
+            before,
+        } => super::history::run(session, address, usize::from(limit), before.as_deref()),
         WalletCommand::Stake(options) => stake(session, &options),
         WalletCommand::Unstake {
             collateral,

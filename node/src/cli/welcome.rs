@@ -11,7 +11,8 @@ Frith: nodes are paid to run WebAssembly tasks; neighbours verify each other's r
   See a balance, verified    frith wallet balance
   Submit a task              frith task submit program.wasm
   Run a paid worker node     frith node init --dir DIR --genesis FILE, then frith node run --dir DIR
-  How a node does            frith node status
+  How a node does            frith node status, frith doctor
+  What a machine would earn  frith bench
 
 `frith help` lists everything; `frith help COMMAND` explains a command. Every command takes --json.";
 

@@ -2,8 +2,8 @@
 
 use crate::failure::{Exit, Failure, Result};
 use crate::views::{
-    BlockView, ContentView, EntityView, ErrorView, Finality, OperationRequest, OperationView,
-    ReadyView, RootView, StatusView, SubmittedView, TaskView, TasksView,
+    BlockView, ContentView, EntityView, ErrorView, Finality, HistoryView, OperationRequest,
+    OperationView, ReadyView, RootView, StatusView, SubmittedView, TaskView, TasksView,
 };
 use frith_ledger::genesis::Genesis;
 use frith_ledger::parameters::CONTENT_BYTES_MAX;
@@ -200,6 +200,22 @@ impl NodeClient {
         self.get(&format!("/v1/entities/{address}"))
     }
 
+    /// What touched an account: at most `limit` entries before the place that `before` names, newest first.
+    ///
+    /// # Errors
+    /// The node can't be reached, or `before` isn't a place that it named.
+    pub fn history(
+        &self,
+        account: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<HistoryView> {
+        let before = before.map_or_else(String::new, |before| format!("&before={before}"));
+        self.get(&format!(
+            "/v1/accounts/{account}/history?limit={limit}{before}"
+        ))
+    }
+
     /// A root record; `None`: the newest.
     ///
     /// # Errors
@@ -228,6 +244,20 @@ impl NodeClient {
     /// The node can't be reached.
     pub fn status(&self) -> Result<StatusView> {
         self.get("/v1/status")
+    }
+
+    /// The node's time of day in seconds since 1970, if its answers say it.
+    ///
+    /// # Errors
+    /// The node can't be reached.
+    pub fn date(&self) -> Result<Option<u64>> {
+        let response = self.agent.get(format!("{}/health/live", self.base)).call();
+        let response = response.map_err(|error| self.failed(&error))?;
+        let date = response
+            .headers()
+            .get("date")
+            .and_then(|date| date.to_str().ok());
+        Ok(date.and_then(crate::doctor::http_date))
     }
 
     /// Whether the node is ready.

@@ -98,6 +98,17 @@ impl World {
         )
     }
 
+    /// The same with another key.
+    pub fn call_as(&self, key: &str, passphrase: &str, args: &[&str]) -> Outcome<Output> {
+        let api = self.devnet.node(0)?.base().to_owned();
+        frith(
+            &self.home,
+            &api,
+            passphrase,
+            &[&["--key", key][..], args].concat(),
+        )
+    }
+
     /// A call without a node.
     pub fn alone(&self, args: &[&str]) -> Outcome<Output> {
         frith(&self.home, "http://127.0.0.1:9", "", args)

@@ -1,6 +1,6 @@
-//! `frith key` and `frith config`: what is on this machine.
+//! `frith key`, `frith config`, `frith doctor`, `frith bench`: this machine and what is on it.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 /// `frith key`
@@ -56,4 +56,29 @@ pub enum ConfigCommand {
         #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+}
+
+/// `frith doctor`
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// A node's data directory; without it only your own directory and the node at --api are checked.
+    #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// `frith bench`
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// Where the disk is measured [default: a node's directory as FRITH_DIR says, else the current one]
+    #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Credits for 10⁶ fuel [default: what the network's tasks and workers ask for]
+    #[arg(long)]
+    pub price: Option<frith_ledger::credits::Credits>,
+    /// Tasks at one time [default: one a core]
+    #[arg(long)]
+    pub slots: Option<u8>,
+    /// Seconds for all of it, about.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(5..=300))]
+    pub seconds: u64,
 }

@@ -34,6 +34,17 @@ pub enum WalletCommand {
         #[command(flatten)]
         wait: WaitArgs,
     },
+    /// What an account did and got, newest first. The list is the node's word; the balance is proven.
+    History {
+        /// Whose; yours when it is missing.
+        address: Option<Address>,
+        /// How many entries.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        /// Begin where an earlier answer ended.
+        #[arg(long, value_name = "PLACE")]
+        before: Option<String>,
+    },
     /// Stake credits on a worker: registers it, or adds to its stake.
     Stake(StakeArgs),
     /// Take collateral of a worker back. Its stake returns with `node leave`.
