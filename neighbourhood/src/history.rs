@@ -180,6 +180,31 @@ pub fn oldest(store: &dyn Store) -> Result<Option<Height>, StoreError> {
     }))
 }
 
+/// The last committed block in the chain; `None` when there is none.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn newest(store: &dyn Store) -> Result<Option<Height>, StoreError> {
+    // Chain entries end with the head. Found by halving, since stores run forward only.
+    let has_after = |height: u64| -> Result<bool, StoreError> {
+        let rows = store.range(Table::Chain, &height.to_be_bytes(), 1)?;
+        Ok(!rows.is_empty())
+    };
+    if !has_after(0)? {
+        return Ok(None);
+    }
+    let (mut low, mut high) = (0_u64, u64::MAX);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if has_after(middle)? {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(Some(Height::new(low)))
+}
+
 /// The operations of a committed block, as its batches have them; `None` when one of them is no longer here.
 ///
 /// # Errors

@@ -27,6 +27,7 @@ pub mod node;
 pub mod peers;
 pub mod persist;
 pub mod pool;
+pub mod record;
 pub mod recovery;
 pub mod root;
 pub mod roots;

@@ -3,7 +3,7 @@
 //! - [`cli`] is what users type; [`client`] asks a node, signs and checks proofs; [`keystore`] keeps keys, [`agent`] one that is
 //!   unlocked.
 //! - [`service`] runs the core, [`worker`] its tasks, [`api`] serves what [`views`] describe.
-//! - [`doctor`] checks a machine, [`measure`] says what it can do.
+//! - [`backup`] brings a node back, [`doctor`] checks a machine, [`measure`] says what it can do.
 //! - [`config`] and [`node_dir`] say how a node is set up; [`devnet`] sets up many.
 //!
 //! Invariants of absence: the API never sees a user's key; the process that runs a stranger's program
@@ -13,6 +13,7 @@
 pub mod agent;
 pub mod amounts;
 pub mod api;
+pub mod backup;
 pub mod cli;
 pub mod client;
 pub mod config;

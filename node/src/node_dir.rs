@@ -168,6 +168,12 @@ pub struct NewNode<'a> {
 /// # Errors
 /// It exists already with a worker or a genesis, or the system refuses.
 pub fn create(path: &Path, new: &NewNode<'_>) -> Result<()> {
+    refuse_existing(path)?;
+    create_in(path, new)
+}
+
+/// Refuses a directory that is a node's already, in part or whole.
+pub(crate) fn refuse_existing(path: &Path) -> Result<()> {
     for name in [GENESIS_FILE, WORKER_FILE, STORE_DIR] {
         if path.join(name).exists() {
             return Err(
@@ -177,6 +183,10 @@ pub fn create(path: &Path, new: &NewNode<'_>) -> Result<()> {
             );
         }
     }
+    Ok(())
+}
+
+fn create_in(path: &Path, new: &NewNode<'_>) -> Result<()> {
     std::fs::create_dir_all(path).map_err(|error| Failure::file("create", path, error))?;
     let label = Label {
         kind: Kind::Worker,

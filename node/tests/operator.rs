@@ -7,7 +7,7 @@ mod support;
 use frith::devnet::PASSPHRASE;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
-use support::{Outcome, World, answer, error};
+use support::{Outcome, PATIENCE, World, answer, error};
 
 impl World {
     /// Unlocked, a transfer needs no passphrase; locked again, it does.
@@ -178,15 +178,67 @@ impl World {
         );
         Ok(())
     }
+
+    /// A node is backed up while it runs, lost, and brought back; it asks before it votes.
+    fn a_node_comes_back_from_its_backup(&mut self, bob: &str) -> Outcome {
+        let dir = self.directory.path().join("node3");
+        let text = |path: &std::path::Path| path.to_str().map(str::to_owned).ok_or("a path");
+        let (at, file) = (
+            text(&dir)?,
+            text(&self.directory.path().join("node3.backup"))?,
+        );
+        let taken = answer(&self.alone(&["node", "backup", "--dir", &at, "--out", &file])?)?;
+        assert_eq!(taken["signed"]["may_vote"], true, "{taken}");
+        let (code, said) =
+            error(&self.alone(&["node", "safety", "forget", "--dir", &at, "--yes"])?)?;
+        assert_eq!(
+            (code, said["error"]["code"].as_str()),
+            (Some(1), Some("in_use")),
+            "not under a running node"
+        );
+
+        self.devnet.kill(3)?;
+        std::fs::rename(&dir, self.directory.path().join("lost"))?;
+        answer(&self.alone(&["node", "restore", &file, "--dir", &at])?)?;
+        self.devnet.restart(3)?;
+        self.devnet.await_ready(PATIENCE)?;
+        let signed = answer(&self.alone(&["node", "safety", "export", "--dir", &at])?)?;
+        assert_eq!(
+            signed["may_vote"], true,
+            "it has asked and may vote again: {signed}"
+        );
+        let log = std::fs::read_to_string(self.devnet.log(3))?;
+        assert!(
+            log.contains("asks the others what it may have signed"),
+            "{log}"
+        );
+        let sent = answer(&self.call(
+            PASSPHRASE,
+            &[
+                "wallet",
+                "send",
+                bob,
+                "1",
+                "--yes",
+                "--wait",
+                "final",
+                "--timeout",
+                "100",
+            ],
+        )?)?;
+        assert_eq!(sent["done"], true);
+        Ok(())
+    }
 }
 
 #[test]
 fn an_operator_unlocks_once_and_every_command_works() -> Outcome {
-    let world = World::start()?;
+    let mut world = World::start()?;
     let bob = world.address("bob")?;
     world.an_agent_signs_until_it_is_locked(&bob)?;
     world.the_doctor_names_what_is_wrong()?;
     world.a_wallet_has_a_history(&bob)?;
+    world.a_node_comes_back_from_its_backup(&bob)?;
     world.devnet.stop()?;
     Ok(())
 }

@@ -102,6 +102,29 @@ impl RocksStore {
         Ok(store)
     }
 
+    /// Opens a store to be read, also while another process uses it: as it is now, without what is written later.
+    /// Writes to it fail.
+    ///
+    /// # Errors
+    /// [`StoreError`] when there is none, when the format is another, or when the files changed meanwhile: try again then.
+    pub fn open_read_only(path: &Path, options: &RocksOptions) -> Result<Self, StoreError> {
+        let error = |reason: String| StoreError {
+            action: "open",
+            reason,
+        };
+        let mut read = Self::options(options);
+        read.create_if_missing(false);
+        let families = Self::families(options);
+        let db = DB::open_cf_descriptors_read_only(&read, path, families, false)
+            .map_err(|e| error(reason_of_open(path, &e)))?;
+        let store = Self {
+            db,
+            path: path.to_path_buf(),
+        };
+        store.check_format()?;
+        Ok(store)
+    }
+
     /// The directory.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -1,5 +1,6 @@
 //! Nodes on virtual time, memory stores and a network that delivers what it is given.
 
+mod backups;
 mod basics;
 mod faults;
 mod hostile;

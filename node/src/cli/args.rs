@@ -6,7 +6,7 @@ mod task;
 mod wallet;
 
 pub(super) use machine::{BenchArgs, ConfigCommand, DoctorArgs, KeyCommand};
-pub(super) use node::{InitArgs, NodeCommand, RunArgs};
+pub(super) use node::{InitArgs, NodeCommand, RunArgs, SafetyCommand};
 pub(super) use task::{SpecArgs, TaskCommand};
 pub(super) use wallet::{StakeArgs, WalletCommand};
 
@@ -226,6 +226,10 @@ mod tests {
             "frith node run --dir d --api-listen 127.0.0.1:0 --engines wasmi --fault wrong-result",
             "frith --json node status",
             "frith node leave --yes",
+            "frith node backup --dir d --out f",
+            "frith node restore f --dir d",
+            "frith node safety export --dir d --json",
+            "frith node safety forget --dir d --yes",
             "frith task quote p.wasm --fuel 5 --price 0.5",
             "frith task submit p.wasm --input - --arg n=1 --arg -x --env A=b --replicas 3 --yes --wait final",
             "frith task run --local p.wasm --engine wasmi",

@@ -5,6 +5,7 @@
 //! and progress is shown on a terminal only.
 
 mod args;
+mod backup;
 mod bench;
 mod block;
 mod config;

@@ -40,6 +40,9 @@ pub(super) fn run(session: &Session, command: NodeCommand) -> Result<Report> {
             );
             carry_out(session, &wallet, action, wait, &done)
         }
+        NodeCommand::Backup { dir, out } => super::backup::take(&dir, &out),
+        NodeCommand::Restore { file, dir } => super::backup::restore(&file, &dir),
+        NodeCommand::Safety(command) => super::backup::safety(command),
         NodeCommand::Consent {
             dir,
             account,

@@ -24,6 +24,26 @@ pub enum NodeCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Back a node up, also while it runs: key, genesis, settings, and a report of what it signed.
+    Backup {
+        /// The node's data directory.
+        #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+        dir: PathBuf,
+        /// The file to write; must not exist.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Make a data directory of a backup. The node asks the others what it signed before it votes.
+    Restore {
+        /// The file that `node backup` wrote.
+        file: PathBuf,
+        /// The data directory to make.
+        #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// The record of what a node signed.
+    #[command(subcommand)]
+    Safety(SafetyCommand),
     /// Sign the consent of this node's worker to be registered by an account (see `wallet stake`).
     Consent {
         /// The node's data directory.
@@ -97,4 +117,27 @@ pub struct RunArgs {
     /// Print the settings and where each comes from, and end.
     #[arg(long)]
     pub show_config: bool,
+}
+
+/// `frith node safety`
+#[derive(Debug, Subcommand)]
+pub enum SafetyCommand {
+    /// Show what a node has signed, also while it runs. A report: no node takes it for its own record.
+    Export {
+        /// The node's data directory.
+        #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+        dir: PathBuf,
+        /// Write it here instead of to standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Declare the record lost, as must be done to a copy of a data directory before a node starts on it.
+    Forget {
+        /// The node's data directory. No node may run on it.
+        #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+        dir: PathBuf,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
+    },
 }
