@@ -164,12 +164,9 @@ impl<T: Decode, const N: usize> Decode for BoundedVec<T, N> {
         if count > N {
             return Err("list longer than its bound".into());
         }
-        // The count is at most N, but the peer may claim N and send less: grow with what arrives.
-        let mut items = Vec::with_capacity(count.min(64));
-        for _ in 0..count {
-            items.push(T::decode(input)?);
-        }
-        Ok(Self(items))
+        // The count is at most N, but the peer may claim N and send less: this grows with what arrives,
+        // and takes bytes as a block.
+        parity_scale_codec::decode_vec_with_len(input, count).map(Self)
     }
 }
 

@@ -80,6 +80,30 @@ pub(super) fn check_store(store: &mut dyn Store) {
         "an empty value is a value"
     );
 
+    // Loaded entries replace older ones, are replaced by later ones, and stand between others.
+    let loaded = vec![entry(&[0, 0], b"new"), entry(&[0, 7], b"loaded")];
+    assert_eq!(store.load(Table::Chain, loaded), Ok(()));
+    assert_eq!(store.load(Table::Chain, Vec::new()), Ok(()));
+    assert_eq!(
+        store.range(Table::Chain, &[0], 4),
+        Ok(vec![
+            entry(&[0], &[0]),
+            entry(&[0, 0], b"new"),
+            entry(&[0, 7], b"loaded"),
+            entry(&[1], &[1])
+        ])
+    );
+    assert_eq!(store.write(vec![delete(Table::Chain, &[0, 7])]), Ok(()));
+    assert_eq!(
+        store.load(Table::Chain, vec![entry(&[0, 0], b"newer")]),
+        Ok(())
+    );
+    assert_eq!(store.get(Table::Chain, &[0, 7]), Ok(None));
+    assert_eq!(
+        store.get(Table::Chain, &[0, 0]),
+        Ok(Some(b"newer".to_vec()))
+    );
+
     // Large values, and an empty batch, are fine; a sync changes nothing that is visible.
     let large = vec![0xa5; 1 << 20];
     assert_eq!(

@@ -116,6 +116,17 @@ pub trait Store: Send {
     /// [`StoreError`] when the environment fails; nothing was applied then.
     fn write(&mut self, batch: Vec<Write>) -> Result<(), StoreError>;
 
+    /// Adds many entries to one table: in rising order of their keys, each key once. Everything written
+    /// before and they are durable when it returns. Cheaper than [`Store::write`] for megabytes.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the environment fails; none of the entries was added then.
+    fn load(&mut self, table: Table, entries: Vec<Entry>) -> Result<(), StoreError> {
+        let put = |(key, value)| Write::Put { table, key, value };
+        self.write(entries.into_iter().map(put).collect())?;
+        self.sync()
+    }
+
     /// Makes every write so far durable. About a millisecond on a disk.
     ///
     /// # Errors

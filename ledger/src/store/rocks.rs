@@ -9,18 +9,24 @@
 //! Memory is bounded by [`RocksOptions`]: one block cache that holds index and filter blocks too, and
 //! one limit for all write buffers together. Every block is checked against its checksum when read.
 //!
+//! Many sorted entries at once ([`Store::load`]) become a table file that the database takes over as it is:
+//! they pass neither the log nor the write buffers, and are not merged again when nothing overlaps them.
+//!
 //! One process holds a data directory at a time. The storage format's number stands apart from the
 //! tables and is compared on opening.
 
 use super::{Entry, Store, StoreError, Table, Write};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, Direction, IteratorMode, LogLevel, Options, WriteBatch, WriteOptions,
+    DBRecoveryMode, Direction, IngestExternalFileOptions, IteratorMode, LogLevel, Options,
+    SstFileWriter, WriteBatch, WriteOptions,
 };
 use std::path::{Path, PathBuf};
 
 /// The storage format that this program reads and writes.
 pub const FORMAT: u32 = 1;
+/// A table file that is being made.
+const LOADED_FILE: &str = "load.sst";
 /// Where the format stands, in RocksDB's default column family.
 const FORMAT_KEY: &[u8] = b"frith storage format";
 
@@ -151,11 +157,24 @@ impl RocksStore {
         db
     }
 
-    fn families(options: &RocksOptions) -> Vec<ColumnFamilyDescriptor> {
+    fn blocks() -> BlockBasedOptions {
         let mut blocks = BlockBasedOptions::default();
-        blocks.set_block_cache(&Cache::new_lru_cache(options.block_cache_bytes));
         blocks.set_cache_index_and_filter_blocks(true);
         blocks.set_bloom_filter(10.0, false);
+        blocks
+    }
+
+    const fn compression(table: Table) -> DBCompressionType {
+        match table {
+            Table::Blocks | Table::Batches | Table::Content => DBCompressionType::Lz4,
+            // Hashes and small records don't shrink.
+            _ => DBCompressionType::None,
+        }
+    }
+
+    fn families(options: &RocksOptions) -> Vec<ColumnFamilyDescriptor> {
+        let mut blocks = Self::blocks();
+        blocks.set_block_cache(&Cache::new_lru_cache(options.block_cache_bytes));
         let family = |name: &str, compression| {
             let mut family = Options::default();
             family.set_block_based_table_factory(&blocks);
@@ -164,14 +183,9 @@ impl RocksStore {
             family.set_write_buffer_size((options.write_buffer_bytes / 4).max(64 << 10));
             ColumnFamilyDescriptor::new(name, family)
         };
-        let tables = Table::ALL.into_iter().map(|table| {
-            let compression = match table {
-                Table::Blocks | Table::Batches | Table::Content => DBCompressionType::Lz4,
-                // Hashes and small records don't shrink.
-                _ => DBCompressionType::None,
-            };
-            family(name_of(table), compression)
-        });
+        let tables = Table::ALL
+            .into_iter()
+            .map(|table| family(name_of(table), Self::compression(table)));
         tables
             .chain([family(
                 rocksdb::DEFAULT_COLUMN_FAMILY_NAME,
@@ -216,6 +230,19 @@ impl RocksStore {
         self.db
             .cf_handle(name_of(table))
             .expect("every table was opened")
+    }
+
+    /// Writes a table file that holds `entries`.
+    fn table_file(path: &Path, table: Table, entries: Vec<Entry>) -> Result<(), rocksdb::Error> {
+        let mut options = Options::default();
+        options.set_block_based_table_factory(&Self::blocks());
+        options.set_compression_type(Self::compression(table));
+        let mut writer = SstFileWriter::create(&options);
+        writer.open(path)?;
+        for (key, value) in entries {
+            writer.put(key, value)?;
+        }
+        writer.finish()
     }
 
     fn failed(&self, action: &'static str) -> impl Fn(rocksdb::Error) -> StoreError {
@@ -264,6 +291,25 @@ impl Store for RocksStore {
             }
         }
         self.db.write(writes).map_err(self.failed("write"))
+    }
+
+    fn load(&mut self, table: Table, entries: Vec<Entry>) -> Result<(), StoreError> {
+        // What was written before must not be lost when this is kept.
+        self.sync()?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let file = self.path.join(LOADED_FILE);
+        // A crash may have left one; an error shows itself when it is made anew.
+        let _none_there = std::fs::remove_file(&file);
+        Self::table_file(&file, table, entries).map_err(self.failed("write"))?;
+        let mut options = IngestExternalFileOptions::default();
+        options.set_move_files(true);
+        self.db
+            .ingest_external_file_cf_opts(self.family(table), &options, vec![&file])
+            .map_err(self.failed("write"))?;
+        let _taken_over = std::fs::remove_file(&file);
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {

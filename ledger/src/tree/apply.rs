@@ -45,6 +45,39 @@ pub(super) fn apply(
     }
 }
 
+/// The tree of both, all of `right` behind all of `left`. O(depth) hashes.
+pub(super) fn append(left: &Child, right: &Child) -> Result<Child, TreeError> {
+    let (before, after) = (left.prefix(), right.prefix());
+    let at = before
+        .first()
+        .common_bits(&after.first())
+        .min(before.len())
+        .min(after.len());
+    match (&left.link, &right.link) {
+        _ if at < before.len() && at < after.len() => {
+            if before.first() > after.first() {
+                return Err(TreeError::Order {
+                    address: after.first(),
+                });
+            }
+            Child::inner(
+                NodePrefix::of(&before.first(), at),
+                left.clone(),
+                right.clone(),
+            )
+        }
+        (Link::Inner(node), _) if before.len() < after.len() && after.first().bit(at) => {
+            Child::inner(before, node.left.clone(), append(&node.right, right)?)
+        }
+        (_, Link::Inner(node)) if after.len() < before.len() && !before.first().bit(at) => {
+            Child::inner(after, append(left, &node.left)?, node.right.clone())
+        }
+        _ => Err(TreeError::Order {
+            address: after.first(),
+        }),
+    }
+}
+
 /// Applies sorted changes, all of them in the slot where `old` stands.
 fn update(old: &Child, changes: &mut [Change]) -> Result<Update, TreeError> {
     let (Some(first), Some(last)) = (changes.first(), changes.last()) else {

@@ -12,15 +12,15 @@
 //! A hidden subtree is sent as the bit `at` which its parent divides, and its side; the bits before
 //! are those of its neighbour on the parent's other side, which stands next to it in the list.
 
-use super::node::{Child, ENTITY_BYTES_MAX, Link};
+use super::node::{Child, ENTITY_BYTES_MAX, Leaf, Link};
 use super::path::{LeafClaim, ProofError, join, same_root};
 use super::prefix::NodePrefix;
 use super::summary::Summary;
 use crate::address::Address;
 use crate::codec::{BoundedBytes, BoundedVec};
 use crate::credits::Credits;
-use crate::hash::{Domain, Hash};
 use parity_scale_codec::{Decode, Encode};
+use std::sync::Arc;
 
 /// Most items of one proof; a longer one doesn't decode.
 pub const FRONTIER_ITEMS_MAX: usize = 1 << 18;
@@ -169,51 +169,75 @@ enum Kind<'a> {
         len: u16,
     },
     Claim(LeafClaim),
-    Entry(&'a [u8]),
+    /// Its summary is filled in when the tree above it is rebuilt: an entity is hashed once.
+    Entry {
+        bytes: &'a [u8],
+        credits: Credits,
+        stake: Credits,
+    },
 }
 
-/// A leaf that a verified frontier shows.
-pub(super) enum Shown<'a> {
-    Claim(LeafClaim),
-    Entry(&'a [u8], LeafClaim),
+/// What a rebuilt subtree is.
+enum Rebuilt {
+    /// Some of it is hidden, or no entity of it is shown.
+    Known(Summary),
+    /// All its entities are shown, and here are its nodes.
+    Whole(Child),
 }
 
-/// Checks a frontier against a trusted root and gives its leaves in order.
-pub(super) fn verify<'a, A: Asked>(
-    items: &'a [FrontierItem],
+impl Rebuilt {
+    const fn summary(&self) -> &Summary {
+        match self {
+            Self::Known(summary) => summary,
+            Self::Whole(child) => &child.summary,
+        }
+    }
+}
+
+/// What a verified frontier shows.
+pub(super) struct Shown {
+    /// Leaves by the hashes of their entities, in order.
+    pub(super) claims: Vec<(Address, LeafClaim)>,
+    /// The largest subtrees all of whose entities are shown, in order.
+    pub(super) wholes: Vec<Child>,
+}
+
+/// Checks a frontier against a trusted root. Every shown entity is hashed once.
+pub(super) fn verify<A: Asked>(
+    items: &[FrontierItem],
     root: &Summary,
     asked: &A,
-) -> Result<Vec<(Address, Shown<'a>)>, ProofError> {
+) -> Result<Shown, ProofError> {
     let parts = place(items)?;
     if parts.windows(2).any(|pair| pair[0].bits >= pair[1].bits) {
         return Err(ProofError::Shape {
             rule: "items stand in order of their addresses",
         });
     }
+    let mut wholes = Vec::new();
     let found = if parts.is_empty() {
         Summary::EMPTY
     } else {
-        rebuild(&parts, 0, asked)?
+        let rebuilt = rebuild(&parts, 0, asked, &mut wholes)?;
+        let summary = *rebuilt.summary();
+        keep(rebuilt, &mut wholes);
+        summary
     };
     same_root(root, &found)?;
-    Ok(parts.into_iter().filter_map(Part::shown).collect())
+    let claim = |part: Part<'_>| match part.kind {
+        Kind::Claim(claim) => Some((part.bits, claim)),
+        Kind::Hidden { .. } | Kind::Entry { .. } => None,
+    };
+    Ok(Shown {
+        claims: parts.into_iter().filter_map(claim).collect(),
+        wholes,
+    })
 }
 
-impl<'a> Part<'a> {
-    fn shown(self) -> Option<(Address, Shown<'a>)> {
-        match self.kind {
-            Kind::Hidden { .. } => None,
-            Kind::Claim(claim) => Some((self.bits, Shown::Claim(claim))),
-            Kind::Entry(bytes) => {
-                let Summary { credits, stake, .. } = self.summary;
-                let claim = LeafClaim {
-                    entity: Hash::of_bytes(Domain::Entity, bytes),
-                    credits,
-                    stake,
-                };
-                Some((self.bits, Shown::Entry(bytes, claim)))
-            }
-        }
+/// Keeps a subtree that is whole and has no larger whole one above it.
+fn keep(rebuilt: Rebuilt, wholes: &mut Vec<Child>) {
+    if let Rebuilt::Whole(child) = rebuilt {
+        wholes.push(child);
     }
 }
 
@@ -270,19 +294,15 @@ fn place(items: &[FrontierItem]) -> Result<Vec<Part<'_>>, ProofError> {
                 bytes,
                 credits,
                 stake,
-            } => {
-                let claim = LeafClaim {
-                    entity: Hash::of_bytes(Domain::Entity, bytes),
+            } => parts.push(Part {
+                bits: *address,
+                summary: Summary::EMPTY,
+                kind: Kind::Entry {
+                    bytes,
                     credits: *credits,
                     stake: *stake,
-                };
-                let summary = claim.summary(address)?;
-                parts.push(Part {
-                    bits: *address,
-                    summary,
-                    kind: Kind::Entry(bytes),
-                });
-            }
+                },
+            }),
         }
         let anchor = parts[first].bits;
         for (index, at) in waiting.drain(..) {
@@ -306,9 +326,14 @@ const fn hidden<'a>(bits: Address, len: u16, summary: Summary) -> Part<'a> {
     }
 }
 
-/// The summary of the subtree over `parts`, which agree on their first `below` bits. Recursion is at
-/// most 256 deep: `below` grows.
-fn rebuild<A: Asked>(parts: &[Part<'_>], below: u16, asked: &A) -> Result<Summary, ProofError> {
+/// The subtree over `parts`, which agree on their first `below` bits. Whole subtrees that have none
+/// above them go to `wholes`, from left to right. Recursion is at most 256 deep: `below` grows.
+fn rebuild<A: Asked>(
+    parts: &[Part<'_>],
+    below: u16,
+    asked: &A,
+    wholes: &mut Vec<Child>,
+) -> Result<Rebuilt, ProofError> {
     let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
         return Err(ProofError::Shape {
             rule: "an inner node has two children",
@@ -317,19 +342,67 @@ fn rebuild<A: Asked>(parts: &[Part<'_>], below: u16, asked: &A) -> Result<Summar
     if parts.len() > 1 {
         let at = first.bits.common_bits(&last.bits);
         let ones = parts.partition_point(|part| !part.bits.bit(at));
-        let left = rebuild(&parts[..ones], at + 1, asked)?;
-        let right = rebuild(&parts[ones..], at + 1, asked)?;
-        return join(&NodePrefix::of(&first.bits, at), &left, &right);
+        let left = rebuild(&parts[..ones], at + 1, asked, wholes)?;
+        let before = wholes.len();
+        let right = rebuild(&parts[ones..], at + 1, asked, wholes)?;
+        return joined(
+            NodePrefix::of(&first.bits, at),
+            (left, right),
+            before,
+            wholes,
+        );
     }
-    if let Kind::Hidden { len } = first.kind {
-        if len != below {
-            return Err(ProofError::Shape {
-                rule: "a hidden child is as deep as its place",
-            });
+    match first.kind {
+        Kind::Hidden { len } => {
+            if len != below {
+                return Err(ProofError::Shape {
+                    rule: "a hidden child is as deep as its place",
+                });
+            }
+            if let Some(address) = asked.within(&NodePrefix::of(&first.bits, below)) {
+                return Err(ProofError::Missing { address });
+            }
+            Ok(Rebuilt::Known(first.summary))
         }
-        if let Some(address) = asked.within(&NodePrefix::of(&first.bits, below)) {
-            return Err(ProofError::Missing { address });
+        Kind::Claim(_) => Ok(Rebuilt::Known(first.summary)),
+        Kind::Entry {
+            bytes,
+            credits,
+            stake,
+        } => {
+            let leaf = Leaf {
+                bytes: Arc::from(bytes),
+                credits,
+                stake,
+            };
+            Child::leaf(first.bits, leaf)
+                .map(Rebuilt::Whole)
+                .map_err(|_| ProofError::Shape {
+                    rule: "stake is at most credits",
+                })
         }
     }
-    Ok(first.summary)
+}
+
+/// Two rebuilt halves under one node. A whole half beside one that isn't has no larger whole above it;
+/// the left one's place among `wholes` is `before` those that the right half kept.
+fn joined(
+    prefix: NodePrefix,
+    halves: (Rebuilt, Rebuilt),
+    before: usize,
+    wholes: &mut Vec<Child>,
+) -> Result<Rebuilt, ProofError> {
+    match halves {
+        (Rebuilt::Whole(left), Rebuilt::Whole(right)) => Child::inner(prefix, left, right)
+            .map(Rebuilt::Whole)
+            .map_err(|_| ProofError::Overflow),
+        (left, right) => {
+            let summary = join(&prefix, left.summary(), right.summary())?;
+            if let Rebuilt::Whole(child) = left {
+                wholes.insert(before, child);
+            }
+            keep(right, wholes);
+            Ok(Rebuilt::Known(summary))
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Proof of what is at many addresses at once.
 
-use super::frontier::{Asked, Items, Shown, collect, verify};
+use super::frontier::{Asked, Items, collect, verify};
 use super::node::Child;
 use super::path::{LeafClaim, ProofError};
 use super::prefix::NodePrefix;
@@ -72,13 +72,19 @@ impl MultiProof {
             return Ok(Vec::new());
         }
         let shown = verify(&self.items, root, &asked)?;
+        if !shown.wholes.is_empty() {
+            return Err(ProofError::Shape {
+                rule: "leaves are shown without their entities",
+            });
+        }
         let claim_of = |address: &Address| {
-            let at = shown
-                .binary_search_by(|(place, _)| place.cmp(address))
-                .ok()?;
-            match shown.get(at)?.1 {
-                Shown::Claim(claim) | Shown::Entry(_, claim) => Some(claim),
-            }
+            let found = shown
+                .claims
+                .binary_search_by(|(place, _)| place.cmp(address));
+            found
+                .ok()
+                .and_then(|at| shown.claims.get(at))
+                .map(|(_, claim)| *claim)
         };
         Ok(addresses.iter().map(claim_of).collect())
     }

@@ -105,18 +105,32 @@ impl Child {
         right: Option<Self>,
     ) -> Result<Option<Self>, TreeError> {
         match (left, right) {
-            (Some(left), Some(right)) => {
-                let summary = Summary::of_inner(&prefix, &left.summary, &right.summary)?;
-                Ok(Some(Self {
-                    summary,
-                    link: Link::Inner(Arc::new(InnerNode {
-                        prefix,
-                        left,
-                        right,
-                    })),
-                }))
-            }
+            (Some(left), Some(right)) => Self::inner(prefix, left, right).map(Some),
             (one, other) => Ok(one.or(other)),
+        }
+    }
+
+    /// The node over two subtrees that aren't empty.
+    pub(super) fn inner(prefix: NodePrefix, left: Self, right: Self) -> Result<Self, TreeError> {
+        let summary = Summary::of_inner(&prefix, &left.summary, &right.summary)?;
+        Ok(Self {
+            summary,
+            link: Link::Inner(Arc::new(InnerNode {
+                prefix,
+                left,
+                right,
+            })),
+        })
+    }
+
+    /// The last address below.
+    pub(super) fn last(&self) -> Address {
+        let mut here = self;
+        loop {
+            match &here.link {
+                Link::Leaf(node) => return node.address,
+                Link::Inner(node) => here = &node.right,
+            }
         }
     }
 

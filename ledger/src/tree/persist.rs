@@ -29,7 +29,7 @@ use super::version::Version;
 use crate::codec::{DecodeError, decode};
 use crate::credits::Credits;
 use crate::hash::Hash;
-use crate::store::{Store, StoreError, Table, Write};
+use crate::store::{Entry, Store, StoreError, Table, Write};
 use parity_scale_codec::{Decode, Encode};
 use std::sync::Arc;
 
@@ -45,6 +45,8 @@ const NODE_KEY_BYTES: usize = 1 + 32 + 2 + 32;
 const CHECKSUM_BYTES: usize = 8;
 /// Longest record: the longest entity, and room for the rest.
 const RECORD_BYTES_MAX: usize = super::ENTITY_BYTES_MAX + 256;
+/// Nodes that are read at once.
+const NODES_AT_ONCE: usize = 4096;
 /// Kept versions that are listed or forgotten at once.
 const VERSIONS_AT_ONCE: usize = 1024;
 
@@ -176,32 +178,112 @@ fn number_of(bytes: &[u8]) -> Option<u64> {
 /// `number` is above it and was never used for another state.
 #[must_use]
 pub fn save(previous: Option<(u64, &Version)>, number: u64, version: &Version) -> Vec<Write> {
+    save_above(previous, number, version, NodePrefix::LEN_MAX + 1)
+}
+
+/// As [`save`], when every node whose prefix has `bits` bits or more is in the store already: they were
+/// saved by [`save_part`], or are nodes of `previous`.
+#[must_use]
+pub fn save_above(
+    previous: Option<(u64, &Version)>,
+    number: u64,
+    version: &Version,
+    bits: u16,
+) -> Vec<Write> {
     debug_assert!(
         previous.is_none_or(|(before, _)| before < number),
         "numbers grow"
     );
-    let mut difference = Difference {
-        number,
-        writes: Vec::new(),
-    };
+    let mut difference = Difference::new(number, bits);
     let old = previous.and_then(|(_, version)| version.root.as_ref());
     difference.between(old, version.root.as_ref());
-    let root = version.root.as_ref().map(Place::of);
-    difference.writes.push(Write::Put {
+    let mut writes = difference.writes();
+    writes.push(Write::Put {
         table: Table::Nodes,
         key: version_key(number),
-        value: sealed(&root),
+        value: record_of(version),
     });
-    difference.writes
+    writes
 }
 
-/// Collects the writes for what differs between two trees. Recursion is at most 512 deep.
+/// A part of a tree as it enters a store before the version that it belongs to.
+#[derive(Debug, Clone, Default)]
+pub struct SavedPart {
+    /// Entries of the table of nodes, in rising order of their keys, each key once.
+    pub nodes: Vec<Entry>,
+    /// Which nodes of the part that it replaces are stale.
+    pub stale: Vec<Write>,
+    /// What [`load_part`] needs to find it again.
+    pub record: Vec<u8>,
+}
+
+/// Saves the subtree of version `number` under some prefix, in place of what was saved there for a version
+/// that is given up. No kept version may have `number`.
+#[must_use]
+pub fn save_part(number: u64, part: &Version, replaced: Option<&Version>) -> SavedPart {
+    let mut difference = Difference::new(number, NodePrefix::LEN_MAX + 1);
+    let old = replaced.and_then(|version| version.root.as_ref());
+    difference.between(old, part.root.as_ref());
+    let stale = difference.stale_writes();
+    let mut nodes = difference.nodes;
+    // A walk from the root down, left before right, meets rising keys; where it leaves an old tree aside
+    // it may turn round.
+    if !nodes.is_sorted_by(|a, b| a.0 < b.0) {
+        nodes.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    }
+    SavedPart {
+        nodes,
+        stale,
+        record: record_of(part),
+    }
+}
+
+fn record_of(version: &Version) -> Vec<u8> {
+    sealed(&version.root.as_ref().map(Place::of))
+}
+
+/// Collects what differs between two trees. Recursion is at most 512 deep.
 struct Difference {
     number: u64,
-    writes: Vec<Write>,
+    /// Nodes with longer prefixes are not written.
+    bits: u16,
+    nodes: Vec<Entry>,
+    stale: Vec<Vec<u8>>,
 }
 
 impl Difference {
+    const fn new(number: u64, bits: u16) -> Self {
+        Self {
+            number,
+            bits,
+            nodes: Vec::new(),
+            stale: Vec::new(),
+        }
+    }
+
+    fn stale_writes(&mut self) -> Vec<Write> {
+        let put = |key| Write::Put {
+            table: Table::Stale,
+            key,
+            value: Vec::new(),
+        };
+        std::mem::take(&mut self.stale)
+            .into_iter()
+            .map(put)
+            .collect()
+    }
+
+    fn writes(mut self) -> Vec<Write> {
+        let mut writes = self.stale_writes();
+        let put = |(key, value)| Write::Put {
+            table: Table::Nodes,
+            key,
+            value,
+        };
+        writes.extend(self.nodes.into_iter().map(put));
+        writes
+    }
+
     fn between(&mut self, old: Option<&Child>, new: Option<&Child>) {
         let (old, new) = match (old, new) {
             (None, None) => return,
@@ -252,14 +334,13 @@ impl Difference {
     fn stale(&mut self, child: &Child) {
         let mut key = self.number.to_be_bytes().to_vec();
         key.extend(Place::of(child).key());
-        self.writes.push(Write::Put {
-            table: Table::Stale,
-            key,
-            value: Vec::new(),
-        });
+        self.stale.push(key);
     }
 
     fn written(&mut self, child: &Child) {
+        if child.prefix().len() >= self.bits {
+            return;
+        }
         let body = match &child.link {
             Link::Leaf(node) => {
                 let Leaf {
@@ -282,11 +363,7 @@ impl Difference {
             written: self.number,
             body,
         });
-        self.writes.push(Write::Put {
-            table: Table::Nodes,
-            key: Place::of(child).key(),
-            value,
-        });
+        self.nodes.push((Place::of(child).key(), value));
     }
 }
 
@@ -300,20 +377,60 @@ pub fn load(store: &dyn Store, number: u64) -> Result<Option<Version>, LoadError
         return Ok(None);
     };
     let root: Option<Place> = unsealed(&bytes).map_err(|_| LoadError::Version { number })?;
-    let root = root.map(|place| load_node(store, &place)).transpose()?;
+    let record = |place: &Place| store.get(Table::Nodes, &place.key());
+    let root = root.map(|place| load_node(&record, &place)).transpose()?;
     Ok(Some(Version { root }))
 }
 
+/// Loads what [`save_part`] saved, from its record. Every hash is checked. O(nodes in its place).
+///
+/// # Errors
+/// [`LoadError`] names the damaged or missing node; for a damaged record, version 0.
+pub fn load_part(store: &dyn Store, record: &[u8]) -> Result<Version, LoadError> {
+    let root: Option<Place> = unsealed(record).map_err(|_| LoadError::Version { number: 0 })?;
+    let Some(place) = root else {
+        return Ok(Version::empty());
+    };
+    // The nodes of a subtree stand next to each other in the table, so they are read in one sweep.
+    let mut from = vec![NODE];
+    from.extend(place.prefix.first().0);
+    let mut end = vec![NODE];
+    end.extend(place.prefix.last().0);
+    let mut nodes: Vec<Entry> = Vec::new();
+    loop {
+        let read = store.range(Table::Nodes, &from, NODES_AT_ONCE)?;
+        let full = read.len() == NODES_AT_ONCE;
+        let before = nodes.len();
+        let inside = |key: &[u8]| key.get(..end.len()).is_some_and(|bits| bits <= &end[..]);
+        nodes.extend(read.into_iter().take_while(|(key, _)| inside(key)));
+        if !full || nodes.len() - before < NODES_AT_ONCE {
+            break;
+        }
+        let Some((last, _)) = nodes.last() else { break };
+        from.clone_from(last);
+        from.push(0);
+    }
+    let record = |place: &Place| {
+        let found = nodes.binary_search_by(|(key, _)| key.cmp(&place.key()));
+        Ok(found
+            .ok()
+            .and_then(|at| nodes.get(at))
+            .map(|(_, value)| value.clone()))
+    };
+    let root = load_node(&record, &place)?;
+    Ok(Version { root: Some(root) })
+}
+
+type Records<'a> = dyn Fn(&Place) -> Result<Option<Vec<u8>>, StoreError> + 'a;
+
 /// Loads the subtree that its parent says stands at `place`. Recursion is at most 256 deep: prefixes
 /// lengthen.
-fn load_node(store: &dyn Store, place: &Place) -> Result<Child, LoadError> {
+fn load_node(records: &Records<'_>, place: &Place) -> Result<Child, LoadError> {
     let Place { prefix, summary } = *place;
-    let bytes = store
-        .get(Table::Nodes, &place.key())?
-        .ok_or(LoadError::Missing {
-            prefix,
-            hash: summary.hash,
-        })?;
+    let bytes = records(place)?.ok_or(LoadError::Missing {
+        prefix,
+        hash: summary.hash,
+    })?;
     let record: Record = unsealed(&bytes).map_err(|reason| place.corrupt(reason))?;
     let child = match record.body {
         Body::Leaf {
@@ -336,7 +453,7 @@ fn load_node(store: &dyn Store, place: &Place) -> Result<Child, LoadError> {
                     return Err(place.corrupt("a child stands outside of it"));
                 }
             }
-            let (left, right) = (load_node(store, &left)?, load_node(store, &right)?);
+            let (left, right) = (load_node(records, &left)?, load_node(records, &right)?);
             let summary = Summary::of_inner(&prefix, &left.summary, &right.summary)
                 .map_err(|_| place.corrupt("its sums are impossible"))?;
             Child {

@@ -5,15 +5,14 @@
 //! again from where it stopped, of any peer that has the same root; different prefixes can be copied
 //! from different peers at once.
 
-use super::frontier::{Asked, FRONTIER_ITEMS_MAX, Items, Shown, collect, verify};
-use super::node::Leaf;
+use super::frontier::{Asked, FRONTIER_ITEMS_MAX, Items, collect, verify};
+use super::iter::Iter;
 use super::path::ProofError;
 use super::prefix::NodePrefix;
 use super::summary::Summary;
 use super::version::Version;
 use crate::address::{Address, Prefix};
 use parity_scale_codec::{Decode, Encode};
-use std::sync::Arc;
 
 /// Proof of all entities of an interval, with the entities.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -24,10 +23,11 @@ pub struct RangeProof {
 }
 
 /// What a verified range proof shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RangePart {
-    /// All entities of the interval, in order.
-    pub entries: Vec<(Address, Leaf)>,
+    /// The tree of all entities of the interval, and of no others. Its nodes are those of the proven tree
+    /// wherever a subtree lies in the interval as a whole; [`Version::append`] joins it to the next part's.
+    pub tree: Version,
     /// Where to go on; `None` at the end of the prefix.
     pub next: Option<Address>,
 }
@@ -46,6 +46,11 @@ impl Interval {
 
     fn is_empty(&self) -> bool {
         self.first() > self.prefix.last()
+    }
+
+    fn contains(&self, address: &Address) -> bool {
+        self.within(&NodePrefix::of(address, NodePrefix::LEN_MAX))
+            .is_some()
     }
 }
 
@@ -120,7 +125,7 @@ impl RangeProof {
     /// Checks the proof against `root`: the summary of a whole tree, under which `prefix` lies.
     ///
     /// Gives every entity under `prefix` from `from` on, up to where the proof says to go on; at
-    /// least one when it doesn't reach the end.
+    /// least one when it doesn't reach the end. Hashes every entity once.
     ///
     /// # Errors
     /// [`ProofError`] when the proof is of another root, leaves an entity out or adds one.
@@ -135,9 +140,10 @@ impl RangeProof {
             from,
             next: self.next,
         };
+        let shape = |rule| Err(ProofError::Shape { rule });
         if interval.is_empty() {
             return Ok(RangePart {
-                entries: Vec::new(),
+                tree: Version::empty(),
                 next: None,
             });
         }
@@ -145,40 +151,30 @@ impl RangeProof {
             .next
             .is_some_and(|next| next <= interval.first() || next > interval.prefix.last())
         {
-            return Err(ProofError::Shape {
-                rule: "a range goes on inside its prefix",
-            });
+            return shape("a range goes on inside its prefix");
         }
-        let mut entries = Vec::new();
-        for (address, shown) in verify(&self.items, root, &interval)? {
-            let asked = interval
-                .within(&NodePrefix::of(&address, NodePrefix::LEN_MAX))
-                .is_some();
-            match shown {
-                Shown::Entry(bytes, claim) if asked => {
-                    let leaf = Leaf {
-                        bytes: Arc::from(bytes),
-                        credits: claim.credits,
-                        stake: claim.stake,
-                    };
-                    entries.push((address, leaf));
-                }
-                Shown::Claim(_) if !asked => {}
-                Shown::Claim(_) => return Err(ProofError::Missing { address }),
-                Shown::Entry(..) => {
-                    return Err(ProofError::Shape {
-                        rule: "entities outside the interval are not sent",
-                    });
-                }
+        let shown = verify(&self.items, root, &interval)?;
+        if let Some((address, _)) = shown.claims.iter().find(|(a, _)| interval.contains(a)) {
+            return Err(ProofError::Missing { address: *address });
+        }
+        let mut tree = Version::empty();
+        for whole in shown.wholes {
+            // In order: whoever's first and last are inside has all inside.
+            let first = Iter::starting(Some(&whole), &Address::default()).next();
+            let last = whole.last();
+            if first.is_none_or(|(first, _)| !interval.contains(&first))
+                || !interval.contains(&last)
+            {
+                return shape("entities outside the interval are not sent");
             }
+            let next = Version { root: Some(whole) };
+            tree = tree.append(&next).map_err(|_| ProofError::Overflow)?;
         }
-        if entries.is_empty() && self.next.is_some() {
-            return Err(ProofError::Shape {
-                rule: "a range that goes on shows an entity",
-            });
+        if tree.root.is_none() && self.next.is_some() {
+            return shape("a range that goes on shows an entity");
         }
         Ok(RangePart {
-            entries,
+            tree,
             next: self.next,
         })
     }

@@ -36,6 +36,12 @@ pub enum TreeError {
         /// Which.
         address: Address,
     },
+    /// A tree that is appended begins before the end of the one that it is appended to.
+    #[error("the tree at {address} does not stand behind the other")]
+    Order {
+        /// Where the appended tree begins.
+        address: Address,
+    },
     /// A leaf claims more stake than credits.
     #[error("{address} has a stake of {stake} but holds only {credits}")]
     StakeAboveCredits {

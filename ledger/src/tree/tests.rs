@@ -6,7 +6,7 @@ mod persist;
 mod proofs;
 mod rules;
 
-use super::{Change, Leaf, Version};
+use super::{Change, Leaf, RangePart, Version};
 use crate::address::Address;
 use crate::credits::Credits;
 use proptest::prelude::*;
@@ -60,4 +60,10 @@ fn puts(entities: &Entities) -> Vec<Change> {
 
 fn version_of(entities: &Entities) -> Version {
     Version::empty().apply(puts(entities)).expect("small sums")
+}
+
+/// The entities of a verified range, in order.
+fn entries(part: &RangePart) -> Vec<(Address, Leaf)> {
+    let entry = |(address, leaf): (Address, &Leaf)| (address, leaf.clone());
+    part.tree.iter().map(entry).collect()
 }

@@ -1,6 +1,6 @@
 //! One state of the tree, immutable and shared.
 
-use super::apply::apply;
+use super::apply::{append, apply};
 use super::draw::{DrawProof, draw_point};
 use super::iter::Iter;
 use super::multi::MultiProof;
@@ -57,6 +57,39 @@ impl Version {
         Ok(Self {
             root: apply(self.root.as_ref(), changes)?,
         })
+    }
+
+    /// The tree of this one's entities and those of `after`, which all stand behind them. O(depth).
+    ///
+    /// # Errors
+    /// [`TreeError`] when they don't, or a sum doesn't fit.
+    pub fn append(&self, after: &Self) -> Result<Self, TreeError> {
+        let root = match (&self.root, &after.root) {
+            (Some(left), Some(right)) => Some(append(left, right)?),
+            (one, other) => one.as_ref().or(other.as_ref()).cloned(),
+        };
+        Ok(Self { root })
+    }
+
+    /// The tree of the entities under `prefix` alone; its nodes are shared. O(prefix length).
+    #[must_use]
+    pub fn under(&self, prefix: Prefix) -> Self {
+        let prefix = super::NodePrefix::from(prefix);
+        let mut here = self.root.as_ref();
+        while let Some(child) = here {
+            let own = child.prefix();
+            if own.len() >= prefix.len() {
+                let root = prefix.contains(&own.first()).then(|| child.clone());
+                return Self { root };
+            }
+            here = match &child.link {
+                Link::Inner(node) if own.contains(&prefix.first()) => {
+                    Some(node.half(prefix.first().bit(own.len())))
+                }
+                _ => None,
+            };
+        }
+        Self::empty()
     }
 
     /// Proves what is at `address`: its entity, or that there is none. About 50 bytes a level.
@@ -132,25 +165,7 @@ impl Version {
     /// The summary of the part of the tree under `prefix`. O(prefix length).
     #[must_use]
     pub fn summary_under(&self, prefix: Prefix) -> Summary {
-        let prefix = super::NodePrefix::from(prefix);
-        let mut here = self.root.as_ref();
-        while let Some(child) = here {
-            let own = child.prefix();
-            if own.len() >= prefix.len() {
-                return if prefix.contains(&own.first()) {
-                    child.summary
-                } else {
-                    Summary::EMPTY
-                };
-            }
-            here = match &child.link {
-                Link::Inner(node) if own.contains(&prefix.first()) => {
-                    Some(node.half(prefix.first().bit(own.len())))
-                }
-                _ => None,
-            };
-        }
-        Summary::EMPTY
+        self.under(prefix).summary()
     }
 
     /// All credits in the tree.

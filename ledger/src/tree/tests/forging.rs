@@ -1,6 +1,6 @@
 //! Altered proofs are refused or say the same.
 
-use super::{Entities, address, entities, leaf, version_of};
+use super::{Entities, address, entities, entries, leaf, version_of};
 use crate::address::{Address, Prefix};
 use crate::codec::{BoundedVec, decode};
 use crate::credits::Credits;
@@ -83,7 +83,7 @@ proptest! {
             let expected: Vec<_> = entities.range(from..)
                 .take_while(|(address, _)| part.next.is_none_or(|next| **address < next))
                 .map(|(address, leaf)| (*address, leaf.clone())).collect();
-            prop_assert_eq!(part.entries, expected);
+            prop_assert_eq!(entries(&part), expected);
         }
     }
 

@@ -1,9 +1,11 @@
 //! Saved versions load as they were, whatever is saved, pruned or damaged around them.
 
 use super::{Entities, address, leaf, leaves, version_of};
-use crate::address::Address;
+use crate::address::{Address, Prefix};
 use crate::store::{MemoryStore, SharedMemoryStore, Store, Table, Write};
-use crate::tree::{Change, LoadError, Version, kept_versions, load, prune, save};
+use crate::tree::{
+    Change, LoadError, Version, kept_versions, load, load_part, prune, save, save_above, save_part,
+};
 use proptest::prelude::*;
 
 /// A history of batches: each change puts one of few leaves or deletes, so that states come back.
@@ -91,6 +93,49 @@ proptest! {
             prop_assert_eq!(loaded.summary(), version.summary());
             last = Some((number, loaded));
         }
+    }
+
+    #[test]
+    fn a_version_saved_in_parts_is_the_version_and_leaves_nothing_behind(
+        old in prop::collection::btree_map(address(), leaves(), 0..12),
+        given_up in prop::collection::btree_map(address(), leaves(), 0..12),
+        new in prop::collection::btree_map(address(), leaves(), 0..12), bits in 0_u8..4,
+    ) {
+        let [old, given_up, new] = [version_of(&old), version_of(&given_up), version_of(&new)];
+        let mut store = MemoryStore::new();
+        store.write(save(None, 3, &old)).expect("memory does not fail");
+        let prefixes = (0..1_u64 << bits).map(|slot| Prefix::new(slot << (63 - bits) << 1, bits).expect("short"));
+        let mut whole = Version::empty();
+        for prefix in prefixes {
+            // Parts of a version that is given up, then those of the one that is kept, but what it shares.
+            let first = save_part(7, &given_up.under(prefix), None);
+            store.load(Table::Nodes, first.nodes).expect("memory does not fail");
+            let again = load_part(&store, &first.record).expect("nothing is damaged");
+            prop_assert_eq!(again.summary(), given_up.summary_under(prefix));
+            let part = new.under(prefix);
+            if part.summary() != old.summary_under(prefix) {
+                let second = save_part(8, &part, Some(&again));
+                prop_assert!(second.nodes.is_sorted_by(|a, b| a.0 < b.0));
+                store.load(Table::Nodes, second.nodes).expect("memory does not fail");
+                store.write(second.stale).expect("memory does not fail");
+                let loaded = load_part(&store, &second.record).expect("nothing is damaged");
+                whole = whole.append(&loaded).expect("in order");
+            } else {
+                let writes = save_part(8, &part, Some(&again));
+                store.load(Table::Nodes, writes.nodes).expect("memory does not fail");
+                store.write(writes.stale).expect("memory does not fail");
+                whole = whole.append(&part).expect("in order");
+            }
+        }
+        prop_assert_eq!(whole.summary(), new.summary());
+        store.write(save_above(Some((3, &old)), 8, &whole, u16::from(bits))).expect("memory does not fail");
+        let loaded = load(&store, 8).expect("nothing is damaged").expect("it is kept");
+        prop_assert_eq!((loaded.summary(), entities_of(&loaded)), (new.summary(), entities_of(&new)));
+        prune_all(&mut store, 8, 5);
+        let mut alone = MemoryStore::new();
+        alone.write(save(None, 8, &new)).expect("memory does not fail");
+        let nodes = |store: &MemoryStore| store.range(Table::Nodes, &[], 1000).map(|entries| entries.len());
+        prop_assert_eq!(nodes(&store), nodes(&alone));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Honest proofs verify and say what the tree says.
 
-use super::{address, entities, version_of};
+use super::{address, entities, entries, version_of};
 use crate::address::{Address, Prefix};
 use crate::codec::decode;
 use crate::hash::Hash;
@@ -111,17 +111,19 @@ proptest! {
         let version = version_of(&entities);
         let prefix = Prefix::of(&at, len).expect("at most 64");
         let mut from = Some(Address::default());
-        let mut copied = Vec::new();
+        let (mut copied, mut tree) = (Vec::new(), Version::empty());
         while let Some(start) = from {
             let proof: RangeProof = sent(&version.range(prefix, start, limit, bytes_max));
             let part = proof.verify(&version.summary(), prefix, start).expect("an honest range");
-            prop_assert!(part.entries.len() <= limit);
-            copied.extend(part.entries);
+            prop_assert!(entries(&part).len() <= limit);
+            copied.extend(entries(&part));
+            tree = tree.append(&part.tree).expect("parts follow each other");
             from = part.next;
         }
         let expected: Vec<_> = entities.iter().filter(|(address, _)| prefix.contains(address))
             .map(|(address, leaf)| (*address, leaf.clone())).collect();
         prop_assert_eq!(copied, expected);
+        prop_assert_eq!(tree.summary(), version.summary_under(prefix));
     }
 
     #[test]
@@ -131,7 +133,7 @@ proptest! {
             .verify(&version.summary(), Prefix::ROOT, from).expect("an honest range");
         let mut expected = entities.range(from..).map(|(address, leaf)| (*address, leaf.clone()));
         let first: Vec<_> = expected.by_ref().take(limit).collect();
-        prop_assert_eq!(part.entries, first);
+        prop_assert_eq!(entries(&part), first);
         prop_assert_eq!(part.next, expected.next().map(|(address, _)| address));
     }
 }
@@ -157,7 +159,7 @@ fn the_empty_tree_proves_that_nothing_is_there() {
         address,
     );
     assert_eq!(
-        part.map(|part| (part.entries, part.next)),
+        part.map(|part| (entries(&part), part.next)),
         Ok((Vec::new(), None))
     );
 }
