@@ -9,7 +9,7 @@ use crate::limits::Limits;
 use crate::persist::{self, Closing};
 use frith_ledger::block::BlockId;
 use frith_ledger::store::{Store, StoreError, Write};
-use frith_ledger::tree::{LoadError, Version, load, prune, save};
+use frith_ledger::tree::{LoadError, NodePrefix, Version, load, prune, save_above};
 use frith_ledger::units::{Epoch, Height};
 use frith_tasks::{LeafState, RestoreError, Rules};
 use std::collections::BTreeMap;
@@ -96,7 +96,9 @@ impl Chain {
             head_id: closing.id,
             state,
             epoch: closing.epoch.next(),
-            first: first.unwrap_or(closing.height.next()),
+            first: first
+                .unwrap_or(closing.height.next())
+                .max(persist::first(store)?.unwrap_or(Height::ZERO)),
             versions,
             saved: Some((number, version)),
             closing: Some(closing),
@@ -134,6 +136,12 @@ impl Chain {
         self.versions.get(&epoch)
     }
 
+    /// The version that the store keeps newest.
+    #[must_use]
+    pub fn saved(&self) -> Option<&Version> {
+        self.saved.as_ref().map(|(_, version)| version)
+    }
+
     /// Moves the head by one block.
     pub fn advance(&mut self, id: BlockId, height: Height, state: LeafState) {
         (self.head, self.head_id, self.state) = (height, id, state);
@@ -141,9 +149,15 @@ impl Chain {
 
     /// Ends the running epoch: the writes that save its state.
     pub fn close(&mut self, closing: Closing) -> Vec<Write> {
+        self.close_above(closing, NodePrefix::LEN_MAX + 1)
+    }
+
+    /// The same, when nodes with prefixes of so many bits are in the store already.
+    fn close_above(&mut self, closing: Closing, bits: u16) -> Vec<Write> {
         let version = self.state.tree().clone();
         let number = closing.epoch.get();
-        let mut writes = save(self.saved.as_ref().map(|(n, v)| (*n, v)), number, &version);
+        let previous = self.saved.as_ref().map(|(n, v)| (*n, v));
+        let mut writes = save_above(previous, number, &version, bits);
         writes.push(persist::put_closing(&closing));
         self.versions.insert(closing.epoch, version.clone());
         while self.versions.len() > self.versions_kept {
@@ -155,16 +169,17 @@ impl Chain {
         writes
     }
 
-    /// Replaces everything by a copied state at the end of an epoch: the writes that save it.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the version saved last can't be read.
-    pub fn replace(&mut self, closing: Closing, state: LeafState) -> Vec<Write> {
+    /// Replaces everything by a copied state at the end of an epoch, of which the store has all nodes with
+    /// prefixes of `saved_bits`: the writes that save the rest.
+    pub fn replace(&mut self, closing: Closing, state: LeafState, saved_bits: u8) -> Vec<Write> {
         (self.head, self.head_id) = (closing.height, closing.id);
         self.first = closing.height.next();
         self.state = state;
         self.versions.clear();
-        self.close(closing)
+        let first = persist::put_first(self.first);
+        let mut writes = self.close_above(closing, u16::from(saved_bits));
+        writes.push(first);
+        writes
     }
 
     /// Forgets what is older than `retained` epochs: states, blocks, batches, root records (but those that
@@ -189,8 +204,9 @@ impl Chain {
             }
             store.write(writes)?;
         }
-        for (height, entry) in persist::entries(store, self.first, PRUNE_WRITES)? {
-            if entry.epoch >= before {
+        // Blocks from before the state was copied go as well: they don't lead to the chain any more.
+        for (height, entry) in persist::entries(store, Height::ZERO, PRUNE_WRITES)? {
+            if entry.epoch >= before && height >= self.first {
                 break;
             }
             let mut writes = Vec::from(persist::delete_block(height, &entry.id));
@@ -201,7 +217,7 @@ impl Chain {
                 writes.extend(payload.batches.iter().map(persist::delete_batch));
             }
             store.write(writes)?;
-            self.first = height.next();
+            self.first = self.first.max(height.next());
         }
         let mut writes = Vec::new();
         for number in before.get().saturating_sub(PRUNE_STEPS as u64)..before.get() {

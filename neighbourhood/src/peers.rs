@@ -28,22 +28,60 @@ pub struct Peer {
     pub status: Option<(Status, Millis)>,
     /// Its last hello.
     pub hello: Option<Hello>,
-    /// What it may be served.
-    pub served: Bucket,
+    /// What it may be served as a member, and as somebody else.
+    served: (Bucket, Bucket),
     nudged: Option<Millis>,
     early: VecDeque<Early>,
     early_bytes: usize,
 }
 
 /// The connected peers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Peers {
     peers: BTreeMap<PublicKey, Peer>,
     /// Their keys.
     connected: BTreeSet<PublicKey>,
+    /// What all that aren't members may be served together.
+    strangers: Bucket,
 }
 
 impl Peers {
+    /// Nobody is connected.
+    #[must_use]
+    pub fn new(now: Millis, limits: &Limits) -> Self {
+        let together = limits.served_stranger_bytes_per_s.saturating_mul(2);
+        Self {
+            peers: BTreeMap::new(),
+            connected: BTreeSet::new(),
+            strangers: Bucket::new(together, now),
+        }
+    }
+
+    /// Whether a connected peer may be served something now.
+    pub fn may_serve(&mut self, now: Millis, peer: &PublicKey, member: bool) -> bool {
+        let Some(record) = self.peers.get_mut(peer) else {
+            return false;
+        };
+        if member {
+            record.served.0.has_room(now)
+        } else {
+            record.served.1.has_room(now) && self.strangers.has_room(now)
+        }
+    }
+
+    /// A peer was served so much.
+    pub fn served(&mut self, peer: &PublicKey, member: bool, bytes: usize) {
+        let Some(record) = self.peers.get_mut(peer) else {
+            return;
+        };
+        if member {
+            record.served.0.take(bytes);
+        } else {
+            record.served.1.take(bytes);
+            self.strangers.take(bytes);
+        }
+    }
+
     /// A connection stands. Whether it is new and within the bound.
     pub fn connect(&mut self, now: Millis, peer: PublicKey, limits: &Limits) -> bool {
         if self.peers.len() >= limits.peers_max || self.peers.contains_key(&peer) {
@@ -52,7 +90,10 @@ impl Peers {
         let record = Peer {
             status: None,
             hello: None,
-            served: Bucket::new(limits.served_bytes_per_s, now),
+            served: (
+                Bucket::new(limits.served_bytes_per_s, now),
+                Bucket::new(limits.served_stranger_bytes_per_s, now),
+            ),
             nudged: None,
             early: VecDeque::new(),
             early_bytes: 0,

@@ -3,6 +3,7 @@
 //! | table | key | value |
 //! | --- | --- | --- |
 //! | Meta | `genesis` | hash of the network that the store belongs to |
+//! | Meta | `first` | the first block since the state was copied |
 //! | Meta | `voting` | present once this store may vote without asking others first |
 //! | Meta | `closing/` epoch | [`Closing`]: where the next epoch begins |
 //! | Meta | `committee/` epoch | the leaf's committee |
@@ -17,6 +18,8 @@
 //! | Roots | epoch | a certified root record |
 //! | Receipts | operation id | height and result |
 //! | History | see [`crate::history`] | which blocks touched which account |
+//!
+//! A copy of the state under way adds what [`crate::sync`] says.
 //!
 //! Numbers in keys are big-endian, so that ranges run in their order. Nodes and Stale belong to the
 //! tree, Content to whoever fetches, Work to the worker.
@@ -148,7 +151,7 @@ fn held_key(digest: &BatchDigest) -> Vec<u8> {
 }
 
 /// Reads all entries whose keys begin with `prefix`, at most `max`.
-fn under(
+pub(crate) fn under(
     store: &dyn Store,
     table: Table,
     prefix: &[u8],
@@ -171,6 +174,20 @@ pub fn genesis(store: &dyn Store) -> Result<Option<Hash>, StoreError> {
 #[must_use]
 pub fn put_genesis(hash: &Hash) -> Write {
     put(Table::Meta, b"genesis".to_vec(), hash)
+}
+
+/// The first block of the chain since the state was copied; `None` when it never was.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn first(store: &dyn Store) -> Result<Option<Height>, StoreError> {
+    load(store, Table::Meta, b"first", "first height")
+}
+
+/// Keeps the first block of the chain after a copy of the state: older ones don't lead to it.
+#[must_use]
+pub fn put_first(height: Height) -> Write {
+    put(Table::Meta, b"first".to_vec(), &height)
 }
 
 /// Whether this store may vote without asking others first.

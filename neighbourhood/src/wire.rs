@@ -25,7 +25,7 @@ use frith_ledger::hash::Hash;
 use frith_ledger::key::{PublicKey, Role, SecretKey, Signature, signing_hash};
 use frith_ledger::light::{CertifiedRoot, RootLink};
 use frith_ledger::parameters::OPERATION_BYTES_MAX;
-use frith_ledger::tree::RangeProof;
+use frith_ledger::tree::{RangeProof, Summary};
 use frith_ledger::units::{Epoch, Height};
 use parity_scale_codec::{Decode, Encode};
 
@@ -39,6 +39,11 @@ pub const TAIL_MAX: usize = 256;
 pub const ROOTS_MAX: usize = 32;
 /// Links to later root committees in one answer.
 pub const LINKS_MAX: usize = 32;
+
+/// Most slots of the state, in powers of two.
+pub const SLOT_BITS_MAX: u8 = 12;
+/// Most slots of the state.
+pub const SLOTS_MAX: usize = 1 << SLOT_BITS_MAX;
 
 /// Anything that one node sends another.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -220,6 +225,13 @@ pub enum Request {
         /// From which address on.
         from: Address,
     },
+    /// The summaries of all slots of the state at an epoch's end.
+    Summaries {
+        /// Which epoch.
+        epoch: Epoch,
+        /// A slot is what begins with the same so many bits, at most [`SLOT_BITS_MAX`].
+        bits: u8,
+    },
 }
 
 /// What is answered.
@@ -248,6 +260,17 @@ pub enum Response {
     },
     /// The sender doesn't have it (any more).
     NotHeld(Request),
+    /// To [`Request::Summaries`].
+    Summaries {
+        /// As asked.
+        epoch: Epoch,
+        /// As asked.
+        bits: u8,
+        /// One a slot, in order.
+        summaries: BoundedVec<Summary, SLOTS_MAX>,
+    },
+    /// The sender has served enough for now: ask again soon.
+    Busy(Request),
 }
 
 /// Committed blocks of one epoch, in order.
@@ -301,6 +324,24 @@ mod tests {
             signature: hello.signature,
         };
         assert!(!forged.is_valid(&genesis));
+    }
+
+    #[test]
+    fn summaries_of_every_slot_fit_a_frame() {
+        let largest = Summary {
+            hash: Hash([9; 32]),
+            credits: frith_ledger::credits::Credits::new(u128::MAX),
+            stake: frith_ledger::credits::Credits::new(u128::MAX),
+            entities: u64::MAX,
+        };
+        let message = PeerMessage::Response(Box::new(Response::Summaries {
+            epoch: Epoch::new(u64::MAX),
+            bits: SLOT_BITS_MAX,
+            summaries: vec![largest; SLOTS_MAX]
+                .try_into()
+                .expect("as many as may be"),
+        }));
+        assert!(message.encode().len() <= MESSAGE_BYTES_MAX);
     }
 
     #[test]

@@ -1,21 +1,14 @@
-//! Catching up with others: wants, blocks, records, the state.
+//! Catching up with others: wants, blocks, records.
 
-use super::api::{Misbehaviour, NodeEvent, Output};
-use super::core::{Copying, Node};
+use super::api::{Misbehaviour, Output};
+use super::core::Node;
 use crate::leaf::Fault;
-use crate::membership::period_of;
 use crate::persist::{self, Tail};
-use crate::sync::{Copied, CopyError, CopyStep, StateCopy};
 use crate::wire::{CertifiedBlocks, PeerMessage, Request, Response};
 use frith_ledger::block::{BatchDigest, Block, ChainKind, Payload, Proposal};
 use frith_ledger::key::PublicKey;
 use frith_ledger::light::CertifiedRoot;
-use frith_ledger::store::Write;
-use frith_ledger::units::{Epoch, Height, Millis};
-use std::collections::BTreeSet;
-
-/// Progress of a copy is said after so many entities.
-const PROGRESS: u64 = 10_000;
+use frith_ledger::units::{Height, Millis};
 
 /// What a batch of blocks led to.
 enum Applied {
@@ -70,7 +63,11 @@ impl Node {
     /// Sends requests that are due.
     pub(super) fn ask(&mut self, now: Millis, out: &mut Vec<Output>) {
         let connected = self.peers.connected().clone();
-        for (peer, request) in self.wants.due(now, &connected) {
+        let mut due = self.wants.due(now, &connected);
+        if let Some(copying) = &mut self.copying {
+            due.extend(copying.pulls.due(now, &connected));
+        }
+        for (peer, request) in due {
             self.send(peer, &PeerMessage::Request(request), out);
         }
     }
@@ -126,7 +123,7 @@ impl Node {
             Request::Blocks { from } => *from == head.next(),
             Request::Roots { from } => *from == roots,
             Request::Proposal { .. } => false,
-            Request::Checkpoint { .. } | Request::Range { .. } => false,
+            Request::Checkpoint { .. } | Request::Range { .. } | Request::Summaries { .. } => false,
             Request::Batch(_) => true,
         });
         let (mut unserved, mut ahead, mut records) = (0_usize, Vec::new(), Vec::new());
@@ -176,7 +173,12 @@ impl Node {
         out: &mut Vec<Output>,
     ) {
         match response {
-            Response::NotHeld(request) => self.wants.refused(now, &request, &from),
+            Response::NotHeld(request) | Response::Busy(request) => {
+                self.wants.refused(now, &request, &from);
+                if let Some(copying) = &mut self.copying {
+                    copying.pulls.refused(now, &request, &from);
+                }
+            }
             Response::Batch(signed) => {
                 let request = Request::Batch(signed.batch.digest());
                 if self.wants.done(&request) {
@@ -196,34 +198,19 @@ impl Node {
             }
             Response::Roots(roots) => self.roots_arrived(now, from, roots.into_inner(), out),
             Response::Checkpoint(checkpoint) => {
-                let Some(copying) = &mut self.copying else {
-                    return;
-                };
-                let asked: Vec<Request> = copying.copy.requests();
-                if !asked.iter().any(|request| self.wants.done(request)) {
-                    return;
-                }
-                let step = copying.copy.checkpoint(&self.rules, *checkpoint);
-                self.copy_step(now, from, step, out);
+                self.checkpoint_arrived(now, from, *checkpoint, out);
             }
+            Response::Summaries {
+                epoch,
+                bits,
+                summaries,
+            } => self.summaries_arrived(now, from, (epoch, bits), &summaries, out),
             Response::Range {
                 epoch,
                 prefix,
                 from: at,
                 proof,
-            } => {
-                let Some(copying) = &mut self.copying else {
-                    return;
-                };
-                if self.wants.done(&Request::Range {
-                    epoch,
-                    prefix,
-                    from: at,
-                }) {
-                    let step = copying.copy.range(epoch, prefix, at, &proof);
-                    self.copy_step(now, from, step, out);
-                }
-            }
+            } => self.range_arrived(now, from, (epoch, prefix, at), &proof, out),
         }
     }
 
@@ -426,153 +413,5 @@ impl Node {
             }
         }
         Applied::All
-    }
-
-    fn begin_copy(&mut self, now: Millis, out: &mut Vec<Output>) {
-        match StateCopy::new(&self.rules) {
-            Ok(copy) => {
-                self.arrived = None;
-                for request in copy.requests() {
-                    self.wants.want(now, request, []);
-                }
-                self.copying = Some(Copying { copy, said: 0 });
-            }
-            Err(error) => self.halt(error.to_string(), out),
-        }
-    }
-
-    /// Begins again with a newer record when nobody can have the copied state any more.
-    fn watch_copy(&mut self, now: Millis) {
-        let Some(copying) = &mut self.copying else {
-            return;
-        };
-        let newest = self.peers.median_epoch().unwrap_or_default();
-        let kept = u64::try_from(self.limits.versions_kept).unwrap_or(u64::MAX);
-        if copying
-            .copy
-            .progress()
-            .is_some_and(|(epoch, _, _)| newest.get() > epoch.get().saturating_add(kept))
-        {
-            copying.copy.restart();
-            copying.said = 0;
-        }
-        let requests = copying.copy.requests();
-        let wanted: BTreeSet<Request> = requests.iter().copied().collect();
-        self.wants.retain(|request| match request {
-            Request::Checkpoint { .. } | Request::Range { .. } => wanted.contains(request),
-            Request::Batch(_) => true,
-            Request::Proposal { .. } | Request::Blocks { .. } | Request::Roots { .. } => false,
-        });
-        let peers: Vec<PublicKey> = self.peers.connected().iter().copied().collect();
-        for (at, request) in requests.into_iter().enumerate() {
-            // Each piece begins with another peer.
-            let first = peers.get(at % peers.len().max(1)).copied();
-            self.wants.want(now, request, first);
-        }
-    }
-
-    fn copy_step(
-        &mut self,
-        now: Millis,
-        from: PublicKey,
-        step: Result<CopyStep, CopyError>,
-        out: &mut Vec<Output>,
-    ) {
-        match step {
-            Ok(CopyStep::Ask(_)) => {
-                if let Some(copying) = &mut self.copying
-                    && let Some((epoch, entities, of)) = copying.copy.progress()
-                    && (copying.said == 0 || entities >= copying.said.saturating_add(PROGRESS))
-                {
-                    copying.said = entities.max(1);
-                    Self::event(
-                        NodeEvent::CopyingState {
-                            epoch,
-                            entities,
-                            of,
-                        },
-                        out,
-                    );
-                }
-                self.watch_copy(now);
-            }
-            Ok(CopyStep::Finished) => {
-                let Some(copying) = self.copying.take() else {
-                    return;
-                };
-                match copying.copy.finish(&self.rules) {
-                    Ok(copied) => self.install(now, copied, out),
-                    Err(error) => {
-                        self.halt(format!("the copied state cannot be used: {error}"), out)
-                    }
-                }
-            }
-            Err(CopyError::Unasked) => {}
-            Err(_) => {
-                Self::misbehaved(
-                    from,
-                    Misbehaviour::Answer {
-                        what: "a copy of the state",
-                    },
-                    out,
-                );
-                self.watch_copy(now);
-            }
-        }
-    }
-
-    /// Goes on from a copied state.
-    fn install(&mut self, now: Millis, copied: Copied, out: &mut Vec<Output>) {
-        let Copied {
-            closing,
-            state,
-            committee,
-            roots,
-            links,
-            root_committees,
-        } = copied;
-        let epoch = closing.epoch;
-        if epoch < self.chain.epoch {
-            return;
-        }
-        let mut writes: Vec<Write> = vec![persist::put_committee(epoch.next(), &committee)];
-        for root in links.into_iter().chain(roots.iter().cloned()) {
-            if let Some(number) = root.record().map(|record| record.epoch) {
-                writes.push(persist::put_root(number, &root));
-            }
-        }
-        self.committees.put_leaf(epoch.next(), committee);
-        for (period, committee) in root_committees {
-            writes.push(persist::put_root_committee(period, &committee));
-            self.committees.put_root(period, committee);
-        }
-        writes.extend(self.chain.replace(closing, state));
-        writes.extend(self.closing_writes());
-        self.roots.forget(Epoch::new(u64::MAX));
-        for root in roots {
-            self.roots.begin(root);
-        }
-        if let Some((period, committee)) = self.period_begun(epoch) {
-            writes.push(persist::put_root_committee(period, &committee));
-            self.committees.put_root(period, committee);
-        }
-        if self.write(writes) {
-            out.push(Output::Sync);
-            Self::event(NodeEvent::StateCopied { epoch }, out);
-            self.hand_over(now, out);
-        }
-    }
-
-    /// The root committee of the period that begins after `epoch`, when one does.
-    fn period_begun(&self, epoch: Epoch) -> Option<(u64, frith_ledger::certificate::Committee)> {
-        let parameters = self.rules.parameters();
-        let ends = crate::membership::ends_period(parameters, epoch);
-        let committee = ends
-            .then(|| {
-                self.roots
-                    .next_committee(&self.rules, &self.committees, epoch)
-            })
-            .flatten()?;
-        Some((period_of(parameters, epoch.next()), committee))
     }
 }

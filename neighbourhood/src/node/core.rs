@@ -12,7 +12,7 @@ use crate::pool::Pool;
 use crate::recovery::Recovery;
 use crate::root::RootBlocks;
 use crate::roots::Roots;
-use crate::sync::{StateCopy, Wants};
+use crate::sync::{Pulls, StateCopy, Wants};
 use crate::twin::Twin;
 use crate::wire::{CertifiedBlocks, PeerMessage};
 use frith_ledger::address::Address;
@@ -45,6 +45,7 @@ pub(super) struct RootRun {
 /// A copy of the state under way.
 pub(super) struct Copying {
     pub(super) copy: StateCopy,
+    pub(super) pulls: Pulls,
     /// Entities when progress was last said.
     pub(super) said: u64,
 }
@@ -172,6 +173,7 @@ impl Node {
             .map_err(crate::chain::ChainError::from)?;
         let (committees, roots) = super::epochs::load_committees(&rules, &*store, &chain, genesis)?;
         let number = u64::from_le_bytes(entropy.first_chunk::<8>().copied().unwrap_or_default());
+        let peers = Peers::new(now, &limits);
         let leaf = super::epochs::placeholder(&rules, &key, &chain, &committees, &roots, now);
         let node = Self {
             twin: Twin::new(&entropy, rules.hash, &key),
@@ -194,7 +196,7 @@ impl Node {
             roots,
             leaf,
             root: None,
-            peers: Peers::default(),
+            peers,
             distrusted: BTreeSet::new(),
             arrived: None,
             copying: None,
@@ -287,6 +289,8 @@ impl Node {
         }
         next = earlier(next, self.recovery.next());
         next = earlier(next, self.next_behind());
+        let pulls = self.copying.as_ref().map(|copying| &copying.pulls);
+        next = earlier(next, pulls.and_then(Pulls::next));
         earlier(next, self.wants.next())
     }
 

@@ -13,11 +13,12 @@
 //!
 //! Map: `api` what goes in and out; `core` the frame; `epochs` begin and end of instances; `commits`
 //! blocks and records; `messages` what peers say; `operations` the op pool; `serving` answers;
-//! `catching_up` sync; `queries` what may be asked at any time.
+//! `catching_up` blocks and records, `copying` the state; `queries` what may be asked at any time.
 
 mod api;
 mod catching_up;
 mod commits;
+mod copying;
 mod core;
 mod epochs;
 mod history;

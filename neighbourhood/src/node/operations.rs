@@ -109,11 +109,10 @@ impl Node {
 
     /// An operation that another node can't batch itself.
     pub(super) fn forwarded(&mut self, now: Millis, from: PublicKey, bytes: Vec<u8>) {
-        let room = self.peers.get_mut(&from).is_some_and(|peer| {
-            let room = peer.served.has_room(now);
-            peer.served.take(bytes.len().saturating_mul(8));
-            room
-        });
+        let member = self.members.contains(&from);
+        let room = self.peers.may_serve(now, &from, member);
+        self.peers
+            .served(&from, member, bytes.len().saturating_mul(8));
         if room && self.seat().is_some() {
             // The sender's client sees by the receipt what became of it.
             let _queued = self.submit(now, bytes);

@@ -74,7 +74,8 @@ impl Node {
                 reason: reason.clone(),
             });
         }
-        if self.leaf.core.abstains() {
+        // A member that may not vote in the next instance either isn't through, also when it may in this.
+        if self.leaf.core.abstains() || (self.seat().is_some() && !self.recovery.clean) {
             reasons.push(Unready::Recovering);
         }
         if self.copying.is_some() {

@@ -4,9 +4,10 @@ use super::api::Output;
 use super::core::Node;
 use crate::membership::period_of;
 use crate::persist;
+use crate::sync::slot_summaries;
 use crate::wire::{
     BLOCKS_MAX, CertifiedBlocks, Checkpoint, CheckpointTip, LINKS_MAX, PeerMessage, ROOTS_MAX,
-    Request, Response,
+    Request, Response, SLOT_BITS_MAX,
 };
 use frith_ledger::address::{Address, Prefix};
 use frith_ledger::block::{Block, BlockId, ChainKind, Proposal};
@@ -28,22 +29,20 @@ impl Node {
         request: Request,
         out: &mut Vec<Output>,
     ) {
-        if !self
-            .peers
-            .get_mut(&from)
-            .is_some_and(|peer| peer.served.has_room(now))
-        {
-            return;
-        }
-        let response = self
-            .answer_to(&request)
-            .unwrap_or(Response::NotHeld(request));
+        let member = self.members.contains(&from);
+        let room = self.peers.may_serve(now, &from, member);
+        let response = if room {
+            self.answer_to(&request)
+                .unwrap_or(Response::NotHeld(request))
+        } else {
+            Response::Busy(request)
+        };
         let message = PeerMessage::Response(Box::new(response));
-        if let Some(peer) = self.peers.get_mut(&from) {
+        if room {
             // What an answer costs beside its bytes.
             const ANSWER_COST: usize = 1024;
-            peer.served
-                .take(message.encoded_size().saturating_add(ANSWER_COST));
+            let bytes = message.encoded_size().saturating_add(ANSWER_COST);
+            self.peers.served(&from, member, bytes);
         }
         self.send(from, &message, out);
     }
@@ -75,6 +74,18 @@ impl Node {
                     prefix,
                     from,
                     proof,
+                })
+            }
+            Request::Summaries { epoch, bits } => {
+                let version = self.chain.version(epoch)?;
+                if bits > SLOT_BITS_MAX {
+                    return None;
+                }
+                let summaries = slot_summaries(version, bits).try_into().ok()?;
+                Some(Response::Summaries {
+                    epoch,
+                    bits,
+                    summaries,
                 })
             }
         }

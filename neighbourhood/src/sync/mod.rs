@@ -9,16 +9,22 @@
 //!   epoch's committee, follows the parents' ids, executes every block and compares its state.
 //! - **State**: a node further behind, or with an empty store far from the genesis, follows the root
 //!   committees from the genesis ([`frith_ledger::light::LightClient`]), takes the newest record, and copies
-//!   the state that it names: sixteen parts of the address space, from several peers at once, every
-//!   piece proven against the record. See [`StateCopy`].
+//!   the state that it names: in slots of the address space, from several peers at once ([`Pulls`]), every
+//!   piece proven against the record and saved as it comes. See [`StateCopy`] and [`TreeCopy`].
 //!
 //! Nothing that a peer says is believed without proof; a wrong answer costs it its turn and is reported.
 //! What is served to one peer in a second is bounded ([`Bucket`]).
 
 mod bucket;
+mod kept;
+mod pulls;
 mod state;
+mod tree;
 mod wants;
 
 pub use bucket::Bucket;
-pub use state::{Copied, CopyError, CopyStep, StateCopy};
+pub use kept::forget;
+pub use pulls::Pulls;
+pub use state::{BeginError, Copied, CopyError, StateCopy};
+pub use tree::{GroupSave, TreeCopy, slot_bits, slot_summaries};
 pub use wants::{Want, Wants};

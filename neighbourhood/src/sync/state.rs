@@ -3,10 +3,18 @@
 //! 1. Links lead a light client from the genesis to the newest root committee.
 //! 2. The newest record of that committee's period names the state, the leaf's closing block and, in the
 //!    record before it, the next epoch's committee. The closing block says what is owed.
-//! 3. The address space is copied in sixteen parts. Every piece is proven against the state that the
-//!    record names. Pieces may come from different peers; what came stays when a peer goes.
-//! 4. When all parts are there the tree is built and compared with the record.
+//! 3. The state is copied in slots ([`TreeCopy`]) from several peers at once ([`super::Pulls`]), every piece
+//!    proven against the record, and saved as it comes.
+//! 4. When something of it may be here already (an earlier run's slots, an older version, slots of a target
+//!    that nobody keeps any more), the summaries of all slots are asked for first, and what is the same
+//!    stays.
+//! 5. When all slots are there they are joined and compared with the record.
+//!
+//! The target stays as long as peers keep its state. When it must change, what didn't change stays.
 
+use super::kept::{self, Aim};
+use super::tree::{GroupSave, TreeCopy, saved_slots, slot_bits};
+use crate::limits::Limits;
 use crate::membership::period_of;
 use crate::persist::Closing;
 use crate::wire::{Checkpoint, CheckpointTip, Request};
@@ -14,14 +22,11 @@ use frith_ledger::address::{Address, Prefix};
 use frith_ledger::block::{Owed, Payload, RootRecord};
 use frith_ledger::certificate::Committee;
 use frith_ledger::genesis::GenesisError;
-use frith_ledger::light::{CertifiedRoot, LightClient, LightError};
-use frith_ledger::tree::{Change, Leaf, ProofError, RangeProof, TreeError, Version};
+use frith_ledger::light::{CertifiedRoot, LightClient, LightError, RootLink};
+use frith_ledger::store::{Store, StoreError, Write};
+use frith_ledger::tree::{ProofError, RangeProof, Summary, TreeError, Version};
 use frith_ledger::units::{Epoch, View};
 use frith_tasks::{LeafState, RestoreError, Rules};
-use std::collections::BTreeMap;
-
-/// The state is copied in 2 to the power of so many parts.
-const PART_BITS: u8 = 4;
 
 /// A copy under way.
 #[derive(Debug)]
@@ -31,6 +36,13 @@ pub struct StateCopy {
     committees: Vec<(u64, Committee)>,
     links: Vec<CertifiedRoot>,
     target: Option<Target>,
+    tree: Option<TreeCopy>,
+    /// The slots' summaries are to be compared before anything is copied.
+    compares: bool,
+    /// The newest version that the store keeps.
+    base: Option<Version>,
+    slot_entities: u64,
+    group: usize,
 }
 
 #[derive(Debug)]
@@ -38,8 +50,6 @@ struct Target {
     tip: CheckpointTip,
     record: RootRecord,
     previous: Option<CertifiedRoot>,
-    parts: BTreeMap<Prefix, Option<Address>>,
-    entries: BTreeMap<Address, Leaf>,
 }
 
 /// What a finished copy gives.
@@ -56,15 +66,19 @@ pub struct Copied {
     pub links: Vec<CertifiedRoot>,
     /// Root committees by period.
     pub root_committees: Vec<(u64, Committee)>,
+    /// Nodes with prefixes of so many bits are in the store.
+    pub saved_bits: u8,
 }
 
-/// What to do next.
-#[derive(Debug, PartialEq, Eq)]
-pub enum CopyStep {
-    /// Ask for these.
-    Ask(Vec<Request>),
-    /// Everything is here.
-    Finished,
+/// Why a copy can't begin: the environment's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BeginError {
+    /// The genesis is unusable.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A peer's piece doesn't hold, or the copy can't be used.
@@ -94,55 +108,94 @@ pub enum CopyError {
 }
 
 impl StateCopy {
-    /// A copy that begins at the genesis.
+    /// A copy that begins at the genesis, or goes on where an earlier run stopped. `base` is the newest
+    /// version that the store keeps. O(entities saved).
     ///
     /// # Errors
-    /// [`GenesisError`].
-    pub fn new(rules: &Rules) -> Result<Self, GenesisError> {
-        Ok(Self {
+    /// [`BeginError`].
+    pub fn begin(
+        rules: &Rules,
+        store: &dyn Store,
+        base: Option<Version>,
+        limits: &Limits,
+    ) -> Result<Self, BeginError> {
+        let mut copy = Self {
             light: LightClient::new(&rules.genesis)?,
             genesis_committee: rules.genesis.committee()?,
             committees: Vec::new(),
             links: Vec::new(),
             target: None,
-        })
+            tree: None,
+            compares: false,
+            base,
+            slot_entities: limits.slot_entities,
+            group: limits.slots_at_once,
+        };
+        while let Some(link) = kept::link(store, copy.light.period().saturating_add(1))? {
+            if copy.follow(link).is_err() {
+                break;
+            }
+        }
+        if let Some(Aim { bits, tip }) = kept::aim(store)? {
+            let mut tree = TreeCopy::new(Epoch::ZERO, Summary::EMPTY, bits, copy.group);
+            for (prefix, slot) in saved_slots(store, bits)? {
+                tree.found(prefix, slot);
+            }
+            copy.tree = Some(tree);
+            // One that doesn't hold any more (a damaged store) is asked for again.
+            let _held = copy.aim(rules, tip);
+        }
+        Ok(copy)
     }
 
     /// The epoch that is copied, entities so far, and of how many.
     #[must_use]
     pub fn progress(&self) -> Option<(Epoch, u64, u64)> {
-        let target = self.target.as_ref()?;
-        let count = u64::try_from(target.entries.len()).unwrap_or(u64::MAX);
-        Some((target.record.epoch, count, target.record.state.entities))
+        let (target, tree) = (self.target.as_ref()?, self.tree.as_ref()?);
+        Some((
+            target.record.epoch,
+            tree.entities(),
+            target.record.state.entities,
+        ))
     }
 
-    /// What to ask for now.
+    /// The one thing to ask for before pieces can be; `None` when they can.
     #[must_use]
-    pub fn requests(&self) -> Vec<Request> {
-        let Some(target) = &self.target else {
-            return vec![Request::Checkpoint {
+    pub fn request(&self) -> Option<Request> {
+        match (&self.target, &self.tree) {
+            (Some(target), Some(tree)) => self.compares.then_some(Request::Summaries {
+                epoch: target.record.epoch,
+                bits: tree.bits(),
+            }),
+            _ => Some(Request::Checkpoint {
                 period: self.light.period(),
-            }];
-        };
-        let epoch = target.record.epoch;
-        let open = target
-            .parts
-            .iter()
-            .filter_map(|(prefix, from)| from.map(|from| (*prefix, from)));
-        open.map(|(prefix, from)| Request::Range {
-            epoch,
-            prefix,
-            from,
-        })
-        .collect()
+            }),
+        }
     }
 
-    /// Forgets the target: nobody has its state any more. What links showed stays.
+    /// The pieces to ask for, in order.
+    #[must_use]
+    pub fn pieces(&self) -> Vec<Request> {
+        match &self.tree {
+            Some(tree) if self.request().is_none() => tree.requests(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Forgets the target: nobody has its state any more. What was copied stays, to be compared.
     pub fn restart(&mut self) {
         self.target = None;
     }
 
-    /// Takes an answer to [`Request::Checkpoint`]. One certificate's checks a link.
+    fn follow(&mut self, link: RootLink) -> Result<(), LightError> {
+        self.light.follow(&link)?;
+        self.committees.push((self.light.period(), link.next));
+        self.links.push(link.root);
+        Ok(())
+    }
+
+    /// Takes an answer to [`Request::Checkpoint`]. One certificate's checks a link. Gives what is to be
+    /// written.
     ///
     /// # Errors
     /// [`CopyError`]: the peer's fault; what was verified stays.
@@ -150,19 +203,67 @@ impl StateCopy {
         &mut self,
         rules: &Rules,
         checkpoint: Checkpoint,
-    ) -> Result<CopyStep, CopyError> {
+    ) -> Result<Vec<Write>, CopyError> {
         if self.target.is_some() {
             return Err(CopyError::Unasked);
         }
+        let mut writes = Vec::new();
         for link in checkpoint.links.into_inner() {
-            self.light.follow(&link)?;
-            self.committees.push((self.light.period(), link.next));
-            self.links.push(link.root);
+            self.follow(link.clone())?;
+            writes.push(kept::put_link(self.light.period(), &link));
         }
         if let Some(tip) = checkpoint.tip {
-            self.aim(rules, tip)?;
+            self.aim(rules, tip.clone())?;
+            let bits = self.tree.as_ref().map_or(0, TreeCopy::bits);
+            writes.push(kept::put_aim(&Aim { bits, tip }));
         }
-        Ok(CopyStep::Ask(self.requests()))
+        Ok(writes)
+    }
+
+    /// Aims the copy of the tree at the target.
+    fn turn(&mut self, record: &RootRecord) -> Result<(), CopyError> {
+        let (epoch, state) = (record.epoch, record.state);
+        let held = self.tree.as_ref().is_some_and(TreeCopy::holds_any);
+        if !held {
+            let bits = slot_bits(state.entities, self.slot_entities);
+            self.tree = Some(TreeCopy::new(epoch, state, bits, self.group));
+        }
+        self.compares = held || self.base.is_some();
+        if self.compares && self.tree.as_ref().is_some_and(|tree| tree.bits() == 0) {
+            self.compare(epoch, state, &[state])?;
+        }
+        Ok(())
+    }
+
+    fn compare(
+        &mut self,
+        epoch: Epoch,
+        root: Summary,
+        summaries: &[Summary],
+    ) -> Result<(), CopyError> {
+        let tree = self.tree.as_mut().ok_or(CopyError::Unasked)?;
+        tree.retarget(epoch, root, summaries, self.base.as_ref())?;
+        self.compares = false;
+        Ok(())
+    }
+
+    /// Takes an answer to [`Request::Summaries`].
+    ///
+    /// # Errors
+    /// [`CopyError`]: the peer's fault; nothing changes.
+    pub fn summaries(
+        &mut self,
+        (epoch, bits): (Epoch, u8),
+        summaries: &[Summary],
+    ) -> Result<(), CopyError> {
+        if self.request() != Some(Request::Summaries { epoch, bits }) {
+            return Err(CopyError::Unasked);
+        }
+        let root = match &self.target {
+            Some(target) => target.record.state,
+            None => return Err(CopyError::Unasked),
+        };
+        self.compare(epoch, root, summaries)
     }
 
     fn aim(&mut self, rules: &Rules, tip: CheckpointTip) -> Result<(), CopyError> {
@@ -188,15 +289,11 @@ impl StateCopy {
         if tip.committee.hash() != named {
             return Err(mismatch("committee"));
         }
-        let parts = (0..1_u64 << PART_BITS)
-            .filter_map(|part| Prefix::new(part << (64 - PART_BITS), PART_BITS));
-        let parts = parts.map(|prefix| (prefix, Some(prefix.first()))).collect();
+        self.turn(&record)?;
         self.target = Some(Target {
             tip,
             record,
             previous,
-            parts,
-            entries: BTreeMap::new(),
         });
         Ok(())
     }
@@ -234,50 +331,49 @@ impl StateCopy {
             })
     }
 
-    /// Takes an answer to [`Request::Range`].
+    /// Takes an answer to [`Request::Range`]. Gives what is to be asked for after it.
     ///
     /// # Errors
-    /// [`CopyError`]: the peer's fault; nothing changes.
+    /// [`CopyError`]: the peer's fault, unless it wasn't asked for; nothing changes.
     pub fn range(
         &mut self,
-        epoch: Epoch,
-        prefix: Prefix,
-        from: Address,
+        (epoch, prefix, from): (Epoch, Prefix, Address),
         proof: &RangeProof,
-    ) -> Result<CopyStep, CopyError> {
-        let target = self.target.as_mut().ok_or(CopyError::Unasked)?;
-        if target.record.epoch != epoch || target.parts.get(&prefix) != Some(&Some(from)) {
+    ) -> Result<Option<Request>, CopyError> {
+        if self.request().is_some() {
             return Err(CopyError::Unasked);
         }
-        let part = proof.verify(&target.record.state, prefix, from)?;
-        target.entries.extend(part.entries);
-        target.parts.insert(prefix, part.next);
-        if target.parts.values().all(Option::is_none) {
-            return Ok(CopyStep::Finished);
+        let tree = self.tree.as_mut().ok_or(CopyError::Unasked)?;
+        if !tree.wants(epoch, prefix, from) {
+            return Err(CopyError::Unasked);
         }
-        Ok(CopyStep::Ask(
-            part.next
-                .map(|from| Request::Range {
-                    epoch,
-                    prefix,
-                    from,
-                })
-                .into_iter()
-                .collect(),
-        ))
+        Ok(tree.range(prefix, from, proof)?)
     }
 
-    /// Builds what was copied. O(entities).
+    /// What is to be saved now, in this order.
+    pub fn saves(&mut self) -> Vec<GroupSave> {
+        match &mut self.tree {
+            Some(tree) if !self.compares && self.target.is_some() => tree.saves(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether everything is here and saved.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.request().is_none() && self.tree.as_ref().is_some_and(TreeCopy::is_whole)
+    }
+
+    /// Joins what was copied. O(slots · depth), and a scan of the entities.
     ///
     /// # Errors
     /// [`CopyError`] when the parts don't make the state that the record names.
     pub fn finish(self, rules: &Rules) -> Result<Copied, CopyError> {
-        let target = self.target.ok_or(CopyError::Unasked)?;
-        let changes = target.entries.into_iter().map(|(address, leaf)| Change {
-            address,
-            leaf: Some(leaf),
-        });
-        let version = Version::empty().apply(changes.collect())?;
+        let (target, tree) = match (self.target, self.tree) {
+            (Some(target), Some(tree)) => (target, tree),
+            _ => return Err(CopyError::Unasked),
+        };
+        let version = tree.tree()?;
         let Some(entry) = target.record.leaves.first() else {
             return Err(CopyError::Mismatch {
                 what: "list of leaves",
@@ -318,6 +414,7 @@ impl StateCopy {
                 .collect(),
             links: self.links,
             root_committees: self.committees,
+            saved_bits: tree.bits(),
         })
     }
 }

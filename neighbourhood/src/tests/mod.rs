@@ -2,6 +2,7 @@
 
 mod backups;
 mod basics;
+mod copying;
 mod faults;
 mod hostile;
 mod members;

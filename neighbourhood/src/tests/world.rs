@@ -51,7 +51,14 @@ pub(super) struct Host {
     pub(super) results: Vec<Result<OperationId, SubmitError>>,
     /// Sends nothing.
     pub(super) silent: bool,
+    /// Changes what it sends, or keeps it to itself.
+    pub(super) forges: Option<Forge>,
+    /// How often it did.
+    pub(super) forged: usize,
 }
+
+/// A message as a liar sends it; `None` for one that it doesn't send.
+pub(super) type Forge = fn(PeerMessage) -> Option<PeerMessage>;
 
 pub(super) struct World {
     pub(super) rules: Arc<Rules>,
@@ -191,6 +198,8 @@ impl World {
             misbehaviour: Vec::new(),
             results: Vec::new(),
             silent: false,
+            forges: None,
+            forged: 0,
         });
         self.hosts.len() - 1
     }
@@ -357,6 +366,9 @@ impl World {
         if self.hosts[from].silent || self.is_cut(from, to) {
             return;
         }
+        let Some(bytes) = self.as_sent(from, bytes) else {
+            return;
+        };
         self.sent += 1;
         if let Some(drops) = self.drops
             && PeerMessage::from_bytes(&bytes).is_ok_and(|message| drops(&message))
@@ -385,6 +397,17 @@ impl World {
         if !lost {
             self.push(self.now.plus(latency), Event::Deliver { from, to, bytes });
         }
+    }
+
+    fn as_sent(&mut self, from: usize, bytes: Arc<[u8]>) -> Option<Arc<[u8]>> {
+        let host = &mut self.hosts[from];
+        let Some(forge) = host.forges else {
+            return Some(bytes);
+        };
+        let message = PeerMessage::from_bytes(&bytes).expect("a node's own message decodes");
+        let sent = forge(message.clone());
+        host.forged += usize::from(sent.as_ref() != Some(&message));
+        sent.map(|message| message.encode().into())
     }
 
     fn note_commit(&mut self, index: usize, block: CommittedBlock) {
