@@ -13,4 +13,5 @@ bench tree
 bench kernels
 bench consensus
 bench devnet
+bench sync
 bench collect

@@ -6,7 +6,7 @@
 //! length is checked before anything is allocated.
 
 use parity_scale_codec::{
-    Compact, Decode, DecodeLimit, Encode, EncodeLike, Error, Input, MaxEncodedLen,
+    Compact, Decode, DecodeLimit, Encode, EncodeLike, Error, Input, MaxEncodedLen, Output,
 };
 
 /// Deepest nesting of a decoded value.
@@ -50,10 +50,33 @@ pub fn decode<T: Decode + Encode>(bytes: &[u8], max: usize) -> Result<T, DecodeE
             reason: error.to_string(),
         }
     })?;
-    if value.using_encoded(|canonical| canonical == bytes) {
+    let mut canonical = Compared {
+        rest: bytes,
+        same: true,
+    };
+    value.encode_to(&mut canonical);
+    if canonical.same && canonical.rest.is_empty() {
         Ok(value)
     } else {
         Err(DecodeError::NotCanonical)
+    }
+}
+
+/// Compares an encoding with bytes as it is made.
+struct Compared<'a> {
+    rest: &'a [u8],
+    same: bool,
+}
+
+impl Output for Compared<'_> {
+    fn write(&mut self, bytes: &[u8]) {
+        match self.rest.split_at_checked(bytes.len()) {
+            Some((expected, rest)) => {
+                self.same &= expected == bytes;
+                self.rest = rest;
+            }
+            None => self.same = false,
+        }
     }
 }
 
@@ -151,7 +174,7 @@ impl<T: Encode, const N: usize> Encode for BoundedVec<T, N> {
     fn size_hint(&self) -> usize {
         self.0.size_hint()
     }
-    fn encode_to<W: parity_scale_codec::Output + ?Sized>(&self, dest: &mut W) {
+    fn encode_to<W: Output + ?Sized>(&self, dest: &mut W) {
         self.0.encode_to(dest);
     }
 }

@@ -82,8 +82,8 @@ pub(super) fn check_store(store: &mut dyn Store) {
 
     // Loaded entries replace older ones, are replaced by later ones, and stand between others.
     let loaded = vec![entry(&[0, 0], b"new"), entry(&[0, 7], b"loaded")];
-    assert_eq!(store.load(Table::Chain, loaded), Ok(()));
-    assert_eq!(store.load(Table::Chain, Vec::new()), Ok(()));
+    assert_eq!(store.load(Table::Chain, &mut loaded.into_iter()), Ok(()));
+    assert_eq!(store.load(Table::Chain, &mut std::iter::empty()), Ok(()));
     assert_eq!(
         store.range(Table::Chain, &[0], 4),
         Ok(vec![
@@ -95,7 +95,7 @@ pub(super) fn check_store(store: &mut dyn Store) {
     );
     assert_eq!(store.write(vec![delete(Table::Chain, &[0, 7])]), Ok(()));
     assert_eq!(
-        store.load(Table::Chain, vec![entry(&[0, 0], b"newer")]),
+        store.load(Table::Chain, &mut std::iter::once(entry(&[0, 0], b"newer"))),
         Ok(())
     );
     assert_eq!(store.get(Table::Chain, &[0, 7]), Ok(None));

@@ -117,13 +117,18 @@ pub trait Store: Send {
     fn write(&mut self, batch: Vec<Write>) -> Result<(), StoreError>;
 
     /// Adds many entries to one table: in rising order of their keys, each key once. Everything written
-    /// before and they are durable when it returns. Cheaper than [`Store::write`] for megabytes.
+    /// before and they are durable when it returns. Cheaper than [`Store::write`] for megabytes, which
+    /// need not be in memory at once.
     ///
     /// # Errors
     /// [`StoreError`] when the environment fails; none of the entries was added then.
-    fn load(&mut self, table: Table, entries: Vec<Entry>) -> Result<(), StoreError> {
+    fn load(
+        &mut self,
+        table: Table,
+        entries: &mut dyn Iterator<Item = Entry>,
+    ) -> Result<(), StoreError> {
         let put = |(key, value)| Write::Put { table, key, value };
-        self.write(entries.into_iter().map(put).collect())?;
+        self.write(entries.map(put).collect())?;
         self.sync()
     }
 

@@ -232,14 +232,19 @@ impl RocksStore {
             .expect("every table was opened")
     }
 
-    /// Writes a table file that holds `entries`.
-    fn table_file(path: &Path, table: Table, entries: Vec<Entry>) -> Result<(), rocksdb::Error> {
+    /// Writes a table file that holds `first` and `entries`.
+    fn table_file(
+        path: &Path,
+        table: Table,
+        first: Entry,
+        entries: &mut dyn Iterator<Item = Entry>,
+    ) -> Result<(), rocksdb::Error> {
         let mut options = Options::default();
         options.set_block_based_table_factory(&Self::blocks());
         options.set_compression_type(Self::compression(table));
         let mut writer = SstFileWriter::create(&options);
         writer.open(path)?;
-        for (key, value) in entries {
+        for (key, value) in std::iter::once(first).chain(entries) {
             writer.put(key, value)?;
         }
         writer.finish()
@@ -293,16 +298,20 @@ impl Store for RocksStore {
         self.db.write(writes).map_err(self.failed("write"))
     }
 
-    fn load(&mut self, table: Table, entries: Vec<Entry>) -> Result<(), StoreError> {
+    fn load(
+        &mut self,
+        table: Table,
+        entries: &mut dyn Iterator<Item = Entry>,
+    ) -> Result<(), StoreError> {
         // What was written before must not be lost when this is kept.
         self.sync()?;
-        if entries.is_empty() {
+        let Some(first) = entries.next() else {
             return Ok(());
-        }
+        };
         let file = self.path.join(LOADED_FILE);
         // A crash may have left one; an error shows itself when it is made anew.
         let _none_there = std::fs::remove_file(&file);
-        Self::table_file(&file, table, entries).map_err(self.failed("write"))?;
+        Self::table_file(&file, table, first, entries).map_err(self.failed("write"))?;
         let mut options = IngestExternalFileOptions::default();
         options.set_move_files(true);
         self.db

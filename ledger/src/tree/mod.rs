@@ -56,7 +56,8 @@ pub use multi::MultiProof;
 pub use node::{Change, ENTITY_BYTES_MAX, Leaf};
 pub use path::{LeafClaim, PathEnd, PathProof, PathStep, ProofError};
 pub use persist::{
-    LoadError, SavedPart, kept_versions, load, load_part, prune, save, save_above, save_part,
+    LoadError, PartNodes, SavedPart, kept_versions, load, load_part, prune, save, save_above,
+    save_part,
 };
 pub use prefix::NodePrefix;
 pub use range::{RangePart, RangeProof};

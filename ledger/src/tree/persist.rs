@@ -141,7 +141,25 @@ impl Place {
 
 /// The bytes and what shows that they weren't altered.
 fn sealed(value: &impl Encode) -> Vec<u8> {
-    let mut bytes = value.encode();
+    // A leaf's goes the shorter way below; what is left is about as long as two places.
+    let mut bytes = Vec::with_capacity(256);
+    value.encode_to(&mut bytes);
+    seal(bytes)
+}
+
+/// [`sealed`] of a leaf's [`Record`], without a copy of the entity in between.
+fn sealed_leaf(written: u64, leaf: &Leaf) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(leaf.bytes.len() + 64);
+    written.encode_to(&mut bytes);
+    // The index of `Body::Leaf`.
+    0_u8.encode_to(&mut bytes);
+    leaf.credits.encode_to(&mut bytes);
+    leaf.stake.encode_to(&mut bytes);
+    leaf.bytes.encode_to(&mut bytes);
+    seal(bytes)
+}
+
+fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     let checksum = blake3::hash(&bytes);
     bytes.extend(&checksum.as_bytes()[..CHECKSUM_BYTES]);
     bytes
@@ -207,34 +225,72 @@ pub fn save_above(
 }
 
 /// A part of a tree as it enters a store before the version that it belongs to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub struct SavedPart {
-    /// Entries of the table of nodes, in rising order of their keys, each key once.
-    pub nodes: Vec<Entry>,
+    /// What enters the table of nodes.
+    pub nodes: PartNodes,
     /// Which nodes of the part that it replaces are stale.
     pub stale: Vec<Write>,
     /// What [`load_part`] needs to find it again.
     pub record: Vec<u8>,
 }
 
+/// Entries of the table of nodes, in rising order of their keys, each key once; made as they are taken.
+#[derive(Debug)]
+pub struct PartNodes {
+    number: u64,
+    /// Subtrees still to visit, the next one last. A walk from the root down, left before right, meets
+    /// rising keys.
+    pending: Vec<Child>,
+    /// Nodes beside them, when an older part is replaced.
+    given: std::vec::IntoIter<Entry>,
+}
+
+impl Iterator for PartNodes {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        let Some(child) = self.pending.pop() else {
+            return self.given.next();
+        };
+        if let Link::Inner(node) = &child.link {
+            self.pending.push(node.right.clone());
+            self.pending.push(node.left.clone());
+        }
+        Some(node_entry(self.number, &child))
+    }
+}
+
 /// Saves the subtree of version `number` under some prefix, in place of what was saved there for a version
 /// that is given up. No kept version may have `number`.
 #[must_use]
 pub fn save_part(number: u64, part: &Version, replaced: Option<&Version>) -> SavedPart {
+    let record = record_of(part);
+    let Some(old) = replaced.and_then(|version| version.root.as_ref()) else {
+        return SavedPart {
+            nodes: PartNodes {
+                number,
+                pending: part.root.iter().cloned().collect(),
+                given: Vec::new().into_iter(),
+            },
+            stale: Vec::new(),
+            record,
+        };
+    };
     let mut difference = Difference::new(number, NodePrefix::LEN_MAX + 1);
-    let old = replaced.and_then(|version| version.root.as_ref());
-    difference.between(old, part.root.as_ref());
+    difference.between(Some(old), part.root.as_ref());
     let stale = difference.stale_writes();
     let mut nodes = difference.nodes;
-    // A walk from the root down, left before right, meets rising keys; where it leaves an old tree aside
-    // it may turn round.
-    if !nodes.is_sorted_by(|a, b| a.0 < b.0) {
-        nodes.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    }
+    // Where the walk leaves an old tree aside it may turn round.
+    nodes.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     SavedPart {
-        nodes,
+        nodes: PartNodes {
+            number,
+            pending: Vec::new(),
+            given: nodes.into_iter(),
+        },
         stale,
-        record: record_of(part),
+        record,
     }
 }
 
@@ -341,30 +397,23 @@ impl Difference {
         if child.prefix().len() >= self.bits {
             return;
         }
-        let body = match &child.link {
-            Link::Leaf(node) => {
-                let Leaf {
-                    bytes,
-                    credits,
-                    stake,
-                } = &node.leaf;
-                Body::Leaf {
-                    credits: *credits,
-                    stake: *stake,
-                    bytes: bytes.to_vec(),
-                }
-            }
-            Link::Inner(node) => Body::Inner {
+        self.nodes.push(node_entry(self.number, child));
+    }
+}
+
+/// The record of a node under its key.
+fn node_entry(written: u64, child: &Child) -> Entry {
+    let value = match &child.link {
+        Link::Leaf(node) => sealed_leaf(written, &node.leaf),
+        Link::Inner(node) => sealed(&Record {
+            written,
+            body: Body::Inner {
                 left: Place::of(&node.left),
                 right: Place::of(&node.right),
             },
-        };
-        let value = sealed(&Record {
-            written: self.number,
-            body,
-        });
-        self.nodes.push((Place::of(child).key(), value));
-    }
+        }),
+    };
+    (Place::of(child).key(), value)
 }
 
 /// Loads a version; `None` when it isn't kept. Every record is checked against its hash, and every

@@ -199,7 +199,8 @@ impl Node {
             return;
         };
         for save in copying.copy.saves() {
-            let loaded = self.store.load(Table::Nodes, save.nodes);
+            let mut nodes = save.nodes.into_iter().flatten();
+            let loaded = self.store.load(Table::Nodes, &mut nodes);
             if self.note(loaded).is_none() || !self.write(save.writes) {
                 return;
             }

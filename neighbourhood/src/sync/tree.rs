@@ -18,9 +18,9 @@
 
 use crate::wire::{Request, SLOT_BITS_MAX};
 use frith_ledger::address::{Address, Prefix};
-use frith_ledger::store::{Entry, Write};
+use frith_ledger::store::Write;
 use frith_ledger::tree::{
-    ProofError, RangeProof, Summary, TreeError, Version, combine, load_part, save_part,
+    PartNodes, ProofError, RangeProof, Summary, TreeError, Version, combine, load_part, save_part,
 };
 use frith_ledger::units::Epoch;
 use std::collections::BTreeMap;
@@ -57,8 +57,8 @@ impl Slot {
 /// What is to be saved at once: first the nodes, then the rest.
 #[derive(Debug, Default)]
 pub struct GroupSave {
-    /// Nodes, in rising order of their keys.
-    pub nodes: Vec<Entry>,
+    /// Nodes, in rising order of their keys when one part's are taken after the other's.
+    pub nodes: Vec<PartNodes>,
     /// Marks, and what became stale.
     pub writes: Vec<Write>,
 }
@@ -310,7 +310,7 @@ impl TreeCopy {
                     continue;
                 };
                 let part = save_part(number, tree, replaced.as_ref());
-                save.nodes.extend(part.nodes);
+                save.nodes.push(part.nodes);
                 save.writes.extend(part.stale);
                 save.writes.push(kept::put_slot(**prefix, part.record));
                 **slot = Slot::Saved {

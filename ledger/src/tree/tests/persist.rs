@@ -109,20 +109,23 @@ proptest! {
         for prefix in prefixes {
             // Parts of a version that is given up, then those of the one that is kept, but what it shares.
             let first = save_part(7, &given_up.under(prefix), None);
-            store.load(Table::Nodes, first.nodes).expect("memory does not fail");
+            let nodes: Vec<_> = first.nodes.collect();
+            prop_assert!(nodes.is_sorted_by(|a, b| a.0 < b.0));
+            store.load(Table::Nodes, &mut nodes.into_iter()).expect("memory does not fail");
             let again = load_part(&store, &first.record).expect("nothing is damaged");
             prop_assert_eq!(again.summary(), given_up.summary_under(prefix));
             let part = new.under(prefix);
             if part.summary() != old.summary_under(prefix) {
                 let second = save_part(8, &part, Some(&again));
-                prop_assert!(second.nodes.is_sorted_by(|a, b| a.0 < b.0));
-                store.load(Table::Nodes, second.nodes).expect("memory does not fail");
+                let nodes: Vec<_> = second.nodes.collect();
+                prop_assert!(nodes.is_sorted_by(|a, b| a.0 < b.0));
+                store.load(Table::Nodes, &mut nodes.into_iter()).expect("memory does not fail");
                 store.write(second.stale).expect("memory does not fail");
                 let loaded = load_part(&store, &second.record).expect("nothing is damaged");
                 whole = whole.append(&loaded).expect("in order");
             } else {
-                let writes = save_part(8, &part, Some(&again));
-                store.load(Table::Nodes, writes.nodes).expect("memory does not fail");
+                let mut writes = save_part(8, &part, Some(&again));
+                store.load(Table::Nodes, &mut writes.nodes).expect("memory does not fail");
                 store.write(writes.stale).expect("memory does not fail");
                 whole = whole.append(&part).expect("in order");
             }
