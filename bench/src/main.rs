@@ -1,0 +1,52 @@
+//! Measures crates together, over real processes on loopback. Nothing here is part of a node.
+//!
+//! `frith-bench log`: opaque commands through a replicated log of four processes. Prints what it measures, and
+//! writes `bench-log.json` into the target folder, from where `make bench` collects it.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "a benchmark reports on standard output"
+)]
+
+mod log;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Parser)]
+#[command(about = "Measures crates together, over real processes")]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Opaque commands through a replicated log of four processes.
+    Log(log::Options),
+    /// One of its members; started by `log`.
+    #[command(hide = true)]
+    Replica,
+    /// What submits to it; started by `log`.
+    #[command(hide = true)]
+    Load,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().what {
+        What::Log(options) => write("log", &log::measure(&options)?),
+        What::Replica => log::replica(),
+        What::Load => log::load(),
+    }
+}
+
+/// Writes the figures of one benchmark to where `make bench` collects them.
+fn write(name: &str, figures: &serde_json::Map<String, serde_json::Value>) -> anyhow::Result<()> {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    std::fs::create_dir_all(&target).context("the target folder")?;
+    let text = serde_json::to_string_pretty(figures)?;
+    println!("{text}");
+    std::fs::write(target.join(format!("bench-{name}.json")), text).context("the figures")
+}
