@@ -6,12 +6,14 @@ mkdir -p "$target"
 # The selection that the tests build, so that what they share is compiled once.
 product=(--workspace --exclude frith-sim)
 cargo build -p frith -p frith-vm --bins
+cargo build "${product[@]}" --bin frith-bench
 cargo bench --profile dev "${product[@]}" --benches --no-run
 
 bench() { cargo bench --profile dev "${product[@]}" --bench "$1"; }
-bench tree
+"$target/debug/frith-bench" tree
 bench kernels
 bench consensus
+"$target/debug/frith-bench" log
 bench devnet
 bench sync
 bench collect

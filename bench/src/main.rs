@@ -1,7 +1,8 @@
 //! Measures crates together, over real processes on loopback. Nothing here is part of a node.
 //!
-//! `frith-bench log`: opaque commands through a replicated log of four processes. Prints what it measures, and
-//! writes `bench-log.json` into the target folder, from where `make bench` collects it.
+//! `frith-bench log`: opaque commands through a replicated log of four processes. `frith-bench tree`: the state
+//! tree beside another one. Each prints what it measures, and writes `bench-NAME.json` into the target
+//! folder, from where `make bench` collects it.
 
 #![expect(
     clippy::print_stdout,
@@ -9,6 +10,7 @@
 )]
 
 mod log;
+mod tree;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -25,6 +27,8 @@ struct Arguments {
 enum What {
     /// Opaque commands through a replicated log of four processes.
     Log(log::Options),
+    /// Updates of the state tree, beside `jmt`.
+    Tree,
     /// One of its members; started by `log`.
     #[command(hide = true)]
     Replica,
@@ -36,6 +40,7 @@ enum What {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
         What::Log(options) => write("log", &log::measure(&options)?),
+        What::Tree => write("tree", &tree::measure()?),
         What::Replica => log::replica(),
         What::Load => log::load(),
     }
@@ -49,4 +54,10 @@ fn write(name: &str, figures: &serde_json::Map<String, serde_json::Value>) -> an
     let text = serde_json::to_string_pretty(figures)?;
     println!("{text}");
     std::fs::write(target.join(format!("bench-{name}.json")), text).context("the figures")
+}
+
+/// A figure with so many places.
+fn rounded(value: f64, places: i32) -> serde_json::Value {
+    let scale = 10_f64.powi(places);
+    serde_json::json!((value * scale).round() / scale)
 }

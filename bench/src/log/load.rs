@@ -128,7 +128,8 @@ impl Load {
         self.next += 1;
         let command = |number: u64| {
             let number = token * 4096 + number;
-            let at = usize::try_from(number * 97).unwrap_or(0) % (self.filler.len() - COMMAND_BYTES);
+            let at =
+                usize::try_from(number * 97).unwrap_or(0) % (self.filler.len() - COMMAND_BYTES);
             let mut command = self.filler[at..at + COMMAND_BYTES].to_vec();
             command[..8].copy_from_slice(&number.to_be_bytes());
             BoundedVec::try_from(command)

@@ -11,10 +11,11 @@ mod replica;
 pub(crate) use load::load;
 pub(crate) use replica::replica;
 
+use crate::rounded;
 use anyhow::{Context as _, bail};
 use load::{Job, Measured};
 use plan::{MEMBERS, Plan, Tuning};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -135,11 +136,6 @@ const fn mode(durable: bool) -> &'static str {
     if durable { "durable" } else { "memory" }
 }
 
-fn rounded(value: f64, places: i32) -> Value {
-    let scale = 10_f64.powi(places);
-    json!((value * scale).round() / scale)
-}
-
 fn opaque(time: Duration, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
     let millis = u64::try_from(time.as_millis())?;
     let mut slowest: Option<(f64, f64)> = None;
@@ -163,8 +159,14 @@ fn opaque(time: Duration, figures: &mut Map<String, Value>) -> anyhow::Result<()
             full.per_s,
             paced.p50_ms
         );
-        figures.insert(format!("opaque.{}_ops_per_s", mode(durable)), rounded(full.per_s, 0));
-        figures.insert(format!("opaque.{}_p50_ms_low_load", mode(durable)), rounded(paced.p50_ms, 1));
+        figures.insert(
+            format!("opaque.{}_ops_per_s", mode(durable)),
+            rounded(full.per_s, 0),
+        );
+        figures.insert(
+            format!("opaque.{}_p50_ms_low_load", mode(durable)),
+            rounded(paced.p50_ms, 1),
+        );
         let figure = (full.per_s, paced.p50_ms);
         slowest = Some(slowest.map_or(figure, |(per_s, p50)| {
             (figure.0.min(per_s), figure.1.max(p50))

@@ -104,7 +104,9 @@ pub(crate) fn committee() -> Arc<Committee> {
 
 /// All keys of the run: the submitter counts as a neighbour, so that its budget is a neighbour's.
 pub(crate) fn peers() -> BTreeSet<PeerKey> {
-    (0..=MEMBERS).map(|role| PeerKey::new(key(role).public().0)).collect()
+    (0..=MEMBERS)
+        .map(|role| PeerKey::new(key(role).public().0))
+        .collect()
 }
 
 pub(crate) const fn public(peer: PeerKey) -> PublicKey {
@@ -123,7 +125,11 @@ pub(crate) fn network(plan: &Plan) -> anyhow::Result<NetworkConfig> {
         ..Limits::default()
     };
     let wide = Rate::new(1 << 30, 1 << 20);
-    (limits.member.consensus, limits.member.control, limits.member.bulk) = (wide, wide, wide);
+    (
+        limits.member.consensus,
+        limits.member.control,
+        limits.member.bulk,
+    ) = (wide, wide, wide);
     config.limits = limits;
     Ok(config)
 }
