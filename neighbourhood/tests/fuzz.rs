@@ -11,6 +11,7 @@ use frith_ledger::units::{Epoch, Height};
 use frith_neighbourhood::consensus::{
     ConsensusMessage, Proven, Report, ReportRequest, SafetyRecord,
 };
+use frith_neighbourhood::log::LogMessage;
 use frith_neighbourhood::persist::{self, ChainEntry, Closing, Ended, HeldMark, Tail};
 use frith_neighbourhood::wire::{
     Ack, Answer, CertifiedBlocks, Checkpoint, Hello, MESSAGE_BYTES_MAX, PeerMessage, Request,
@@ -47,6 +48,13 @@ decoders! {
     fuzz_closing: Closing, VALUE_BYTES_MAX;
     fuzz_held_mark: HeldMark, VALUE_BYTES_MAX;
     fuzz_receipt_of_an_operation: Ended, VALUE_BYTES_MAX;
+}
+
+#[test]
+fn fuzz_log_message() {
+    harness!(|input: &[u8]| {
+        codec::<LogMessage, _>(input, MESSAGE_BYTES_MAX, LogMessage::from_bytes);
+    });
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! Transfers finalise, epochs and records go on, a light client believes them.
 
-use super::world::{FUNDS, World};
-use crate::{Limits, OperationStatus, persist};
+use super::world::{FUNDS, World, transfer, worker_key};
+use crate::{Input, Limits, OperationStatus, SubmitError, persist};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::Entity;
+use frith_ledger::hash::Hash;
 use frith_ledger::light::LightClient;
+use frith_ledger::operation::{Operation, WorkerAction, WorkerBody, WorkerOperation};
 use frith_ledger::parameters::Parameters;
 use frith_ledger::units::{Epoch, Height};
+use parity_scale_codec::Encode as _;
 
 const TO: Address = Address([0x42; 32]);
 
@@ -47,6 +50,51 @@ fn transfers_finalise(nodes: usize, epochs: u64) {
         );
         assert_eq!(world.balance(node, &TO), Credits::whole(12));
     }
+}
+
+#[test]
+fn a_full_queue_still_takes_what_workers_must_say_in_time() {
+    let limits = Limits {
+        queue_operations_max: 16,
+        ..Limits::default()
+    };
+    let mut world = World::with(4, Parameters::test(), limits);
+    // Nonce 0 never comes, so the others wait.
+    let mut answers = Vec::new();
+    for nonce in 1..=20 {
+        let operation = transfer(&world.rules, 0, nonce).encode();
+        world.input(
+            0,
+            Input::Submit {
+                token: 0,
+                operation,
+            },
+        );
+        answers.extend(world.hosts[0].results.pop());
+    }
+    assert!(answers[..14].iter().all(Result::is_ok));
+    let refused =
+        |answer: &Result<_, SubmitError>| matches!(answer, Err(SubmitError::Overloaded { .. }));
+    assert!(answers[14..].iter().all(refused), "{answers:?}");
+    let body = WorkerBody {
+        genesis: world.rules.hash,
+        seat: Address([1; 32]),
+        task: Address([2; 32]),
+        action: WorkerAction::Commit {
+            commitment: Hash([3; 32]),
+            bond: Credits::ZERO,
+        },
+    };
+    let operation = Operation::Worker(WorkerOperation::sign(body, &worker_key(0))).encode();
+    world.input(
+        0,
+        Input::Submit {
+            token: 0,
+            operation,
+        },
+    );
+    let answer = world.hosts[0].results.pop();
+    assert!(answer.is_some_and(|answer| !refused(&answer)));
 }
 
 #[test]

@@ -88,6 +88,7 @@ fn measure(session: &Session, options: &BenchArgs, dir: &std::path::Path) -> Res
     let times = Times {
         warm_up: whole / 20,
         measured: whole / 20,
+        overload: 0.0,
     };
     let progress = bar(6, "measures", session.json || !is_terminal());
     let disk = measure::disk(dir, small)?;

@@ -4,8 +4,8 @@
 //! Every member is a whole node on a thread of its own: it verifies every operation and every vote itself and syncs its
 //! own RocksDB before it votes. Members reach one another through channels; nothing leaves the process.
 
-use super::failed;
-use super::signature_checks_per_s;
+use super::overload::{Overloaded, overload};
+use super::{failed, signature_checks_per_s};
 use crate::failure;
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
@@ -28,7 +28,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const MEMBERS: usize = 4;
 const ACCOUNTS: usize = 64;
@@ -36,6 +36,8 @@ const ACCOUNTS: usize = 64;
 const CHECKS_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long the members may empty their queues.
 const DRAIN: Duration = Duration::from_secs(2);
+/// Operations that wait at a member at the most, in a batch or for one.
+const QUEUED_MAX: usize = 80_000;
 /// Operations per account and node that wait at once in the saturated run.
 const WINDOW: usize = 512;
 
@@ -46,6 +48,8 @@ pub struct Times {
     pub warm_up: Duration,
     /// Counted; the same again at a tenth of the load.
     pub measured: Duration,
+    /// Times the load that can be finalised that is offered at last, for both times again; 0: not at all.
+    pub overload: f64,
 }
 
 /// What four members do together.
@@ -59,6 +63,9 @@ pub struct ConsensusFigures {
     pub transfers_per_s: f64,
     /// Half of the transfers were finalised after at most this long, at a tenth of that load, in ms.
     pub p50_ms: f64,
+    /// Under more than that load, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overload: Option<Overloaded>,
 }
 
 /// Runs four members with their stores in `folder`. Takes twice `times.measured`, `times.warm_up`, and some seconds.
@@ -77,6 +84,12 @@ fn measured(folder: &Path, times: Times, checks: f64) -> Result<ConsensusFigures
     let bound = checks * cores as f64 / MEMBERS as f64;
     let span = (times.warm_up + times.measured).as_secs_f64();
     let needed = bound * 1.5 * span + bound * times.measured.as_secs_f64() * 0.2;
+    // An overloaded run finalises as much, and fills the queues; what is refused comes again.
+    let needed = if times.overload > 0.0 {
+        needed + bound * 1.5 * span + (MEMBERS * QUEUED_MAX) as f64
+    } else {
+        needed
+    };
     let each = (needed / ACCOUNTS as f64) as u64 + WINDOW as u64;
     let mut loads = sign(&rules, &accounts, each);
 
@@ -89,6 +102,12 @@ fn measured(folder: &Path, times: Times, checks: f64) -> Result<ConsensusFigures
         member.told.try_iter().for_each(drop);
     }
     let median = pace(&members, &mut loads, rate / 10.0, times.measured)?;
+    let overload = if times.overload > 0.0 {
+        let offered = rate * times.overload;
+        Some(overload(&members, &mut loads, offered, times)?)
+    } else {
+        None
+    };
     for member in &members {
         member.inbox.send(Input::StorageFailed {
             reason: "the measurement is over".into(),
@@ -102,11 +121,12 @@ fn measured(folder: &Path, times: Times, checks: f64) -> Result<ConsensusFigures
         bound_per_s: bound,
         transfers_per_s: rate,
         p50_ms: median,
+        overload,
     })
 }
 
 /// What a member tells the load generator.
-enum Told {
+pub(super) enum Told {
     Submitted {
         token: u64,
         refused: Option<Refusal>,
@@ -117,14 +137,14 @@ enum Told {
     },
 }
 
-enum Refusal {
+pub(super) enum Refusal {
     Overloaded,
     Other(String),
 }
 
-struct Member {
-    inbox: Sender<Input>,
-    told: Receiver<Told>,
+pub(super) struct Member {
+    pub(super) inbox: Sender<Input>,
+    pub(super) told: Receiver<Told>,
     thread: JoinHandle<Result<(), String>>,
 }
 
@@ -280,9 +300,9 @@ fn start(rules: &Arc<Rules>, workers: &[Seed], folder: &Path) -> Result<Vec<Memb
 }
 
 /// Transfers of one account, signed before the clock starts.
-struct Load {
-    member: usize,
-    ready: VecDeque<(OperationId, Vec<u8>)>,
+pub(super) struct Load {
+    pub(super) member: usize,
+    pub(super) ready: VecDeque<(OperationId, Vec<u8>)>,
     waiting: usize,
 }
 
@@ -314,7 +334,9 @@ fn sign(rules: &Rules, accounts: &[Seed], each: u64) -> Vec<Load> {
 
 /// Keeps every account's window full; returns finalised transfers per second at the first member.
 fn saturate(members: &[Member], loads: &mut [Load], times: Times) -> Result<f64, Failure> {
-    let Times { warm_up, measured } = times;
+    let Times {
+        warm_up, measured, ..
+    } = times;
     let began = Instant::now();
     let mut owner: BTreeMap<OperationId, usize> = BTreeMap::new();
     let (mut counted, mut first, mut last) = (0_u64, None, began);

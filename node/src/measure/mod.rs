@@ -8,12 +8,14 @@ mod consensus;
 mod crypto;
 mod disk;
 mod engines;
+mod overload;
 mod tree;
 
 pub use consensus::{ConsensusFigures, Times, consensus};
 pub use crypto::signature_checks_per_s;
 pub use disk::{DiskFigures, disk};
 pub use engines::{EngineFigures, KERNELS, engine_figures};
+pub use overload::Overloaded;
 pub use tree::{TreeFigures, tree};
 
 use crate::failure::Failure;
