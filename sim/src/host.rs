@@ -1,7 +1,9 @@
 //! One machine: its disk, the node that runs on it, its worker.
 
+use crate::adversaries::Malice;
 use frith_ledger::address::Address;
 use frith_ledger::entity::TaskOutcome;
+use frith_ledger::hash::Hash;
 use frith_ledger::key::{PublicKey, Seed};
 use frith_ledger::store::SharedMemoryStore;
 use frith_neighbourhood::Node;
@@ -33,15 +35,18 @@ pub struct Host {
     pub results: BTreeMap<Address, TaskOutcome>,
     /// Tasks that run now.
     pub running: BTreeSet<Address>,
+    /// What it has to work with when it misbehaves.
+    pub(crate) malice: Malice,
 }
 
 impl Host {
     /// A machine that is off.
     #[must_use]
-    pub fn new(member: usize, second: bool, seed: Seed) -> Self {
+    pub fn new(member: usize, second: bool, seed: Seed, genesis: Hash) -> Self {
         Self {
             member,
             second,
+            malice: Malice::new(seed.worker(), genesis),
             seed,
             disk: SharedMemoryStore::new(),
             node: None,

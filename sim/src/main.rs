@@ -7,6 +7,7 @@
 
 use clap::Parser;
 use frith_neighbourhood::consensus::Faults as Bugs;
+use frith_sim::adversaries::Adversary;
 use frith_sim::{Scenario, run};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -31,12 +32,21 @@ struct Arguments {
     /// Plant the bug that votes ignore what a timeout certificate demands.
     #[arg(long)]
     plant_skip_lock: bool,
+    /// Plant the bug that votes ignore only the highest view that a timeout certificate names.
+    #[arg(long)]
+    plant_ignore_timeout_high: bool,
     /// Plant the bug that votes leave before they are synced.
     #[arg(long)]
     plant_vote_before_sync: bool,
     /// Only power losses, many and short, instead of whatever each seed draws.
     #[arg(long)]
     power_losses: bool,
+    /// Only a leader that builds on less than it knows, in a network that tears.
+    #[arg(long)]
+    stale_leader: bool,
+    /// As many members as the others withstand misbehave in this way.
+    #[arg(long)]
+    adversary: Option<Adversary>,
     /// Print a JSON object for each seed.
     #[arg(long)]
     json: bool,
@@ -46,10 +56,16 @@ impl Arguments {
     fn scenario(&self, seed: u64) -> Scenario {
         let bugs = Bugs {
             skip_lock: self.plant_skip_lock,
+            ignore_timeout_high: self.plant_ignore_timeout_high,
             vote_before_sync: self.plant_vote_before_sync,
+            ..Bugs::default()
         };
         let scenario = if self.power_losses {
             Scenario::power_losses(seed, self.nodes.max(1))
+        } else if self.stale_leader {
+            Scenario::stale_leader(seed, self.nodes.max(4))
+        } else if let Some(adversary) = self.adversary {
+            Scenario::adversarial(seed, self.nodes, adversary)
         } else {
             Scenario::new(seed, self.nodes)
         };

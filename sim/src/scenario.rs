@@ -100,6 +100,56 @@ impl Scenario {
         }
     }
 
+    /// As many members as the others withstand misbehave in one way, beside the seed's accidents but for lost
+    /// disks.
+    #[must_use]
+    pub fn adversarial(seed: u64, members: usize, adversary: Adversary) -> Self {
+        let mut scenario = Self::new(seed, members);
+        let first = usize::try_from(seed).unwrap_or(0) % scenario.members;
+        let count = faulty_max(scenario.members);
+        let who = (0..count).map(|nth| (first + nth * 2) % scenario.members);
+        scenario.adversaries = who.map(|member| (member, adversary)).collect();
+        scenario
+            .faults
+            .retain(|(_, fault)| fault.loses_disk().is_none());
+        scenario
+    }
+
+    /// Nothing but a leader that builds on less than it knows, and a network that tears at every moment: what
+    /// finds votes that forget a certificate.
+    #[must_use]
+    pub fn stale_leader(seed: u64, members: usize) -> Self {
+        let mut random = Random::new(seed ^ 0x57a1_e1ea_de70_0001);
+        let heal_ms = 20_000;
+        let mut faults: Vec<(u64, Fault)> = (0..24)
+            .map(|_| {
+                // Long enough for the others to give up a view and to decide the next ones.
+                let fault = Fault::Partition {
+                    part: 1 << random.index(members),
+                    one_way: random.chance(200),
+                    for_ms: random.between(600, 3_000),
+                };
+                (random.between(100, heal_ms), fault)
+            })
+            .collect();
+        faults.sort_by_key(|(at, _)| *at);
+        let weather = Weather {
+            delay_ms_max: 40,
+            loss_per_mille: 30,
+            ..Weather::calm()
+        };
+        Self {
+            seed,
+            members,
+            newcomers: 0,
+            weather,
+            adversaries: vec![(random.index(members), Adversary::StaleLeader)],
+            faults,
+            heal_ms,
+            bugs: Bugs::default(),
+        }
+    }
+
     /// The same with bugs in every node.
     #[must_use]
     pub fn with_bugs(mut self, bugs: Bugs) -> Self {
@@ -137,7 +187,10 @@ impl Scenario {
 
     /// The bugs of a member's node.
     #[must_use]
-    pub fn bugs_of(&self, _member: usize) -> Bugs {
-        self.bugs
+    pub fn bugs_of(&self, member: usize) -> Bugs {
+        Bugs {
+            stale_leader: self.adversary(member) == Some(Adversary::StaleLeader),
+            ..self.bugs
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::core::{Consensus, Cx, Fetch};
 use super::messages::Effect;
+use super::rules;
 use super::setup::{Head, Host};
 use frith_ledger::block::BlockId;
 use frith_ledger::certificate::{CertificateError, CommitProof, QuorumCertificate};
@@ -25,7 +26,7 @@ impl Consensus {
         let Some(parent) = self.tree.get(&child.parent()) else {
             return;
         };
-        let direct = parent.view().next() == child.view() && child.view() == certificate.view;
+        let direct = rules::commits(parent.view(), child.view(), certificate.view);
         let newer = |pending: &(BlockId, QuorumCertificate)| pending.1.view < certificate.view;
         if direct && self.pending.as_ref().is_none_or(newer) {
             self.pending = Some((child.parent(), certificate.clone()));

@@ -119,6 +119,10 @@ impl Consensus {
             source: 0,
             resume: None,
         };
+        #[cfg(any(test, feature = "planted-bugs"))]
+        {
+            consensus.schedule.first = setup.leaders;
+        }
         consensus.pacemaker.view = consensus.certified_view().next();
         consensus.schedule.enter(consensus.view());
         consensus

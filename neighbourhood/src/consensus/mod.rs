@@ -85,6 +85,7 @@ mod messages;
 mod pacemaker;
 mod proposals;
 mod recovery;
+pub mod rules;
 mod safety;
 mod setup;
 mod tally;

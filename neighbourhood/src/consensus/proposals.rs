@@ -2,10 +2,12 @@
 
 use super::core::{Consensus, Cx};
 use super::messages::{ConsensusMessage, Effect, Fault};
-use super::safety::{Standing, follows};
+use super::safety::Standing;
 use super::setup::{Parent, Verdict};
 use super::tree::{Node, Stage};
 use frith_ledger::block::{Block, BlockHeader, BlockId, Proposal};
+#[cfg(any(test, feature = "planted-bugs"))]
+use frith_ledger::certificate::QuorumCertificate;
 use frith_ledger::certificate::Vote;
 use frith_ledger::key::{Role, signing_hash};
 use frith_ledger::operation::Offence;
@@ -89,11 +91,7 @@ impl Consensus {
                 what: "a block extends the block that its certificate is of",
             });
         }
-        #[cfg(any(test, feature = "planted-bugs"))]
-        if self.safety.faults.skip_lock {
-            return Ok(());
-        }
-        if !follows(proposal) {
+        if !self.safety.follows(proposal) {
             return Err(Fault::Malformed {
                 what: "a proposal follows the view before it",
             });
@@ -394,9 +392,19 @@ impl Consensus {
     /// A signed proposal on the highest certificate; `None`: it can't be built on yet, or there is
     /// nothing to propose.
     fn make(&self, cx: &mut Cx<'_>, me: u16) -> Option<Proposal> {
-        let (view, top) = (self.view(), self.top());
+        let view = self.view();
+        #[cfg_attr(
+            not(any(test, feature = "planted-bugs")),
+            expect(unused_mut, reason = "for a leader that misbehaves")
+        )]
+        let (mut top, mut justify) = (self.top(), self.high.clone());
+        #[cfg(any(test, feature = "planted-bugs"))]
+        if self.safety.faults.stale_leader
+            && let Some(stale) = self.stale()
+        {
+            (top, justify) = stale;
+        }
         let (height, parent_view) = self.place(&top).filter(|_| self.tree.is_executed(&top))?;
-        let justify = self.high.clone();
         let timeout = if self.high_view().next() == view {
             None
         } else {
@@ -432,5 +440,13 @@ impl Consensus {
             &self.genesis,
             &self.key,
         ))
+    }
+
+    /// The misbehaviour: after a view that was given up, what the block of the highest certificate builds on.
+    #[cfg(any(test, feature = "planted-bugs"))]
+    fn stale(&self) -> Option<(BlockId, Option<QuorumCertificate>)> {
+        let given_up = self.high_view().next() != self.view();
+        let node = self.tree.get(&self.top()).filter(|_| given_up)?;
+        Some((node.parent(), node.proposal.justify.clone()))
     }
 }

@@ -4,6 +4,7 @@
 //! (votes, timeouts) or [`SafetyRecord::proposed`] (proposals) of the record that was durable when it
 //! left, and the quorum certificate that it then held is in that record.
 
+use super::rules::{self, GivenUp};
 use super::setup::Setup;
 use frith_ledger::block::{BlockId, Instance, Proposal};
 use frith_ledger::certificate::{QuorumCertificate, TimeoutCertificate};
@@ -101,43 +102,45 @@ impl Safety {
 
     /// Whether `proposal` may be voted for while in `view`: Jolteon, figure 2, "Vote".
     pub(super) fn may_vote(&self, view: View, proposal: &Proposal) -> bool {
-        let proposed = proposal.block.header.view;
         self.signs_in(view)
-            && proposed == view
-            && view > self.record.voted
-            && self.is_safe(proposal)
+            && rules::may_vote(view, proposal.block.header.view, self.record.voted)
+            && self.follows(proposal)
     }
 
-    /// The proposal follows the view before: by its certificate, or by a timeout certificate none
-    /// of whose signers knew more than the proposal builds on.
-    fn is_safe(&self, proposal: &Proposal) -> bool {
+    /// Whether a proposal follows the view before its own. Asked of every proposal, vote or not.
+    pub(super) fn follows(&self, proposal: &Proposal) -> bool {
+        #[cfg_attr(
+            not(any(test, feature = "planted-bugs")),
+            expect(unused_mut, reason = "for the planted bug")
+        )]
+        let mut given_up = proposal.timeout.as_ref().map(|timeout| GivenUp {
+            view: timeout.view,
+            high: timeout.high(),
+        });
         #[cfg(any(test, feature = "planted-bugs"))]
-        if self.faults.skip_lock {
-            return true;
+        {
+            if self.faults.skip_lock {
+                return true;
+            }
+            if self.faults.ignore_timeout_high {
+                given_up = given_up.map(|given_up| GivenUp {
+                    high: View::ZERO,
+                    ..given_up
+                });
+            }
         }
-        follows(proposal)
+        let view = proposal.block.header.view;
+        rules::follows(view, proposal.justify_view(), given_up)
     }
 
     /// Whether a new proposal may be made in `view`.
     pub(super) fn may_propose(&self, view: View) -> bool {
-        self.signs_in(view) && view > self.record.proposed && view > self.record.voted
+        self.signs_in(view) && rules::may_propose(view, self.record.proposed, self.record.voted)
     }
 
     /// Whether `view` may be given up, holding a certificate of `high`.
     pub(super) fn may_time_out(&self, view: View, high: View) -> bool {
-        self.signs_in(view) && view >= self.record.voted && high >= self.record.locked
-    }
-}
-
-/// The rule by which a proposal may follow the view before its own. Also what is asked of every
-/// proposal, vote or not.
-pub(super) fn follows(proposal: &Proposal) -> bool {
-    let view = proposal.block.header.view;
-    let justify = proposal.justify_view();
-    match &proposal.timeout {
-        None => justify.next() == view,
-        Some(timeout) => {
-            timeout.view.next() == view && justify < timeout.view && justify >= timeout.high()
-        }
+        let record = &self.record;
+        self.signs_in(view) && rules::may_give_up(view, record.voted, high, record.locked)
     }
 }

@@ -58,17 +58,24 @@ pub struct Setup {
     /// Planted bugs.
     #[cfg(any(test, feature = "planted-bugs"))]
     pub faults: Faults,
+    /// Who leads the first views, whatever the seed says; for simulations that go through all orders.
+    #[cfg(any(test, feature = "planted-bugs"))]
+    pub leaders: Vec<u16>,
 }
 
-/// Bugs that can be planted, to show that simulations find them.
+/// Bugs that can be planted, to show that simulations find them, and misbehaviour for adversaries.
 #[cfg(any(test, feature = "planted-bugs"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Faults {
     /// Has no lock: forgets at a timeout what is certified and not committed, names no certificate in
     /// its timeouts, and votes for proposals that build on less than their timeout certificate demands.
     pub skip_lock: bool,
+    /// Votes for proposals that build on less than their timeout certificate demands, and nothing else.
+    pub ignore_timeout_high: bool,
     /// Sends a vote before it is synced.
     pub vote_before_sync: bool,
+    /// Misbehaves as a leader: after a view that was given up it builds on less than it knows.
+    pub stale_leader: bool,
 }
 
 /// Where a new proposal would stand.

@@ -93,6 +93,8 @@ pub(super) fn placeholder(
         safety: None,
         #[cfg(any(test, feature = "planted-bugs"))]
         faults: crate::consensus::Faults::default(),
+        #[cfg(any(test, feature = "planted-bugs"))]
+        leaders: Vec::new(),
     };
     LeafRun {
         core: Consensus::new(setup),
@@ -156,6 +158,8 @@ impl Node {
             safety: None,
             #[cfg(any(test, feature = "planted-bugs"))]
             faults: self.faults,
+            #[cfg(any(test, feature = "planted-bugs"))]
+            leaders: Vec::new(),
         }
     }
 

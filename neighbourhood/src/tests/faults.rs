@@ -1,14 +1,15 @@
 //! Silent members, partitions, two-faced members, twins, garbage.
 
 use super::world::World;
-use crate::wire::PeerMessage;
-use crate::{Input, NodeEvent};
+use crate::wire::{PeerMessage, Response};
+use crate::{Input, Limits, NodeEvent};
 use frith_ledger::address::{Address, Prefix};
-use frith_ledger::block::{ChainKind, Instance};
+use frith_ledger::block::{ChainKind, Instance, Payload};
 use frith_ledger::certificate::Vote;
 use frith_ledger::codec::BoundedVec;
 use frith_ledger::entity::{Entity, WorkerStatus};
 use frith_ledger::hash::Hash;
+use frith_ledger::parameters::Parameters;
 use frith_ledger::units::Generation;
 use parity_scale_codec::Encode as _;
 
@@ -309,5 +310,49 @@ fn members_hold_a_tasks_program_before_they_certify_its_batch() {
             .is_some_and(|held| held == program)
     });
     assert!(holders.count() >= 3);
+    world.check();
+}
+
+#[test]
+fn blocks_that_wait_for_a_batch_may_be_committed_by_consensus_meanwhile() {
+    let parameters = Parameters {
+        epoch_ms: 30_000,
+        ..Parameters::test()
+    };
+    let mut world = World::with(4, parameters, Limits::default());
+    world.run(100);
+    world.crash(3, 0);
+    for (user, nonce) in [(1, 0), (2, 0), (1, 1)] {
+        world.transfer(0, user, nonce, TO);
+        assert!(world.run_until(2_000, |w| w.nonce(0, user).get() > nonce));
+    }
+    // Node 3 gets the blocks, and everything that they name but what the second of them does.
+    let missing = world.hosts[0]
+        .committed
+        .iter()
+        .filter_map(|block| match &block.block.payload {
+            Payload::Leaf(payload) => payload.batches.first().copied(),
+            Payload::Root(_) | Payload::Empty => None,
+        })
+        .nth(1)
+        .expect("three blocks have batches");
+    world.drops = Some(Box::new(move |message| match message {
+        PeerMessage::Batch(signed) => signed.batch.digest() == missing,
+        PeerMessage::Response(response) => {
+            matches!(&**response, Response::Batch(signed) if signed.batch.digest() == missing)
+        }
+        _ => false,
+    }));
+    world.start(3, false);
+    world.run(1_500);
+    world.transfer(1, 4, 0, TO);
+    world.run(3_000);
+    assert_eq!(world.nonce(3, 2).get(), 0, "it waits for the batch");
+    world.drops = None;
+    assert!(
+        world.run_until(10_000, |w| w.nonce(3, 4).get() == 1),
+        "{:?}",
+        world.hosts[3].halted
+    );
     world.check();
 }

@@ -5,6 +5,7 @@ use crate::{Limits, NodeEvent};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::parameters::Parameters;
+use frith_ledger::store::{Store as _, Table, Write};
 
 const TO: Address = Address([0x42; 32]);
 
@@ -196,4 +197,86 @@ fn members_that_all_lose_power_at_the_same_write_go_on() {
         );
         world.check();
     }
+}
+
+#[test]
+fn founders_that_all_lose_power_during_their_first_start_go_on() {
+    let opened = |keep: Option<usize>| {
+        let mut world = World::switched_off(4, Parameters::test(), Limits::default());
+        for member in 0..4 {
+            drop(world.open(member, true));
+            let unsynced = world.hosts[member].store.unsynced();
+            world.hosts[member].store.crash(keep.unwrap_or(unsynced));
+        }
+        world
+    };
+    let mut probe = World::switched_off(1, Parameters::test(), Limits::default());
+    drop(probe.open(0, true));
+    let writes = probe.hosts[0].store.unsynced();
+    assert!(writes > 1, "there is something in between");
+    for keep in 0..=writes {
+        let mut world = opened(Some(keep));
+        for member in 0..4 {
+            world.start(member, true);
+        }
+        assert!(
+            world.run_until(10_000, |w| (0..4).all(|n| w.epoch(n) > 1)),
+            "after {keep} of {writes} writes all wait for each other"
+        );
+        world.check();
+    }
+}
+
+#[test]
+fn blocks_without_the_proof_that_commits_them_are_decided_again() {
+    let parameters = Parameters {
+        epoch_ms: 20_000,
+        ..Parameters::test()
+    };
+    let mut world = World::with(4, parameters, Limits::default());
+    // Votes for the block before its turn are lost with it, so that two blocks are committed after it.
+    world.hosts[3].silent = true;
+    // Until one proof has committed several blocks of the running epoch, as the last thing that happened.
+    let several = |world: &World, n: usize| {
+        let host = &world.hosts[n];
+        let [.., before, last] = &host.committed[..] else {
+            return false;
+        };
+        before.proof.is_none()
+            && before.epoch == last.epoch
+            && last.proof.is_some()
+            && last.epoch.get() == world.epoch(n)
+            && last.height == world.node(n).head()
+    };
+    let mut found = None;
+    for _ in 0..600 {
+        traffic(&mut world, 0);
+        if world.run_until(20, |w| (0..3).any(|n| several(w, n))) {
+            found = (0..3).find(|n| several(&world, *n));
+        }
+        if found.is_some() {
+            break;
+        }
+        world.run(20);
+    }
+    let victim = found.expect("views without certificates come often enough");
+    let last = world.node(victim).head();
+    world.crash(victim, 0);
+    // The power failed between the two writes: the second one, with the proof, is lost.
+    let entry = Write::Delete {
+        table: Table::Chain,
+        key: last.get().to_be_bytes().to_vec(),
+    };
+    let mut store = world.hosts[victim].store.clone();
+    store.write(vec![entry]).expect("the store works");
+    store.sync().expect("the store works");
+    world.start(victim, false);
+    world.hosts[3].silent = false;
+    let epoch = world.epoch((victim + 1) % 3);
+    assert!(
+        world.run_until(60_000, |w| w.epoch(victim) > epoch + 1),
+        "{:?}",
+        world.hosts[victim].halted
+    );
+    world.check();
 }

@@ -78,7 +78,7 @@ pub(super) struct World {
     pub(super) loss: u64,
     pub(super) repeats: u64,
     /// Frames that are lost, all of them.
-    pub(super) drops: Option<fn(&PeerMessage) -> bool>,
+    pub(super) drops: Option<Box<dyn Fn(&PeerMessage) -> bool>>,
     /// Whether frames are kept.
     pub(super) recording: bool,
     /// From, to, what.
@@ -157,6 +157,15 @@ impl World {
     }
 
     pub(super) fn with(nodes: usize, parameters: Parameters, limits: Limits) -> Self {
+        let mut world = Self::switched_off(nodes, parameters, limits);
+        for index in 0..nodes {
+            world.start(index, true);
+        }
+        world
+    }
+
+    /// The members of the genesis, none of which has ever started.
+    pub(super) fn switched_off(nodes: usize, parameters: Parameters, limits: Limits) -> Self {
         let users: Vec<SecretKey> = (0..8).map(user_key).collect();
         let rules = rules_with(nodes, parameters);
         let mut world = Self {
@@ -179,7 +188,6 @@ impl World {
         };
         for index in 0..nodes {
             world.add(index);
-            world.start(index, true);
         }
         world
     }
@@ -204,11 +212,16 @@ impl World {
         self.hosts.len() - 1
     }
 
-    pub(super) fn start(&mut self, index: usize, founding: bool) {
+    /// Opens the store of a host, as a start does first.
+    pub(super) fn open(&mut self, index: usize, founding: bool) -> Node {
         let config = self.config(index, founding)();
+        let store = Box::new(self.hosts[index].store.clone());
+        Node::open(config, store, self.now).expect("the store opens")
+    }
+
+    pub(super) fn start(&mut self, index: usize, founding: bool) {
+        let node = self.open(index, founding);
         let host = &mut self.hosts[index];
-        let node =
-            Node::open(config, Box::new(host.store.clone()), self.now).expect("the store opens");
         host.node = Some(node);
         host.life += 1;
         host.next_tick = None;
@@ -370,7 +383,7 @@ impl World {
             return;
         };
         self.sent += 1;
-        if let Some(drops) = self.drops
+        if let Some(drops) = &self.drops
             && PeerMessage::from_bytes(&bytes).is_ok_and(|message| drops(&message))
         {
             return;

@@ -83,6 +83,16 @@ pub enum Violation {
         /// Who.
         node: usize,
     },
+    /// A correct node says of a correct one that it broke the protocol.
+    #[error("node {node} says that node {peer} misbehaved: {what}")]
+    Blamed {
+        /// Who.
+        node: usize,
+        /// Of whom.
+        peer: usize,
+        /// Its words.
+        what: String,
+    },
     /// A correct node stopped, and no fault of its machine explains it.
     #[error("node {node} stopped: {reason}")]
     Halted {

@@ -82,19 +82,19 @@ impl World {
     /// A run that has not begun.
     pub(super) fn new(scenario: Scenario) -> Self {
         let machines = scenario.members + scenario.newcomers;
-        let mut hosts: Vec<Host> = (0..machines)
-            .map(|member| Host::new(member, false, seed_of(member)))
-            .collect();
+        let rules = rules(scenario.members, machines);
+        let machine = |member, second| Host::new(member, second, seed_of(member), rules.hash);
+        let mut hosts: Vec<Host> = (0..machines).map(|member| machine(member, false)).collect();
         for (member, adversary) in &scenario.adversaries {
             if *adversary == Adversary::Equivocator {
-                hosts.push(Host::new(*member, true, seed_of(*member)));
+                hosts.push(machine(*member, true));
             }
         }
         let owners = (0..machines).map(|member| (seed_of(member), scenario.is_excused(member)));
         let mut world = Self {
             weather: scenario.weather.clone(),
             random: Random::new(scenario.seed),
-            rules: Arc::new(rules(scenario.members, machines)),
+            rules: Arc::new(rules),
             hosts,
             now: 0,
             cuts: Cuts::default(),

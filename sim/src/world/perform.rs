@@ -6,7 +6,7 @@ use frith_ledger::block::RootRecord;
 use frith_ledger::key::PublicKey;
 use frith_ledger::store::StoreError;
 use frith_ledger::units::Millis;
-use frith_neighbourhood::{CommittedBlock, Input, NodeEvent, Output};
+use frith_neighbourhood::{CommittedBlock, Input, Misbehaviour, NodeEvent, Output};
 use parity_scale_codec::Encode as _;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -70,6 +70,7 @@ impl World {
                 self.checkers.restarted(index, head.unwrap_or_default());
             }
             Output::Halted { reason } => self.halted(index, reason),
+            Output::Misbehaviour { peer, kind } => self.blamed(index, &peer, &kind),
             _ => {}
         }
     }
@@ -88,6 +89,22 @@ impl World {
     fn forgot(&mut self, index: usize) {
         if !self.scenario.is_excused(self.hosts[index].member) {
             self.note(Err(Violation::Forgot { node: index }));
+        }
+    }
+
+    /// A node says that a peer broke the protocol: the network would ban it.
+    fn blamed(&mut self, index: usize, peer: &PublicKey, kind: &Misbehaviour) {
+        let excused = |member| self.scenario.is_excused(member);
+        let accused = self.hosts.iter().find(|host| host.key() == *peer);
+        let Some(accused) = accused.map(|host| host.member) else {
+            return;
+        };
+        if !excused(accused) && !excused(self.hosts[index].member) {
+            self.note(Err(Violation::Blamed {
+                node: index,
+                peer: accused,
+                what: kind.to_string(),
+            }));
         }
     }
 
@@ -115,29 +132,31 @@ impl World {
         self.frames += 1;
         self.bytes += bytes.len() as u64;
         let member = self.hosts[index].member;
-        let late = match self.scenario.adversary(member) {
-            None => 0,
-            Some(adversary) => match adversary.lets_out(&mut self.random, bytes) {
-                Some(late) => late,
-                None => return,
-            },
-        };
         let reached = |other: &usize| self.hosts[*other].key() == *to && self.talk(index, *other);
         let Some(host) = (0..self.hosts.len()).find(reached) else {
             return;
+        };
+        let frames = match self.scenario.adversary(member) {
+            None => vec![(0, Arc::clone(bytes))],
+            Some(adversary) => {
+                let malice = &mut self.hosts[index].malice;
+                adversary.sends(malice, &mut self.random, host, bytes)
+            }
         };
         if !self.hosts[host].is_up() || !self.cuts.passes(member, self.hosts[host].member) {
             return;
         }
         let life = self.hosts[host].life;
-        for at in self.weather.arrivals(self.now + late, &mut self.random) {
-            let frame = Event::Deliver {
-                from: index,
-                host,
-                life,
-                bytes: Arc::clone(bytes),
-            };
-            self.push(at, frame);
+        for (late, bytes) in frames {
+            for at in self.weather.arrivals(self.now + late, &mut self.random) {
+                let frame = Event::Deliver {
+                    from: index,
+                    host,
+                    life,
+                    bytes: Arc::clone(&bytes),
+                };
+                self.push(at, frame);
+            }
         }
     }
 

@@ -74,6 +74,9 @@ pub(super) struct Net {
     keys: Vec<SecretKey>,
     pub(super) processes: Vec<Process>,
     pub(super) faults: Faults,
+    /// A process that builds on less than it knows when it leads after a view that was given up.
+    pub(super) stale: Option<usize>,
+    pub(super) seed: u64,
     pub(super) random: Random,
     pub(super) now: u64,
     queue: BTreeMap<(u64, u64), Event>,
@@ -123,6 +126,7 @@ pub(super) fn setup(committee: &Arc<Committee>, me: Option<u16>, key: &SecretKey
         timeout_max: Millis::new(3_000),
         safety: Some(SafetyRecord::fresh(instance)),
         faults: Faults::default(),
+        leaders: Vec::new(),
     }
 }
 
@@ -156,6 +160,8 @@ impl Net {
             keys,
             processes,
             faults: Faults::default(),
+            stale: None,
+            seed,
             random: Random::new(seed),
             now: 0,
             queue: BTreeMap::new(),
@@ -180,6 +186,13 @@ impl Net {
             .unwrap_or_else(|| SecretKey::from_bytes(&[200; 32]))
     }
 
+    /// Makes a process misbehave as a leader: its word doesn't count as a correct process's.
+    pub(super) fn corrupt(&mut self, process: usize) {
+        self.stale = Some(process);
+        self.processes[process].twin = true;
+        self.start(process);
+    }
+
     /// Plants bugs into processes started from now on, and restarts all.
     pub(super) fn plant(&mut self, faults: Faults) {
         self.faults = faults;
@@ -193,6 +206,7 @@ impl Net {
         let key = self.key(process);
         let mut setup = setup(&self.committee, self.processes[process].member, &key);
         setup.faults = self.faults;
+        setup.faults.stale_leader = self.stale == Some(process);
         let entry = &mut self.processes[process];
         let target = entry.host.target;
         entry.host = Counter::new(BASE, std::mem::take(&mut entry.host.disk));

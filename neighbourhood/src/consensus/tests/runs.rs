@@ -70,6 +70,21 @@ fn storm(
     if faults != Faults::default() {
         net.plant(faults);
     }
+    trouble(net, weather)
+}
+
+/// The same with a leader that builds on less than it knows.
+fn storm_with_stale_leader(seed: u64, weather: Weather, faults: Faults) -> Result<(), String> {
+    let mut net = Net::new(seed, &[1; 4], 0, 1);
+    if faults != Faults::default() {
+        net.plant(faults);
+    }
+    net.corrupt(usize::try_from(seed % 4).unwrap_or(0));
+    trouble(net, weather)
+}
+
+fn trouble(mut net: Net, weather: Weather) -> Result<(), String> {
+    let seed = net.seed;
     net.weather = weather;
     for round in 1..=6 {
         net.want(round * 4);
@@ -275,6 +290,41 @@ fn a_missing_lock_is_found() {
             ..STORM
         },
     );
+    assert!(
+        broken
+            .as_ref()
+            .is_some_and(|broken| broken.contains("two blocks are committed")),
+        "{broken:?}"
+    );
+}
+
+#[test]
+fn a_stale_leader_breaks_nothing() {
+    seeds(40, |seed| {
+        storm_with_stale_leader(seed, STORM, Faults::default())
+    });
+}
+
+#[test]
+fn votes_below_a_timeout_certificate_are_found() {
+    let faults = Faults {
+        ignore_timeout_high: true,
+        ..Faults::default()
+    };
+    // Members are cut off at every moment, and the one that knows of a commit stays so for a while.
+    let weather = Weather {
+        delay_max: 60,
+        loss: 50,
+        repeats: 0,
+        crashes: 0,
+        partitions: 25,
+        ..STORM
+    };
+    let broken = (0..300).find_map(|seed| {
+        storm_with_stale_leader(seed, weather, faults)
+            .err()
+            .filter(|e| !e.contains("no progress"))
+    });
     assert!(
         broken
             .as_ref()
