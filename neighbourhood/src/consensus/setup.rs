@@ -58,9 +58,6 @@ pub struct Setup {
     /// Planted bugs.
     #[cfg(any(test, feature = "planted-bugs"))]
     pub faults: Faults,
-    /// Who leads the first views, whatever the seed says; for simulations that go through all orders.
-    #[cfg(any(test, feature = "planted-bugs"))]
-    pub leaders: Vec<u16>,
 }
 
 /// Bugs that can be planted, to show that simulations find them, and misbehaviour for adversaries.

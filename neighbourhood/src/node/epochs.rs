@@ -93,8 +93,6 @@ pub(super) fn placeholder(
         safety: None,
         #[cfg(any(test, feature = "planted-bugs"))]
         faults: crate::consensus::Faults::default(),
-        #[cfg(any(test, feature = "planted-bugs"))]
-        leaders: Vec::new(),
     };
     LeafRun {
         core: Consensus::new(setup),
@@ -158,8 +156,6 @@ impl Node {
             safety: None,
             #[cfg(any(test, feature = "planted-bugs"))]
             faults: self.faults,
-            #[cfg(any(test, feature = "planted-bugs"))]
-            leaders: Vec::new(),
         }
     }
 

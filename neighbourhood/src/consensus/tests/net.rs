@@ -126,7 +126,6 @@ pub(super) fn setup(committee: &Arc<Committee>, me: Option<u16>, key: &SecretKey
         timeout_max: Millis::new(3_000),
         safety: Some(SafetyRecord::fresh(instance)),
         faults: Faults::default(),
-        leaders: Vec::new(),
     }
 }
 
