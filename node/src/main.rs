@@ -8,6 +8,7 @@ fn main() -> ExitCode {
         .nth(1)
         .is_some_and(|argument| argument == frith::VM_RUNNER)
     {
+        frith::worker::give_way(std::env::args_os().nth(2));
         return frith_vm::runner::main();
     }
     // Two crypto providers are linked; rustls panics unless one is chosen. An error means that it is.

@@ -420,6 +420,19 @@ pub struct ReadyView {
     pub reasons: Vec<String>,
 }
 
+/// Something that the operator has to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AlertView {
+    /// What it is about; stable.
+    pub code: String,
+    /// `warning` or `critical`.
+    pub severity: String,
+    /// What is wrong, with figures.
+    pub message: String,
+    /// Seconds since it began.
+    pub for_s: u64,
+}
+
 /// A node on one screen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusView {
@@ -455,6 +468,9 @@ pub struct StatusView {
     /// The fault it was started with, for tests only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// What the operator has to know, worst first.
+    #[serde(default)]
+    pub alerts: Vec<AlertView>,
     /// The worker; absent while the key has no seat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<WorkStatusView>,
@@ -551,6 +567,17 @@ pub enum EventView {
         amount: Option<String>,
         /// Height of the block.
         height: u64,
+    },
+    /// Something that the operator has to know begins or ends.
+    Alert {
+        /// What it is about: `commit_due`, `no_quorum`, `disk_filling`, … docs/operators.md lists them.
+        code: String,
+        /// `warning` or `critical`.
+        severity: String,
+        /// Whether it begins.
+        raised: bool,
+        /// What is wrong, with figures; empty when it ends.
+        message: String,
     },
     /// The node became ready, or isn't any more.
     Ready {

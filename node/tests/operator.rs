@@ -1,12 +1,17 @@
-//! The operator's commands against real processes: what an unlocked agent saves and never gives, what the doctor finds.
+//! The operator's commands against real processes: an agent, the doctor, histories, backups; caps and alerts
+//! under load; faults that cost what they should.
 //!
 //! Waits are on the API's own waits and on the ends of processes, against deadlines.
 
 mod support;
 
+use frith::config::Fault;
 use frith::devnet::PASSPHRASE;
+use frith::views::{Entity, WorkerView};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 use support::{Outcome, PATIENCE, World, answer, error};
 
 impl World {
@@ -202,22 +207,192 @@ impl World {
         answer(&self.alone(&["node", "restore", &file, "--dir", &at])?)?;
         self.devnet.restart(3)?;
         self.devnet.await_ready(PATIENCE)?;
-        let signed = answer(&self.alone(&["node", "safety", "export", "--dir", &at])?)?;
-        assert_eq!(
-            signed["may_vote"], true,
-            "it has asked and may vote again: {signed}"
-        );
         let log = std::fs::read_to_string(self.devnet.log(3))?;
         assert!(
             log.contains("asks the others what it may have signed"),
             "{log}"
         );
-        let sent = answer(&self.call(
+        // It goes on without asking from the first epoch on that it has seen whole.
+        let send = [
+            "wallet",
+            "send",
+            bob,
+            "1",
+            "--yes",
+            "--wait",
+            "final",
+            "--timeout",
+            "100",
+        ];
+        for _ in 0..20 {
+            let sent = answer(&self.call(PASSPHRASE, &send)?)?;
+            assert_eq!(sent["done"], true);
+            let signed = answer(&self.alone(&["node", "safety", "export", "--dir", &at])?)?;
+            if signed["may_vote"] == true {
+                return Ok(());
+            }
+        }
+        Err("it never became a voter again".into())
+    }
+}
+
+/// What the system says of a process: parent, niceness, resident bytes, and whether it runs tasks.
+struct Seen {
+    parent: u32,
+    nice: i64,
+    resident: u64,
+    /// Ticks of processor time.
+    ticks: u64,
+}
+
+/// All processes that run tasks.
+fn runners() -> Vec<Seen> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let seen = |entry: std::fs::DirEntry| {
+        let path = entry.path();
+        let line = std::fs::read(path.join("cmdline")).ok()?;
+        line.split(|byte| *byte == 0)
+            .any(|word| word == frith::VM_RUNNER.as_bytes())
+            .then_some(())?;
+        let stat = std::fs::read_to_string(path.join("stat")).ok()?;
+        // After the name in brackets: state, parent, …; proc(5).
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        Some(Seen {
+            parent: fields.get(1)?.parse().ok()?,
+            ticks: fields.get(11)?.parse().ok()?,
+            nice: fields.get(16)?.parse().ok()?,
+            resident: fields.get(21)?.parse::<u64>().ok()?.saturating_mul(4096),
+        })
+    };
+    entries.flatten().filter_map(seen).collect()
+}
+
+/// Processor time by which a process has begun to work, in hundredths of a second.
+const STARTED_TICKS: u64 = 10;
+/// Works for about as long as its fuel, which is given with the task.
+const BUSY: &str = r#"(module (memory 1) (func (export "run") (local $i i64)
+    (loop $next (local.set $i (i64.add (local.get $i) (i64.const 1))) (br $next))))"#;
+/// Writes to 200 MiB of memory.
+const GREEDY: &str = r#"(module (memory 3200) (func (export "run") (local $at i32)
+    (loop $next
+      (i32.store8 (local.get $at) (i32.const 1))
+      (local.set $at (i32.add (local.get $at) (i32.const 4096)))
+      (br_if $next (i32.lt_u (local.get $at) (i32.const 209715200))))))"#;
+
+#[test]
+fn caps_hold_under_load_and_alerts_come_when_they_must() -> Outcome {
+    let settings = "slots = 1\nrunner_nice = 7\nrunner_memory_mib = 96\n";
+    let mut world = World::start_with(4, BTreeMap::new(), settings)?;
+    let tasks: Vec<String> = (0..3)
+        .map(|i| {
+            let fuel = (2_000_000_000_u64 + i).to_string();
+            world.submit(
+                BUSY,
+                &["--fuel", &fuel, "--replicas", "3", "--price", "0.001"],
+            )
+        })
+        .collect::<Outcome<_>>()?;
+    let nodes: Vec<u32> = (0..4)
+        .filter_map(|node| world.devnet.process(node))
+        .collect();
+    let (mut seen, mut ended) = (0, false);
+    while !ended {
+        // The API waits for a moment each time; between two answers the machine is looked at.
+        let newest = tasks.last().ok_or("tasks")?;
+        ended = world
+            .devnet
+            .node(0)?
+            .task(newest, Some(Duration::from_millis(50)))?
+            .ended;
+        let running: Vec<Seen> = runners()
+            .into_iter()
+            .filter(|runner| nodes.contains(&runner.parent))
+            .collect();
+        for node in &nodes {
+            let mine = running
+                .iter()
+                .filter(|runner| runner.parent == *node)
+                .count();
+            // One that runs, and for a moment one that compiles.
+            assert!(mine <= 2, "{mine} runner processes with one slot");
+        }
+        // In its first moment a process has the niceness of its parent; so may the tests themselves.
+        let working = running
+            .iter()
+            .filter(|runner| runner.ticks >= STARTED_TICKS);
+        for runner in working {
+            assert!(
+                runner.nice >= 7,
+                "a runner of niceness {} works",
+                runner.nice
+            );
+        }
+        seen += running.len();
+    }
+    assert!(seen > 0, "runs were seen at all");
+
+    // More memory than a runner may have: the machine fails, which is never a result, and says so.
+    world.submit(
+        GREEDY,
+        &[
+            "--replicas",
+            "3",
+            "--memory-pages",
+            "4096",
+            "--price",
+            "0.001",
+        ],
+    )?;
+    let failing = world.await_event(0, |event| {
+        event["event"] == "alert" && event["code"] == "runs_failing"
+    });
+    let most = runners()
+        .iter()
+        .filter(|runner| nodes.contains(&runner.parent))
+        .map(|runner| runner.resident)
+        .max();
+    assert!(most.unwrap_or(0) < 200 << 20, "{most:?}");
+    assert_eq!(failing?["raised"], true);
+
+    // Two of four gone: nothing can be committed, and the node says so before anybody asks.
+    world.devnet.kill(2)?;
+    world.devnet.kill(3)?;
+    let alert = world.await_event(0, |event| {
+        event["event"] == "alert" && event["code"] == "no_quorum"
+    })?;
+    assert_eq!(
+        (&alert["raised"], &alert["severity"]),
+        (&json!(true), &json!("critical"))
+    );
+    let (code, _) = error(&world.call("", &["node", "status"])?)?;
+    assert_eq!(code, Some(4));
+    let status = world.devnet.node(0)?.status()?;
+    assert!(status.alerts.iter().any(|alert| alert.code == "no_quorum"));
+    Ok(())
+}
+
+#[test]
+fn who_votes_twice_loses_the_stake_and_who_guesses_loses_the_bond() -> Outcome {
+    let faults = BTreeMap::from([(4, Fault::Lazy), (5, Fault::Equivocate)]);
+    let world = World::start_with(6, faults, "")?;
+    let worker = |node: usize| -> Outcome<WorkerView> {
+        let seen = world.devnet.node(node)?.status()?.worker.ok_or("a seat")?;
+        let Some(Entity::Worker(worker)) = world.devnet.node(0)?.entity(&seen.seat)?.local else {
+            return Err("no worker at the seat".into());
+        };
+        Ok(worker)
+    };
+    // Something to vote about, until the evidence is executed.
+    let bob = world.address("bob")?;
+    for _ in 0..20 {
+        answer(&world.call(
             PASSPHRASE,
             &[
                 "wallet",
                 "send",
-                bob,
+                &bob,
                 "1",
                 "--yes",
                 "--wait",
@@ -226,10 +401,31 @@ impl World {
                 "100",
             ],
         )?)?;
-        assert_eq!(sent["done"], true);
-        Ok(())
+        if worker(5)?.status == "slashed" {
+            break;
+        }
     }
+    assert_eq!(worker(5)?.status, "slashed");
+    assert_eq!(worker(0)?.status, "active", "and nobody else's");
+    for _ in 0..6 {
+        let task = world.submit(
+            GUESSED,
+            &["--fuel", "1000000", "--replicas", "4", "--price", "0.001"],
+        )?;
+        assert!(world.devnet.node(0)?.task(&task, Some(PATIENCE))?.ended);
+        if worker(4)?.tasks_lost > 0 {
+            break;
+        }
+    }
+    assert!(worker(4)?.tasks_lost > 0, "the guess was found wrong");
+    for honest in 0..4 {
+        assert_eq!(worker(honest)?.tasks_lost, 0, "node {honest}");
+    }
+    Ok(())
 }
+
+/// Ends at once; costs a little fuel all the same.
+const GUESSED: &str = r#"(module (memory 1) (func (export "run")))"#;
 
 #[test]
 fn an_operator_unlocks_once_and_every_command_works() -> Outcome {

@@ -2,7 +2,7 @@
 
 use super::error::ApiError;
 use super::router::Api;
-use crate::service::Counters;
+use crate::service::{Code, Counters};
 use crate::views::StatusView;
 use axum::extract::State;
 use axum::http::header;
@@ -43,6 +43,14 @@ fn registry(status: &StatusView, network: &NetworkMetrics, counts: &Counters) ->
     {
         let value = i64::try_from(value).unwrap_or(i64::MAX);
         registry.register(name, help, ConstGauge::new(value));
+    }
+    for code in Code::ALL {
+        let stands = status.alerts.iter().any(|alert| alert.code == code.name());
+        registry.register(
+            format!("alert_{}", code.name()),
+            "Whether this alert of the node stands",
+            ConstGauge::new(i64::from(stands)),
+        );
     }
     for (name, help, value) in node_counters(counts)
         .into_iter()

@@ -2,7 +2,7 @@
 
 use super::{Api, Limits, router};
 use crate::client::fee_of;
-use crate::service::{Clock, Core, CoreHandle, Fetcher, Outbound, StatusSource};
+use crate::service::{Alerts, Clock, Core, CoreHandle, Fetcher, Outbound, StatusSource};
 use crate::views::{
     ContentView, EntityView, ErrorBody, ErrorView, Finality, OperationView, StatusView,
     SubmittedView,
@@ -99,6 +99,7 @@ fn world() -> World {
         key: worker.worker().public(),
         clock,
         fault: None,
+        alerts: Alerts::default(),
     };
     let (ending, ended) = watch::channel(false);
     let fetcher = Fetcher::new(handle.clone(), None);
@@ -430,6 +431,31 @@ async fn events_are_told_as_they_happen_and_end_with_the_node() {
     world.ending.send_replace(true);
     while stream.next().await.is_some() {}
     world.core.stop().await;
+}
+
+#[tokio::test]
+async fn every_figure_that_the_rules_for_prometheus_name_is_served() {
+    let world = world();
+    let (_, metrics) = world.send("GET", "/metrics", "", "").await;
+    let metrics = String::from_utf8(metrics).expect("is text");
+    let served: BTreeSet<&str> = metrics
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split([' ', '{']).next())
+        .collect();
+    let rules = include_str!("../../../deploy/alerts.yml");
+    let expressions = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("expr: "));
+    let words =
+        expressions.flat_map(|line| line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')));
+    let named: BTreeSet<&str> = words.filter(|word| word.starts_with("frith_")).collect();
+    assert!(named.len() > 20, "{named:?}");
+    let missing: Vec<&&str> = named.difference(&served).collect();
+    assert!(
+        missing.is_empty(),
+        "{missing:?} are in deploy/alerts.yml and not in:\n{metrics}"
+    );
 }
 
 #[tokio::test]

@@ -275,7 +275,7 @@ mod tests {
             Some(ErrorKind::ValueValidation)
         );
         assert_eq!(
-            check("frith node run --dir d --fault lazy").err(),
+            check("frith node run --dir d --fault sleepy").err(),
             Some(ErrorKind::InvalidValue)
         );
     }

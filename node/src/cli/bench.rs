@@ -99,7 +99,7 @@ fn measure(session: &Session, options: &BenchArgs, dir: &std::path::Path) -> Res
     progress.inc(1);
     let cache = tempfile::tempdir().map_err(Failure::other)?;
     let config =
-        crate::worker::runner_config(cache.path(), RUNNER_MEMORY_MIB).map_err(Failure::other)?;
+        crate::worker::runner_config(cache.path(), RUNNER_MEMORY_MIB, 0).map_err(Failure::other)?;
     let mut engines = Vec::new();
     for (kind, name) in [
         (EngineKind::Wasmtime, "wasmtime"),

@@ -150,6 +150,12 @@ fn describe(base: &str, view: &StatusView) -> String {
     if let Some(fault) = &view.fault {
         line("fault", format!("misbehaves on purpose: {fault}"));
     }
+    for alert in &view.alerts {
+        line(
+            "ALERT",
+            format!("{} ({}): {}", alert.code, alert.severity, alert.message),
+        );
+    }
     line(
         "members",
         format!(

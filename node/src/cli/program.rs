@@ -33,7 +33,7 @@ fn runner(session: &Session) -> std::result::Result<Runner, HostError> {
         doing: "creating your directory",
         source,
     })?;
-    Runner::new(crate::worker::runner_config(&cache, RUNNER_MEMORY_MIB)?)
+    Runner::new(crate::worker::runner_config(&cache, RUNNER_MEMORY_MIB, 0)?)
 }
 
 pub(super) fn run_local(

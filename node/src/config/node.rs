@@ -11,6 +11,13 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// Peers that a node can be given to begin with.
 const ADDRESSES_MAX: usize = 64;
 
+/// The least urgent niceness that there is.
+const NICE_MAX: u8 = 19;
+/// Memory that a node itself needs beside its cache, in MiB, with room for a full network.
+const NODE_MIB_MIN: u64 = 160;
+/// Least bandwidth: a piece of content must arrive before its fetch is given up.
+const BANDWIDTH_KIB_MIN: u64 = 64;
+
 /// An engine that a worker can offer.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
@@ -50,6 +57,10 @@ pub enum Fault {
     Silent,
     /// Holds every result back for two epochs before it commits.
     Slow,
+    /// Runs no task and commits to a guess: nothing, for no fuel.
+    Lazy,
+    /// Votes twice in every view that it votes in.
+    Equivocate,
 }
 
 impl Fault {
@@ -60,6 +71,8 @@ impl Fault {
             Self::WrongResult => "wrong-result",
             Self::Silent => "silent",
             Self::Slow => "slow",
+            Self::Lazy => "lazy",
+            Self::Equivocate => "equivocate",
         }
     }
 }
@@ -194,6 +207,14 @@ settings! {
     run_seconds_max: u64 = 300, "FRITH_RUN_SECONDS_MAX", parsed;
     /// Most memory of the process that runs tasks, in MiB.
     runner_memory_mib: u64 = 2048, "FRITH_RUNNER_MEMORY_MIB", parsed;
+    /// Niceness of the processes that run tasks: 0 as the node itself, 19 only when nobody else works.
+    runner_nice: u8 = 10, "FRITH_RUNNER_NICE", parsed;
+    /// Most memory of node and runner processes together, in MiB; 0 for no bound beside theirs.
+    memory_mib_max: u64 = 0, "FRITH_MEMORY_MIB_MAX", parsed;
+    /// Bytes that the data directory may have, in MiB, before content is refused; 0 for no quota.
+    disk_mib_max: u64 = 0, "FRITH_DISK_MIB_MAX", parsed;
+    /// KiB a second of content that this node gives to others; 0 for no bound.
+    bandwidth_kib_per_s: u64 = 0, "FRITH_BANDWIDTH_KIB_PER_S", parsed;
     /// The store's block cache, in MiB.
     cache_mib: u64 = 32, "FRITH_CACHE_MIB", parsed;
     /// Free bytes of the disk, in MiB, below which the node doesn't start.
@@ -255,7 +276,43 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Memory that all runner processes may take together, in MiB.
+    #[must_use]
+    pub fn runners_mib(&self) -> u64 {
+        u64::from(self.slots).saturating_mul(self.runner_memory_mib)
+    }
+
+    /// Whether the caps can be kept together.
+    fn check_caps(&self) -> Result<()> {
+        if self.runner_nice > NICE_MAX {
+            return Err(Failure::usage(format!(
+                "runner_nice is {}; it must be 0 to {NICE_MAX}",
+                self.runner_nice
+            )));
+        }
+        let least = NODE_MIB_MIN + self.cache_mib + self.runners_mib();
+        if self.memory_mib_max > 0 && self.memory_mib_max < least {
+            return Err(Failure::usage(format!(
+                "memory_mib_max is {}, and {} runners of {} MiB with a node of {} MiB may take {least}",
+                self.memory_mib_max,
+                self.slots,
+                self.runner_memory_mib,
+                NODE_MIB_MIN + self.cache_mib,
+            ))
+            .advise("lower slots or runner_memory_mib, or allow more"));
+        }
+        if (1..BANDWIDTH_KIB_MIN).contains(&self.bandwidth_kib_per_s) {
+            return Err(Failure::usage(format!(
+                "bandwidth_kib_per_s is {}; it must be at least {BANDWIDTH_KIB_MIN}, or 0 for no bound",
+                self.bandwidth_kib_per_s
+            ))
+            .advise("with less, others give up before a piece of content has arrived"));
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<()> {
+        self.check_caps()?;
         if !self.api.ip().is_loopback() && !self.api_public {
             return Err(Failure::usage(format!(
                 "the API would listen on {}, which others may reach, and it has neither passwords nor encryption",
@@ -355,6 +412,21 @@ mod tests {
         );
         let none: Partial = toml::from_str("engines = []").expect("is TOML");
         assert!(Settings::resolve(none, Partial::default(), Partial::default()).is_err());
+    }
+
+    #[test]
+    fn caps_that_can_t_be_kept_together_are_refused() {
+        let resolve = |text: &str| {
+            let layer: Partial = toml::from_str(text).expect("is TOML");
+            Settings::resolve(layer, Partial::default(), Partial::default())
+        };
+        // Two slots of 2048 MiB, and 160 + 32 for the node.
+        assert!(resolve("memory_mib_max = 4288").is_ok());
+        assert!(resolve("memory_mib_max = 4287").is_err());
+        assert!(resolve("memory_mib_max = 4287\nslots = 1").is_ok());
+        assert!(resolve("runner_nice = 20").is_err());
+        assert!(resolve("bandwidth_kib_per_s = 63").is_err());
+        assert!(resolve("bandwidth_kib_per_s = 64").is_ok());
     }
 
     #[test]

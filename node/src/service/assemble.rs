@@ -3,12 +3,15 @@
 //! Order of the end: no new requests, requests under way, the worker (its runs are killed: they lose
 //! nothing), the network, the core (which syncs and closes the store), the lock of the data directory.
 
+use super::alerts::{Alerts, Watch};
 use super::clock::Clock;
 use super::content::Fetcher;
-use super::core::{Core, DiskGuard, Wanted};
+use super::core::{Core, DiskGuard, Outbound, Wanted};
+use super::equivocate::Equivocator;
 use super::handle::CoreHandle;
 use super::network::{NetworkOutbound, forward};
 use super::status::StatusSource;
+use super::throttle::Throttle;
 use crate::api::{Api, Limits, serve};
 use crate::config::{Fault, Settings};
 use crate::failure::{Context as _, Exit, Failure, Result};
@@ -95,17 +98,18 @@ impl Service {
         let (listener, api_address) = bind_api(&settings).await?;
         let (network, events) = start_network(&settings, &key.to_bytes(), &rules).await?;
         let clock = Clock::start();
+        let outbound = outbound(&network, fault, &seed, &rules);
         let node = open_node(&dir, &seed, &settings, &rules, clock.now())?;
-        let (core, handle, wants) = Core::new(
-            node,
-            rules,
-            clock,
-            Arc::new(NetworkOutbound(network.clone())),
-        );
-        let thread = spawn_core(core.with_disk_guard(DiskGuard {
+        let (core, handle, wants) = Core::new(node, rules, clock, outbound);
+        let disk = DiskGuard {
             path: dir.path().to_owned(),
             free_bytes_min: settings.disk_free_mib_min << 20,
-        }))?;
+            used_bytes_max: settings.disk_mib_max << 20,
+        };
+        let thread = spawn_core(core.with_disk_guard(disk.clone()))?;
+        let alerts = Alerts::default();
+        let watch = Watch::new(handle.clone(), alerts.clone(), key.public(), disk);
+        let upload = Arc::new(Throttle::new(settings.bandwidth_kib_per_s << 10));
         let fetcher = Fetcher::new(handle.clone(), Some(network.clone()));
         let status = StatusSource {
             core: handle.clone(),
@@ -113,6 +117,7 @@ impl Service {
             key: key.public(),
             clock,
             fault: fault.map(Fault::name),
+            alerts,
         };
         let (ending, ended) = watch::channel(false);
         let public = settings.api_public;
@@ -137,12 +142,17 @@ impl Service {
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             // An error means that the core is gone, which `run_until` sees by itself.
-            let _core_gone = forward(events, core).await;
+            let _core_gone = forward(events, core, upload).await;
             "network"
         });
         tasks.spawn(async move {
             bring_content(wants, fetcher).await;
             "content"
+        });
+        let ending_watch = ended.clone();
+        tasks.spawn(async move {
+            watch.run(ending_watch).await;
+            "alerts"
         });
         tasks.spawn(async move {
             worker.run(ended).await;
@@ -202,6 +212,20 @@ impl Service {
         }
         tracing::info!("node stopped");
     }
+}
+
+/// Where the core's messages go: the network, or a fault that stands before it.
+fn outbound(
+    network: &Network,
+    fault: Option<Fault>,
+    seed: &Seed,
+    rules: &Rules,
+) -> Arc<dyn Outbound> {
+    let direct = Arc::new(NetworkOutbound(network.clone()));
+    if fault == Some(Fault::Equivocate) {
+        return Arc::new(Equivocator::new(direct, seed.worker(), rules.hash));
+    }
+    direct
 }
 
 async fn bind_api(settings: &Settings) -> Result<(TcpListener, SocketAddr)> {
@@ -296,6 +320,13 @@ async fn start_network(
     config.listen = addresses(&settings.listen, "listen")?;
     config.external = addresses(&settings.external, "external")?;
     config.bootstrap = addresses(&settings.bootstrap, "bootstrap")?;
+    if settings.memory_mib_max > 0 {
+        // No new connections once the node itself has what is left beside the runners.
+        let node = settings
+            .memory_mib_max
+            .saturating_sub(settings.runners_mib());
+        config.limits.memory_bytes_max = usize::try_from(node << 20).unwrap_or(usize::MAX);
+    }
     Network::start(config).await.map_err(|error| {
         Failure::new(Exit::Other, "network", error).advise("choose other addresses with --listen")
     })

@@ -12,7 +12,7 @@ use frith_ledger::operation::OperationId;
 use frith_neighbourhood::{CommittedBlock, Input, Node, NodeEvent, Output, Priority, SubmitError};
 use frith_tasks::Rules;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -64,12 +64,44 @@ pub struct DiskGuard {
     pub path: PathBuf,
     /// Bytes that content leaves free.
     pub free_bytes_min: u64,
+    /// Bytes that content may make the directory have; 0 for no quota.
+    pub used_bytes_max: u64,
+}
+
+/// Bytes free on the disk of a directory.
+pub(super) fn free_bytes(path: &Path) -> std::io::Result<u64> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Bytes of all files under a directory. What can't be read counts nothing: files come and go meanwhile.
+fn bytes_under(path: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return 0;
+    };
+    let bytes = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_under(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(bytes).sum()
 }
 
 impl DiskGuard {
+    /// Bytes that the directory has; `None` without a quota. Linear in its files.
+    #[must_use]
+    pub fn used(&self) -> Option<u64> {
+        (self.used_bytes_max > 0).then(|| bytes_under(&self.path))
+    }
+
     fn check(&self) -> Result<(), String> {
-        let stat = rustix::fs::statvfs(&self.path).map_err(|error| error.to_string())?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if let Some(used) = self.used().filter(|used| *used >= self.used_bytes_max) {
+            let (used, max) = (amounts::bytes(used), amounts::bytes(self.used_bytes_max));
+            return Err(format!(
+                "the data directory has {used}, and content may make it {max} (disk_mib_max)"
+            ));
+        }
+        let free = free_bytes(&self.path).map_err(|error| error.to_string())?;
         if free >= self.free_bytes_min {
             return Ok(());
         }
@@ -282,7 +314,12 @@ impl Core {
                     progress.ready = false;
                 });
             }
-            Output::Event(event) => log_event(&event),
+            Output::Event(event) => {
+                if matches!(event, NodeEvent::RecordLost { .. }) {
+                    self.counters.records_lost.add(1);
+                }
+                log_event(&event);
+            }
             Output::Sync => {}
         }
     }
@@ -344,5 +381,29 @@ fn log_event(event: &NodeEvent) {
         NodeEvent::Offence { member } => {
             tracing::warn!(%member, "a member said two things that exclude each other; evidence is submitted");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_counts_all_files_and_keeps_content_out_at_its_bound() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = dir.path().join("store");
+        std::fs::create_dir(&store).expect("makes");
+        let guard = |max| DiskGuard {
+            path: dir.path().to_owned(),
+            free_bytes_min: 0,
+            used_bytes_max: max,
+        };
+        std::fs::write(store.join("one"), [0; 600]).expect("writes");
+        assert_eq!(guard(1000).check(), Ok(()));
+        std::fs::write(dir.path().join("two"), [0; 400]).expect("writes");
+        let refused = guard(1000).check().expect_err("is full");
+        assert!(refused.contains("disk_mib_max"), "{refused}");
+        assert_eq!(guard(1001).check(), Ok(()));
+        assert_eq!(guard(0).check(), Ok(()), "no quota");
     }
 }

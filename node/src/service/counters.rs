@@ -42,6 +42,10 @@ pub struct Counters {
     pub runs: Count,
     /// Runs that failed on this machine's side.
     pub runs_failed: Count,
+    /// Failed runs that wait for another try at this moment.
+    pub failing: Count,
+    /// Signatures of the own key that a member showed and the record doesn't know.
+    pub records_lost: Count,
 }
 
 impl Counters {

@@ -133,6 +133,12 @@ impl CoreHandle {
         answer.await.map_err(|_| CoreGone)
     }
 
+    /// Tells an event to all who listen.
+    pub(super) fn tell(&self, event: EventView) {
+        // An error means that nobody listens.
+        let _nobody_listens = self.events.send(event);
+    }
+
     /// Where the chain stands; changes wake who waits on it.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {

@@ -8,15 +8,19 @@
 //! Everything else holds a [`CoreHandle`]: the HTTP API, the worker, the fetcher, the network's events.
 //! Queues are bounded; who is too fast waits.
 
+mod alerts;
 mod assemble;
 mod clock;
 mod content;
 mod core;
 mod counters;
+mod equivocate;
 mod handle;
 mod network;
 mod status;
+mod throttle;
 
+pub use alerts::{Alert, Alerts, Code, Due, Facts, Severity, judge};
 pub use assemble::{Service, ServiceConfig, Stopped};
 pub use clock::Clock;
 pub use content::{CHUNK_BYTES, ContentError, FetchRequest, FetchResponse, Fetcher};
@@ -26,3 +30,4 @@ pub use handle::{Command, CoreGone, CoreHandle, Progress};
 pub use network::{NetworkOutbound, forward};
 pub(crate) use status::seat_of;
 pub use status::{StatusSource, resident_bytes};
+pub use throttle::Throttle;

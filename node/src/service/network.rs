@@ -3,6 +3,7 @@
 use super::content::{FetchRequest, FetchResponse};
 use super::core::Outbound;
 use super::handle::{CoreGone, CoreHandle};
+use super::throttle::Throttle;
 use bytes::Bytes;
 use frith_ledger::codec::decode;
 use frith_ledger::entity::ContentId;
@@ -60,6 +61,7 @@ type Served = Arc<Mutex<VecDeque<(ContentId, Arc<Vec<u8>>)>>>;
 pub async fn forward(
     mut events: mpsc::Receiver<NetworkEvent>,
     core: CoreHandle,
+    upload: Arc<Throttle>,
 ) -> Result<(), CoreGone> {
     let served = Served::default();
     while let Some(event) = events.recv().await {
@@ -80,7 +82,8 @@ pub async fn forward(
             }
             NetworkEvent::Fetch { request, reply, .. } => {
                 // The network bounds how many are served at one time.
-                tokio::spawn(serve(request, reply, core.clone(), served.clone()));
+                let answer = serve(request, core.clone(), served.clone());
+                tokio::spawn(paced(answer, reply, upload.clone()));
             }
             NetworkEvent::Listening(address) => tracing::info!(%address, "listening for peers"),
             NetworkEvent::Refused {
@@ -114,10 +117,24 @@ fn public(peer: PeerKey) -> PublicKey {
     PublicKey(*peer.as_bytes())
 }
 
-async fn serve(request: Bytes, reply: FetchReply, core: CoreHandle, served: Served) {
+/// Gives an answer when the bandwidth allows it.
+async fn paced(
+    answer: impl Future<Output = Option<Bytes>>,
+    reply: FetchReply,
+    upload: Arc<Throttle>,
+) {
+    match answer.await {
+        Some(bytes) => {
+            upload.take(bytes.len() as u64).await;
+            reply.send(bytes);
+        }
+        None => reply.refuse(),
+    }
+}
+
+async fn serve(request: Bytes, core: CoreHandle, served: Served) -> Option<Bytes> {
     let Ok(FetchRequest::Content { id, offset }) = decode(&request, REQUEST_BYTES_MAX) else {
-        reply.refuse();
-        return;
+        return None;
     };
     let cached = {
         let served = served.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,8 +158,6 @@ async fn serve(request: Bytes, reply: FetchReply, core: CoreHandle, served: Serv
             _ => None,
         },
     };
-    match bytes.and_then(|bytes| FetchResponse::of(&bytes, offset)) {
-        Some(response) => reply.send(response.encode().into()),
-        None => reply.refuse(),
-    }
+    let response = bytes.and_then(|bytes| FetchResponse::of(&bytes, offset))?;
+    Some(response.encode().into())
 }

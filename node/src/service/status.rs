@@ -1,5 +1,6 @@
 //! What `GET /v1/status`, `/health/ready` and `/metrics` say.
 
+use super::alerts::Alerts;
 use super::clock::Clock;
 use super::handle::{CoreGone, CoreHandle};
 use crate::present;
@@ -29,6 +30,8 @@ pub struct StatusSource {
     pub clock: Clock,
     /// The fault it was started with.
     pub fault: Option<&'static str>,
+    /// What its operator has to know.
+    pub alerts: Alerts,
 }
 
 impl StatusSource {
@@ -74,6 +77,7 @@ impl StatusSource {
             pool: core.queued as u64,
             key: self.key.to_string(),
             fault: self.fault.map(str::to_owned),
+            alerts: self.alerts.standing(),
             worker,
             listening: self.network.as_ref().map_or_else(Vec::new, |network| {
                 network

@@ -16,5 +16,5 @@ mod run;
 mod step;
 
 pub(crate) use run::runner_config;
-pub use run::{JobRunner, RunFailure};
+pub use run::{JobRunner, RunFailure, give_way};
 pub use step::{Worker, WorkerConfig};

@@ -124,6 +124,7 @@ impl Worker {
                 tracing::info!(%task, status = ?outcome.status, fuel = %outcome.fuel, "task run");
                 self.core.counters().runs.add(1);
                 self.retries.remove(&task);
+                self.core.counters().failing.set(self.retries.len() as u64);
                 if self.fault == Some(Fault::Slow) {
                     let now = self
                         .core
@@ -150,6 +151,7 @@ impl Worker {
                         pause,
                     },
                 );
+                self.core.counters().failing.set(self.retries.len() as u64);
             }
         }
     }
@@ -185,6 +187,7 @@ impl Worker {
         };
         self.results.retain(|task, _| is_open(task));
         self.retries.retain(|task, _| is_open(task));
+        self.core.counters().failing.set(self.retries.len() as u64);
         for (task, (until, outcome)) in std::mem::take(&mut self.held_back) {
             if until <= epoch {
                 self.results.insert(task, outcome);

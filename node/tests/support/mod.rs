@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(unreachable_pub, reason = "a module of test programs")]
 
+use frith::config::Fault;
 use frith::devnet::{Devnet, DevnetOptions, PASSPHRASE, PlanOptions, environment, plan};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -64,18 +65,28 @@ pub struct World {
 
 impl World {
     pub fn start() -> Outcome<Self> {
+        Self::start_with(4, BTreeMap::new(), "")
+    }
+
+    /// A devnet of so many nodes, some with a fault, all with these lines in their settings.
+    pub fn start_with(nodes: u16, faults: BTreeMap<usize, Fault>, settings: &str) -> Outcome<Self> {
         let directory = tempfile::tempdir()?;
         let options = PlanOptions {
-            nodes: 4,
+            nodes,
             dir: directory.path().to_owned(),
             epoch_ms: 1000,
             time_ms: 0,
         };
         let planned = plan(&options)?;
         let home = planned.home.clone();
+        for dir in &planned.nodes {
+            let path = dir.join("config.toml");
+            let text = std::fs::read_to_string(&path)?;
+            std::fs::write(&path, format!("{text}\n{settings}"))?;
+        }
         let options = DevnetOptions {
             program: program(),
-            faults: BTreeMap::new(),
+            faults,
             log: "info".to_owned(),
         };
         let devnet = Devnet::start(planned, options)?;
@@ -112,6 +123,40 @@ impl World {
     /// A call without a node.
     pub fn alone(&self, args: &[&str]) -> Outcome<Output> {
         frith(&self.home, "http://127.0.0.1:9", "", args)
+    }
+
+    /// Submits a program of this text as a task of alice; its address.
+    pub fn submit(&self, text: &str, more: &[&str]) -> Outcome<String> {
+        let path = self.directory.path().join("program.wasm");
+        std::fs::write(&path, wat::parse_str(text)?)?;
+        let program = path.to_str().ok_or("a path")?;
+        let line = [&["task", "submit", program, "--yes"], more].concat();
+        let submitted = answer(&self.call(PASSPHRASE, &line)?)?;
+        Ok(submitted["task"].as_str().ok_or("a task")?.to_owned())
+    }
+
+    /// Reads a node's events until one is wanted.
+    pub fn await_event(&self, node: usize, wanted: impl Fn(&Value) -> bool) -> Outcome<Value> {
+        use std::io::BufRead as _;
+        let url = format!("{}/v1/events", self.devnet.node(node)?.base());
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(PATIENCE))
+            .build();
+        let response = ureq::Agent::new_with_config(config).get(url).call()?;
+        let lines = std::io::BufReader::new(response.into_body().into_reader()).lines();
+        for line in lines {
+            let line = line?;
+            let Some(event) = line
+                .strip_prefix("data: ")
+                .and_then(|json| serde_json::from_str(json).ok())
+            else {
+                continue;
+            };
+            if wanted(&event) {
+                return Ok(event);
+            }
+        }
+        Err("the events ended".into())
     }
 
     pub fn address(&self, name: &str) -> Outcome<String> {
