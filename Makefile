@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench sim fuzz docs setup guests
+.PHONY: help demo test lint bench sim fuzz kill audit docs setup guests
 
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
@@ -18,6 +18,8 @@ FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?=
 FUZZ ?= fuzz_
 FUZZ_JOBS ?= 1
+# How many kills `make kill` makes.
+KILL_ROUNDS ?= 300
 
 # The cores that also run in a browser, and the machine that they run tasks on.
 PORTABLE := -p frith-ledger -p frith-tasks -p frith-vm -p frith-neighbourhood
@@ -45,7 +47,9 @@ else
 	cargo test -p frith-sim
 endif
 
-lint: setup ## check formatting, lints, documentation, and that the cores build for the browser
+lint: setup ## check formatting, lints, documentation, dependencies, and that the cores build for the browser
+	@scripts/setup.sh cargo-deny
+	cargo deny --all-features check licenses bans sources
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p frith-guest --lib --examples --target wasm32-wasip1 -- -D warnings
@@ -66,6 +70,14 @@ else
 	BOLERO_RANDOM_TEST_TIME_MS=1000000000000 BOLERO_RANDOM_ITERATIONS=$(FUZZ_RUNS) \
 		cargo test $(PRODUCT) --lib --test fuzz -- $(FUZZ) --test-threads=$(FUZZ_JOBS)
 endif
+
+kill: setup guests ## kill real nodes under load, KILL_ROUNDS times (300 unless given), and check that nothing is lost
+	cargo build $(NODE) --bins
+	FRITH_KILL_ROUNDS=$(KILL_ROUNDS) cargo test $(PRODUCT) --test killing -- --nocapture
+
+audit: setup ## check dependencies against the advisory database, which is fetched
+	@scripts/setup.sh cargo-deny
+	cargo deny --all-features check advisories
 
 docs: setup ## build the API documentation
 	cargo doc --workspace --no-deps
