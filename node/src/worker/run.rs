@@ -10,7 +10,7 @@ use frith_tasks::worker::TaskJob;
 use frith_vm::runner::{Runner, RunnerConfig};
 use frith_vm::{EngineKind, HostError, Job, Outcome};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -48,6 +48,7 @@ pub struct JobRunner {
 struct Runners {
     free: Mutex<Vec<Runner>>,
     permits: Semaphore,
+    told: Once,
 }
 
 impl Runners {
@@ -63,6 +64,19 @@ impl Runners {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(runner);
+    }
+
+    /// Logs once how this machine confines the process that runs tasks.
+    fn tell_confinement(&self, runner: &Runner) {
+        let Some(confinement) = runner.confinement() else {
+            return;
+        };
+        self.told.call_once(|| match confinement.lacks() {
+            None => tracing::info!("tasks run behind a filter of system calls and landlock"),
+            Some(lacks) => {
+                tracing::warn!(lacks, "tasks run with less confinement than there could be")
+            }
+        });
     }
 }
 
@@ -90,6 +104,7 @@ impl JobRunner {
         let runners = Arc::new(Runners {
             free: Mutex::new(free),
             permits: Semaphore::new(slots),
+            told: Once::new(),
         });
         Ok(Self {
             core,
@@ -149,6 +164,7 @@ impl JobRunner {
         let runners = Arc::clone(&self.runners);
         let mut run = tokio::task::spawn_blocking(move || {
             let result = runner.run(engine, &program, &job);
+            runners.tell_confinement(&runner);
             runners.put(runner);
             result
         });

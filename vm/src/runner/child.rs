@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use super::protocol::{Artifact, Request, Response, receive, send};
-use super::sandbox;
+use super::sandbox::{self, Confinement, Fence};
 use crate::engine::{Compiled, Engine, EngineKind, NATIVE_STACK_BYTES, engine};
 use crate::job::{HostError, Job};
 use crate::limits::Limits;
@@ -13,15 +13,33 @@ use crate::meter::prepare;
 /// Runs the child's side to its end; the whole program is this call. Exits with 0 when the parent closes the
 /// pipe, and with 1 when the sandbox can't be set up or the parent breaks the protocol.
 pub fn main() -> ExitCode {
+    run(None)
+}
+
+/// As [`main`], but runs `attempt` in the finished sandbox and answers the first request with what it says. For tests
+/// that try to break out.
+#[doc(hidden)]
+pub fn main_after(attempt: fn() -> String) -> ExitCode {
+    run(Some(attempt))
+}
+
+fn run(attempt: Option<fn() -> String>) -> ExitCode {
     sandbox::close_descriptors();
     if sandbox::restrict().is_err() {
         return ExitCode::FAILURE;
     }
+    let fence = sandbox::fence();
     let worker = std::thread::Builder::new()
         .stack_size(NATIVE_STACK_BYTES)
-        .spawn(|| {
+        .spawn(move || {
             let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
-            serve(&mut input, &mut output)
+            confine(&mut input, fence).and_then(|confinement| {
+                let ready = attempt.map_or(Response::Ready(confinement), |attempt| {
+                    Response::Failed(attempt())
+                });
+                send(&mut output, &ready)?;
+                serve(&mut input, &mut output)
+            })
         });
     match worker.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
@@ -36,7 +54,8 @@ struct Warm {
     module: Option<Compiled>,
 }
 
-fn serve(input: &mut impl Read, output: &mut impl Write) -> Result<(), HostError> {
+/// The rest of the sandbox, which the first message completes.
+fn confine(input: &mut impl Read, fence: Fence) -> Result<Confinement, HostError> {
     let Some(Request::Setup(resources)) = receive(input)? else {
         return Err(HostError::Protocol {
             reason: "no limits",
@@ -46,7 +65,13 @@ fn serve(input: &mut impl Read, output: &mut impl Write) -> Result<(), HostError
         doing: "setting limits",
         source,
     })?;
-    send(output, &Response::Ready)?;
+    Ok(Confinement {
+        system_calls: sandbox::filter_system_calls(),
+        fence,
+    })
+}
+
+fn serve(input: &mut impl Read, output: &mut impl Write) -> Result<(), HostError> {
     let mut warm = Warm::default();
     while let Some(request) = receive(input)? {
         let response = match request {

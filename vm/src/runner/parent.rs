@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::cache::{Cache, Id};
 use super::protocol::{Artifact, CUT_SHORT, Request, Resources, Response, receive, send};
+use super::sandbox::Confinement;
 use crate::engine::EngineKind;
 use crate::job::{FUEL_LIMIT_MAX, HostError, Job, Outcome, STDERR_BYTES_MAX};
 use crate::limits::Limits;
@@ -53,6 +54,7 @@ pub struct Runner {
     cache: Cache,
     warm: Mutex<Option<Process>>,
     current: KillHandle,
+    confinement: Mutex<Option<Confinement>>,
 }
 
 /// Kills the process that works for a [`Runner`] at the moment, if there is one. Cheap to clone.
@@ -114,6 +116,7 @@ impl Runner {
             cache,
             warm: Mutex::new(None),
             current: KillHandle::default(),
+            confinement: Mutex::new(None),
         })
     }
 
@@ -121,6 +124,15 @@ impl Runner {
     #[must_use]
     pub fn kill_handle(&self) -> KillHandle {
         self.current.clone()
+    }
+
+    /// How the process that was started last is confined; none before the first.
+    #[must_use]
+    pub fn confinement(&self) -> Option<Confinement> {
+        *self
+            .confinement
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Validates, meters, compiles (or finds compiled) and runs a module. Blocks; other calls wait.
@@ -195,7 +207,7 @@ impl Runner {
             Response::Failed(reason) | Response::BadArtifact(reason) => {
                 Err(HostError::Runner { reason })
             }
-            Response::Ready | Response::Done(_) => Err(HostError::Protocol {
+            Response::Ready(_) | Response::Done(_) => Err(HostError::Protocol {
                 reason: "unexpected answer",
             }),
         }
@@ -282,7 +294,14 @@ impl Runner {
             loaded: None,
         };
         match self.ask(&mut process, &Request::Setup(self.config.resources.clone()))? {
-            Response::Ready => Ok(process),
+            Response::Ready(confinement) => {
+                *self
+                    .confinement
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = Some(confinement);
+                Ok(process)
+            }
+            Response::Failed(reason) => Err(HostError::Runner { reason }),
             _ => Err(HostError::Protocol {
                 reason: "unexpected answer",
             }),

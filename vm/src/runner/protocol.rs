@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use parity_scale_codec::{Decode, DecodeAll, Encode};
 
+use super::sandbox::Confinement;
 use crate::engine::EngineKind;
 use crate::job::{HostError, Job, Outcome};
 use crate::limits::Limits;
@@ -69,9 +70,9 @@ pub(super) struct Artifact {
 /// What the child answers.
 #[derive(Debug, Encode, Decode)]
 pub(super) enum Response {
-    /// The limits hold.
+    /// The limits hold, and what else confines the process.
     #[codec(index = 0)]
-    Ready,
+    Ready(Confinement),
     #[codec(index = 1)]
     Compiled(Artifact),
     #[codec(index = 2)]

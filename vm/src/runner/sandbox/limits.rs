@@ -1,13 +1,13 @@
-//! What a child process gives up before it touches a stranger's bytes.
+//! Descriptors, privileges and resource limits.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::protocol::Resources;
+use crate::runner::protocol::Resources;
 
 /// Closes every descriptor above standard error. Call it before anything else is opened.
-pub(super) fn close_descriptors() {
+pub(in crate::runner) fn close_descriptors() {
     for descriptor in open_descriptors() {
         if descriptor > 2 {
             // Already closed is fine: the list itself was read through one of them.
@@ -32,15 +32,17 @@ fn open_descriptors() -> Vec<i32> {
 }
 
 /// Gives up what no job needs: privileges, core files, written files, more descriptors.
-pub(super) fn restrict() -> io::Result<()> {
+pub(in crate::runner) fn restrict() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
     nix::sys::prctl::set_no_new_privs().map_err(io::Error::from)?;
     lower(Resource::Core, 0)?;
     lower(Resource::Fsize, 0)?;
     lower(Resource::Nofile, 16)
 }
 
-/// Sets the limits that the parent wants. No process or thread can be started afterwards (unless this is root's).
-pub(super) fn limit(resources: &Resources) -> io::Result<()> {
+/// Sets the limits that the parent wants. No process or thread can be started afterwards; the kernel doesn't hold root
+/// to that, the filter of system calls does.
+pub(in crate::runner) fn limit(resources: &Resources) -> io::Result<()> {
     lower(Resource::As, resources.address_space_bytes)?;
     lower(Resource::Data, resources.data_bytes)?;
     lower(Resource::Cpu, resources.cpu_seconds)?;

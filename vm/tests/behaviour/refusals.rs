@@ -1,0 +1,182 @@
+//! What is refused, by which rule, and that validation and metering always give the same answer.
+
+use crate::{ECHO, refusal, run, run_bytes, wasm};
+use frith_vm::{Job, Limits, RefusalCode, Status, prepare};
+
+#[test]
+fn what_breaks_a_rule_is_refused_with_the_rule() {
+    for (text, code) in [
+        ("(module)", RefusalCode::NoEntryPoint),
+        (
+            r#"(module (func (export "run") (param i32)))"#,
+            RefusalCode::EntryType,
+        ),
+        (
+            r#"(module (memory (export "_start") 1))"#,
+            RefusalCode::EntryType,
+        ),
+        (
+            r#"(module (import "a" "b" (func)) (func (export "run")))"#,
+            RefusalCode::UnknownImport,
+        ),
+        (
+            r#"(module (import "frith" "exit" (func)) (func (export "run")))"#,
+            RefusalCode::ImportType,
+        ),
+        (
+            r#"(module (import "a" "b" (memory 1)) (func (export "run")))"#,
+            RefusalCode::ImportKind,
+        ),
+        (
+            r#"(module (func (export "run")) (func (export "frith:fuel")))"#,
+            RefusalCode::ReservedExport,
+        ),
+        (
+            r#"(module (memory 4097) (func (export "run")))"#,
+            RefusalCode::MemoryTooLarge,
+        ),
+        (
+            r#"(module (table 200000 funcref) (func (export "run")))"#,
+            RefusalCode::TableTooLarge,
+        ),
+        (
+            r#"(module (func (export "run") (drop (v128.const i32x4 0 0 0 0))))"#,
+            RefusalCode::Invalid,
+        ),
+        (
+            r#"(module (table 1 externref) (func (export "run")))"#,
+            RefusalCode::Invalid,
+        ),
+        (
+            r#"(module (memory 1 1 shared) (func (export "run")))"#,
+            RefusalCode::Invalid,
+        ),
+        (
+            r#"(module (memory i64 1) (func (export "run")))"#,
+            RefusalCode::Invalid,
+        ),
+        (
+            r#"(module (func $f (return_call $f)) (func (export "run")))"#,
+            RefusalCode::Invalid,
+        ),
+    ] {
+        assert_eq!(refusal(text), code, "{text}");
+    }
+}
+
+#[test]
+fn too_much_of_anything_is_refused() {
+    let many = |count: usize, one: &str| one.repeat(count);
+    for (text, code) in [
+        (
+            format!(
+                r#"(module (func (export "run")) {})"#,
+                many(100_000, "(func)")
+            ),
+            RefusalCode::TooManyFunctions,
+        ),
+        (
+            format!(
+                r#"(module (func (export "run") (local {})))"#,
+                many(5_000, "i32 ")
+            ),
+            RefusalCode::TooManyLocals,
+        ),
+        (
+            format!(
+                r#"(module (func (export "run") {} {}))"#,
+                many(600, "(block "),
+                many(600, ")")
+            ),
+            RefusalCode::NestingTooDeep,
+        ),
+        (
+            format!(
+                r#"(module (func (export "run") {} {}))"#,
+                many(5_000, "i32.const 0 "),
+                many(5_000, "drop ")
+            ),
+            RefusalCode::OperandsTooMany,
+        ),
+        (
+            format!(
+                r#"(module (func (export "run") {}))"#,
+                many(300_000, "nop ")
+            ),
+            RefusalCode::FunctionTooLarge,
+        ),
+        (
+            format!(
+                r#"(module (func (export "run") (local {}) {}))"#,
+                many(4_000, "i32 "),
+                many(5_000, "(block)")
+            ),
+            RefusalCode::FunctionTooComplex,
+        ),
+        (
+            format!(
+                r#"(module (func (export "run")) {})"#,
+                many(5_000, "(global i32 (i32.const 0))")
+            ),
+            RefusalCode::TooManyGlobals,
+        ),
+    ] {
+        assert_eq!(refusal(&text), code);
+    }
+    let large = vec![0; 9 << 20];
+    assert_eq!(
+        prepare(&large, &Limits::default())
+            .expect_err("refused")
+            .code,
+        RefusalCode::ModuleTooLarge
+    );
+}
+
+#[test]
+fn a_refused_module_is_an_outcome_without_fuel() {
+    let outcome = run_bytes(b"not wasm at all", &Job::default());
+    assert_eq!(
+        (outcome.status, outcome.fuel),
+        (Status::Refused(RefusalCode::Invalid, 0), 0)
+    );
+}
+
+#[test]
+fn a_module_cut_anywhere_but_in_its_custom_sections_is_refused_and_never_panics() {
+    let whole = wasm(ECHO);
+    let metered = prepare(&whole, &Limits::default()).expect("valid");
+    for len in 0..whole.len() {
+        match prepare(&whole[..len], &Limits::default()) {
+            Ok(cut) => assert_eq!(cut, metered),
+            Err(refusal) => assert!(refusal.offset as usize <= len, "{refusal}"),
+        }
+    }
+}
+
+#[test]
+fn preparing_twice_gives_the_same_module() {
+    let module = wasm(ECHO);
+    assert_eq!(
+        prepare(&module, &Limits::default()),
+        prepare(&module, &Limits::default())
+    );
+}
+
+#[test]
+fn the_most_complex_function_that_is_allowed_compiles() {
+    // Each of many locals is set before many joins and read behind them.
+    let (locals, joins) = (700, 11_900);
+    let sets: String = (1..locals)
+        .map(|n| format!("(local.set {n} (i32.load8_u (i32.const {n})))"))
+        .collect();
+    let branches = "(if (local.get 0) (then (local.set 0 (local.get 1))))".repeat(joins);
+    let reads: String = (1..locals)
+        .map(|n| format!("(local.set 0 (i32.add (local.get 0) (local.get {n})))"))
+        .collect();
+    let text = format!(
+        r#"(module (memory 1) (func (export "run") (local {}) {sets} {branches} {reads}))"#,
+        "i32 ".repeat(locals)
+    );
+    let outcome = run(&text);
+    assert_eq!(outcome.status, Status::Exit(0));
+}

@@ -1,0 +1,314 @@
+//! How runs end, what they cost, what stops them, and what NaNs look like.
+
+use crate::{run, run_with};
+use frith_vm::{Job, Status, TrapKind};
+
+const LIMIT: u64 = 1_000_000_000;
+
+#[test]
+fn returning_is_exit_zero_and_run_may_answer_a_code() {
+    assert_eq!(
+        run(r#"(module (func (export "_start")))"#).status,
+        Status::Exit(0)
+    );
+    assert_eq!(
+        run(r#"(module (func (export "run")))"#).status,
+        Status::Exit(0)
+    );
+    assert_eq!(
+        run(r#"(module (func (export "run") (result i32) i32.const 7))"#).status,
+        Status::Exit(7)
+    );
+}
+
+#[test]
+fn proc_exit_ends_the_run_with_its_code() {
+    let outcome = run(
+        r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (func (export "_start") (call $exit (i32.const 42)) unreachable))"#,
+    );
+    assert_eq!(outcome.status, Status::Exit(42));
+}
+
+#[test]
+fn every_trap_has_its_kind_and_only_memory_traps_use_up_the_limit() {
+    for (body, kind) in [
+        ("unreachable", TrapKind::Unreachable),
+        (
+            "(drop (i32.div_u (i32.const 1) (local.get 0)))",
+            TrapKind::DivisionByZero,
+        ),
+        (
+            "(drop (i32.rem_s (i32.const 1) (local.get 0)))",
+            TrapKind::DivisionByZero,
+        ),
+        (
+            "(drop (i64.div_s (i64.const 0x8000000000000000) (i64.const -1)))",
+            TrapKind::Overflow,
+        ),
+        (
+            "(drop (i32.trunc_f64_s (f64.const nan)))",
+            TrapKind::Conversion,
+        ),
+        (
+            "(drop (i32.trunc_f64_u (f64.const 1e10)))",
+            TrapKind::Overflow,
+        ),
+        ("(call_indirect (type $f) (i32.const 9))", TrapKind::Table),
+        (
+            "(call_indirect (type $f) (i32.const 0))",
+            TrapKind::IndirectCall,
+        ),
+        (
+            "(call_indirect (type $f) (i32.const 1))",
+            TrapKind::IndirectCall,
+        ),
+        ("(drop (i32.load (i32.const 65533)))", TrapKind::Memory),
+        ("(i64.store (i32.const -1) (i64.const 0))", TrapKind::Memory),
+        (
+            "(memory.fill (i32.const 65530) (i32.const 0) (i32.const 7))",
+            TrapKind::Memory,
+        ),
+        ("(table.set (i32.const 5) (ref.null func))", TrapKind::Table),
+    ] {
+        let outcome = run(&format!(
+            r#"(module (type $f (func)) (memory 1) (table 5 funcref) (elem (i32.const 1) $g)
+                (func $g (param i32))
+                (func (export "run") (local i32) {body}))"#
+        ));
+        assert_eq!(outcome.status, Status::Trap(kind), "{body}");
+        assert_eq!(
+            outcome.fuel == LIMIT,
+            kind == TrapKind::Memory,
+            "{body}: {}",
+            outcome.fuel
+        );
+    }
+}
+
+#[test]
+fn an_infinite_loop_runs_out_of_fuel_and_uses_exactly_the_limit() {
+    let job = Job {
+        fuel_limit: 5_000_000,
+        ..Job::default()
+    };
+    for body in [
+        "(loop (br 0))",
+        "(loop (loop (br 1)))",
+        "(loop (br_if 0 (i32.const 1)))",
+    ] {
+        let outcome = run_with(&format!(r#"(module (func (export "run") {body}))"#), &job);
+        assert_eq!(
+            (outcome.status, outcome.fuel),
+            (Status::OutOfFuel, 5_000_000),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn fuel_is_charged_for_what_ran_whatever_the_path() {
+    let text = r#"(module (func (export "run") (local $i i32)
+        (loop $l (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $l (i32.lt_u (local.get $i) (i32.const COUNT))))))"#;
+    let fuel = |count: u32| run(&text.replace("COUNT", &count.to_string())).fuel;
+    let each = fuel(2) - fuel(1);
+    assert_eq!(fuel(1_001) - fuel(1), 1_000 * each);
+    assert!(each >= 8, "{each}");
+}
+
+#[test]
+fn every_fuel_limit_below_the_use_is_out_of_fuel_and_the_use_itself_is_enough() {
+    let text = r#"(module (memory 1) (func $f (param i32) (result i32)
+            (if (result i32) (i32.lt_u (local.get 0) (i32.const 2)) (then (local.get 0))
+                (else (i32.add (call $f (i32.sub (local.get 0) (i32.const 1)))
+                    (call $f (i32.sub (local.get 0) (i32.const 2)))))))
+        (func (export "run") (result i32) (memory.fill (i32.const 0) (i32.const 1) (i32.const 4000))
+            (call $f (i32.const 7))))"#;
+    let used = run(text).fuel;
+    for fuel_limit in (used - 700)..used {
+        let outcome = run_with(
+            text,
+            &Job {
+                fuel_limit,
+                ..Job::default()
+            },
+        );
+        assert_eq!(
+            (outcome.status, outcome.fuel),
+            (Status::OutOfFuel, fuel_limit)
+        );
+    }
+    let enough = run_with(
+        text,
+        &Job {
+            fuel_limit: used,
+            ..Job::default()
+        },
+    );
+    assert_eq!((enough.status, enough.fuel), (Status::Exit(13), used));
+}
+
+#[test]
+fn deep_recursion_is_a_stack_overflow_before_any_engine_overflows() {
+    let many_locals: String = (0..4_000).map(|_| "i64 ").collect();
+    // Values that stay live across the call, so that a frame is as large as it gets.
+    let sums: String = (1..200)
+        .map(|n| format!("(i64.mul (local.get 0) (i64.const {n}))"))
+        .collect();
+    let adds = "(i64.add) ".repeat(199);
+    for function in [
+        "(func $f (call $f))".to_owned(),
+        format!("(func $f (local {many_locals}) (call $f))"),
+        "(func $f (call_indirect (type $t) (i32.const 0)))".to_owned(),
+        format!(
+            "(func $g (param i64) (result i64) (call $g (local.get 0)) {sums} {adds}) (func $f (drop (call $g (i64.const 3))))"
+        ),
+    ] {
+        let outcome = run(&format!(
+            r#"(module (type $t (func)) (table 1 funcref) (elem (i32.const 0) $f) {function}
+                (func (export "run") (call $f)))"#
+        ));
+        assert_eq!(outcome.status, Status::StackOverflow);
+        assert!(outcome.fuel < LIMIT);
+    }
+}
+
+#[test]
+fn growing_memory_beyond_the_jobs_limit_answers_minus_one() {
+    let text = r#"(module (memory 1 3000)
+        (func (export "run") (result i32)
+            (if (i32.ne (memory.grow (i32.const 9)) (i32.const 1)) (then unreachable))
+            (if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
+            (if (i32.ne (memory.grow (i32.const -1)) (i32.const -1)) (then unreachable))
+            (if (i32.ne (memory.grow (i32.const 0)) (i32.const 10)) (then unreachable))
+            (memory.size)))"#;
+    let outcome = run_with(
+        text,
+        &Job {
+            memory_limit_pages: 10,
+            ..Job::default()
+        },
+    );
+    assert_eq!((outcome.status, outcome.peak_pages), (Status::Exit(10), 10));
+    let too_small = run_with(
+        text,
+        &Job {
+            memory_limit_pages: 0,
+            ..Job::default()
+        },
+    );
+    assert_eq!((too_small.status, too_small.fuel), (Status::MemoryLimit, 0));
+}
+
+#[test]
+fn a_memory_bomb_stops_at_the_limit() {
+    let outcome = run(r#"(module (memory 1) (func (export "run") (result i32)
+            (loop $l (br_if $l (i32.ne (memory.grow (i32.const 7)) (i32.const -1)))) (memory.size)))"#);
+    assert_eq!(outcome.status, Status::Exit(4_096));
+}
+
+#[test]
+fn growing_a_table_stops_at_the_limit_and_costs_by_length() {
+    let outcome = run(
+        r#"(module (table 1 funcref) (func (export "run") (result i32)
+            (loop $l (br_if $l (i32.ne (table.grow (ref.null func) (i32.const 1000)) (i32.const -1)))) (table.size)))"#,
+    );
+    assert_eq!(outcome.status, Status::Exit(131_001));
+    assert!(outcome.fuel > 4 * 131_000, "{}", outcome.fuel);
+}
+
+#[test]
+fn bulk_instructions_are_charged_by_length_before_they_run() {
+    let text = |length: u32| {
+        format!(
+            r#"(module (memory 200) (func (export "run")
+            (memory.fill (i32.const 0) (i32.const 1) (i32.const {length}))))"#
+        )
+    };
+    let (none, some) = (run(&text(0)).fuel, run(&text(8_000_000)).fuel);
+    assert_eq!(some - none, 1_000_000);
+}
+
+#[test]
+fn start_functions_are_metered_and_run_before_the_entry_point() {
+    let ordered = r#"(module (global $g (mut i32) (i32.const 0)) (start $s)
+        (func $s (global.set $g (i32.const 5))) (func (export "run") (result i32) (global.get $g)))"#;
+    assert_eq!(run(ordered).status, Status::Exit(5));
+    let endless = r#"(module (start $s) (func $s (loop (br 0))) (func (export "run")))"#;
+    assert_eq!(run(endless).status, Status::OutOfFuel);
+}
+
+#[test]
+fn segments_that_do_not_fit_are_a_trap_for_the_price_of_starting() {
+    for text in [
+        r#"(module (memory 1) (data (i32.const 65535) "ab") (func (export "run")))"#,
+        r#"(module (table 1 funcref) (elem (i32.const 1) 0) (func (export "run")))"#,
+    ] {
+        let outcome = run(text);
+        assert!(
+            matches!(
+                outcome.status,
+                Status::Trap(TrapKind::Memory | TrapKind::Table)
+            ),
+            "{:?}",
+            outcome.status
+        );
+        assert!(outcome.fuel < 20_000, "{}", outcome.fuel);
+    }
+}
+
+#[test]
+fn nans_are_canonical_wherever_their_bits_show() {
+    // Each expression makes a NaN whose bits engines are free to choose; `x` is a NaN with a payload.
+    let x = "(f64.reinterpret_i64 (i64.const 0x7ff0000000000abc))";
+    let y = "(f32.reinterpret_i32 (i32.const 0xff800abc))";
+    let wide = [
+        format!("(f64.add {x} (f64.const 1))"),
+        "(f64.sub (f64.const inf) (f64.const inf))".to_owned(),
+        "(f64.mul (f64.const 0) (f64.const -inf))".to_owned(),
+        "(f64.div (f64.const 0) (f64.const -0))".to_owned(),
+        "(f64.sqrt (f64.const -1))".to_owned(),
+        format!("(f64.min {x} (f64.const 1))"),
+        format!("(f64.max (f64.const 1) {x})"),
+        format!("(f64.ceil {x})"),
+        format!("(f64.floor {x})"),
+        format!("(f64.trunc {x})"),
+        format!("(f64.nearest {x})"),
+        format!("(f64.promote_f32 {y})"),
+        format!("(local.tee 0 (f64.add {x} {x}))"),
+        format!(
+            "(block (result f64) (local.set 0 (f64.add {x} {x})) (local.set 1 (local.get 0)) (local.get 1))"
+        ),
+        format!("(select (f64.add {x} {x}) (f64.const 0) (i32.const 1))"),
+        format!("(call $id (f64.mul {x} {x}))"),
+        format!("(f64.mul (f64.add {x} {x}) (f64.const 2))"),
+    ];
+    for expression in &wide {
+        let outcome = run(&format!(
+            r#"(module (func $id (param f64) (result f64) (local.get 0))
+                (func (export "run") (result i32) (local f64 f64)
+                (i64.ne (i64.reinterpret_f64 {expression}) (i64.const 0x7ff8000000000000))))"#
+        ));
+        assert_eq!(outcome.status, Status::Exit(0), "{expression}");
+    }
+    let narrow = [
+        format!("(f32.add {y} (f32.const 1))"),
+        format!("(f32.demote_f64 {x})"),
+        "(f32.sqrt (f32.const -4))".to_owned(),
+        format!("(f32.nearest {y})"),
+    ];
+    for expression in &narrow {
+        let outcome = run(&format!(
+            r#"(module (func (export "run") (result i32)
+                (i32.ne (i32.reinterpret_f32 {expression}) (i32.const 0x7fc00000))))"#
+        ));
+        assert_eq!(outcome.status, Status::Exit(0), "{expression}");
+    }
+    // Bitwise instructions keep the bits that they are given.
+    let kept = run(&format!(
+        r#"(module (func (export "run") (result i32)
+            (i64.ne (i64.reinterpret_f64 (f64.neg (f64.abs {x}))) (i64.const 0xfff0000000000abc))))"#
+    ));
+    assert_eq!(kept.status, Status::Exit(0));
+}
