@@ -15,5 +15,6 @@ bench kernels
 bench consensus
 "$target/debug/frith-bench" log
 bench devnet
+"$target/debug/frith-bench" flood
 bench sync
 bench collect
