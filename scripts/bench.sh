@@ -17,4 +17,5 @@ bench consensus
 bench devnet
 "$target/debug/frith-bench" flood
 bench sync
+bench content
 bench collect

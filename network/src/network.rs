@@ -178,8 +178,20 @@ impl Network {
     /// `announced_max` keys no effect.
     pub fn announce(&self, key: [u8; 32]) {
         let mut requests = lock(&self.shared.requests);
+        requests.withdraw.remove(&key);
         if requests.announce.len() < self.shared.limits.announced_max {
             requests.announce.insert(key);
+        }
+        drop(requests);
+        self.shared.wake.notify_one();
+    }
+
+    /// Ends what [`Network::announce`] began: the key is not renewed. Peers that heard of it forget it in time.
+    pub fn withdraw(&self, key: [u8; 32]) {
+        let mut requests = lock(&self.shared.requests);
+        requests.announce.remove(&key);
+        if requests.withdraw.len() < self.shared.limits.announced_max {
+            requests.withdraw.insert(key);
         }
         drop(requests);
         self.shared.wake.notify_one();

@@ -47,6 +47,7 @@ pub(crate) struct Shared {
 pub(crate) struct Requests {
     pub(crate) members: Option<BTreeSet<PeerKey>>,
     pub(crate) announce: BTreeSet<[u8; 32]>,
+    pub(crate) withdraw: BTreeSet<[u8; 32]>,
     pub(crate) banned: BTreeSet<PeerKey>,
 }
 

@@ -120,11 +120,21 @@ fn fuzz_entities_and_events_are_shown() {
 
 #[test]
 fn fuzz_fetches_of_content() {
-    use crate::service::{FetchRequest, FetchResponse};
+    use crate::service::content::{FetchRequest, FetchResponse, Sliced, length_of};
+    let bytes = vec![7; 70_000];
+    let id = frith_ledger::hash::Hash(*blake3::hash(&bytes).as_bytes());
+    let honest = Sliced::new(&id, bytes).and_then(|sliced| sliced.slice(u32::MAX, 1));
+    let honest = honest.expect("it is the content");
     harness!(|input: &[u8]| {
         let decode = |bytes: &[u8]| frith_ledger::codec::decode(bytes, 1 << 20);
         codec::<FetchRequest, _>(input, 1 << 20, decode);
         let decode = |bytes: &[u8]| frith_ledger::codec::decode(bytes, 1 << 20);
         codec::<FetchResponse, _>(input, 1 << 20, decode);
+        let mut bytes = parity_scale_codec::Encode::encode(&honest);
+        frith_fuzz::mutate(&mut bytes, input);
+        if let Ok(response) = frith_ledger::codec::decode::<FetchResponse>(&bytes, 1 << 20) {
+            // Whatever is altered, no other length is believed.
+            assert!(length_of(&id, &response).is_err() || response.len == honest.len);
+        }
     });
 }

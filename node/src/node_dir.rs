@@ -30,6 +30,8 @@ pub(crate) const GENESIS_FILE: &str = "genesis.json";
 pub(crate) const STORE_DIR: &str = "store";
 /// Compiled programs.
 pub(crate) const COMPILED_DIR: &str = "compiled";
+/// Contents that aren't whole yet.
+pub(crate) const PARTIALS_DIR: &str = "fetching";
 /// Marks that a node has started here.
 pub(crate) const STARTED_FILE: &str = "started";
 const LOCK_FILE: &str = "node.lock";

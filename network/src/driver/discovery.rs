@@ -165,6 +165,13 @@ impl Driver {
         }
     }
 
+    pub(super) fn withdraw(&mut self, key: [u8; 32]) {
+        if self.discovery.announced.remove(&key) {
+            let key = RecordKey::new(&key);
+            self.swarm.behaviour_mut().kad.stop_providing(&key);
+        }
+    }
+
     fn provide(&mut self, key: [u8; 32]) {
         if let Err(error) = self
             .swarm

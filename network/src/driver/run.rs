@@ -282,6 +282,9 @@ impl Driver {
         if let Some(members) = requests.members {
             self.set_members(members);
         }
+        for key in requests.withdraw {
+            self.withdraw(key);
+        }
         for key in requests.announce {
             self.announce(key);
         }

@@ -135,6 +135,26 @@ async fn what_a_node_announced_is_found_by_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_withdrew_it_names_no_more() {
+    let first = start(config(1)).await;
+    let mut second = start(config_knowing(2, &first)).await;
+    second.connected_to(first.key()).await;
+    for (announced, name) in [(true, "a provider"), (false, "no provider")] {
+        if announced {
+            first.network.announce([7; 32]);
+        } else {
+            first.network.withdraw([7; 32]);
+        }
+        guarded(name, async {
+            while second.network.providers([7; 32]).await.is_empty() == announced {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_in_use_is_an_error_that_names_it() {
     let taken = start(config(1)).await;
     let mut config = config(2);

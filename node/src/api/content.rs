@@ -37,6 +37,7 @@ pub(super) async fn put(
             )
             .advise("see the node's log; its disk may be full")
         })?;
+    api.fetcher.hold(id);
     Ok((
         StatusCode::CREATED,
         Json(ContentView {
@@ -56,6 +57,6 @@ pub(super) async fn get(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let id = parse_hash(&id)?;
-    let bytes = api.fetcher.get(id, Vec::new()).await?;
+    let bytes = api.fetcher.get(id, None, Vec::new()).await?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }

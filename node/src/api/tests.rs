@@ -102,7 +102,7 @@ fn world() -> World {
         alerts: Alerts::default(),
     };
     let (ending, ended) = watch::channel(false);
-    let fetcher = Fetcher::new(handle.clone(), None);
+    let fetcher = Fetcher::new(handle.clone(), None, std::env::temp_dir());
     let router = router(Api::new(status, fetcher, false, Limits::default(), ended));
     World {
         router,

@@ -15,7 +15,7 @@ use super::throttle::Throttle;
 use crate::api::{Api, Limits, serve};
 use crate::config::{Fault, Settings};
 use crate::failure::{Context as _, Exit, Failure, Result};
-use crate::node_dir::{COMPILED_DIR, NodeDir, STORE_DIR};
+use crate::node_dir::{COMPILED_DIR, NodeDir, PARTIALS_DIR, STORE_DIR};
 use crate::worker::{Worker, WorkerConfig};
 use frith_ledger::address::Address;
 use frith_ledger::genesis::Genesis;
@@ -110,7 +110,8 @@ impl Service {
         let alerts = Alerts::default();
         let watch = Watch::new(handle.clone(), alerts.clone(), key.public(), disk);
         let upload = Arc::new(Throttle::new(settings.bandwidth_kib_per_s << 10));
-        let fetcher = Fetcher::new(handle.clone(), Some(network.clone()));
+        let partials = dir.path().join(PARTIALS_DIR);
+        let fetcher = Fetcher::new(handle.clone(), Some(network.clone()), partials);
         let status = StatusSource {
             core: handle.clone(),
             network: Some(network.clone()),
@@ -347,13 +348,18 @@ fn spawn_core(core: Core) -> Result<JoinHandle<()>> {
 /// Brings what the core waits for; the fetcher bounds how much at one time.
 async fn bring_content(mut wants: mpsc::Receiver<Wanted>, fetcher: Fetcher) {
     let mut under_way = JoinSet::new();
+    let own = fetcher.clone();
+    under_way.spawn(async move {
+        // An error means that the core is gone, which ends the loop below too.
+        let _stopped = own.hold_stored().await;
+    });
     loop {
         tokio::select! {
             wanted = wants.recv() => {
-                let Some(Wanted { id, holders, .. }) = wanted else { return };
+                let Some(Wanted { id, len, holders }) = wanted else { return };
                 let fetcher = fetcher.clone();
                 under_way.spawn(async move {
-                    if let Err(error) = fetcher.ensure(id, holders).await {
+                    if let Err(error) = fetcher.ensure(id, Some(len), holders).await {
                         tracing::warn!(%error, "content is missing");
                     }
                 });

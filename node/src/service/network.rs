@@ -1,6 +1,6 @@
 //! Between the core and the network: outputs become frames, events become inputs, fetches are served.
 
-use super::content::{FetchRequest, FetchResponse};
+use super::content::{FetchRequest, Sliced};
 use super::core::Outbound;
 use super::handle::{CoreGone, CoreHandle};
 use super::throttle::Throttle;
@@ -12,12 +12,12 @@ use frith_neighbourhood::{Input, Priority};
 use frith_network::{FetchReply, Network, NetworkEvent, PeerKey};
 use parity_scale_codec::Encode as _;
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc};
 
 /// Bytes of an encoded fetch request.
 const REQUEST_BYTES_MAX: usize = 256;
-/// Contents kept in memory while peers fetch their chunks.
+/// Contents kept in memory while peers fetch their slices.
 const SERVED_MAX: usize = 2;
 /// What a misbehaving peer is penalised with; at 100 it is banned for a while.
 const PENALTY: u32 = 10;
@@ -51,7 +51,45 @@ impl Outbound for NetworkOutbound {
     }
 }
 
-type Served = Arc<Mutex<VecDeque<(ContentId, Arc<Vec<u8>>)>>>;
+/// Contents that peers fetch slices of, with their hashes: the last few. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Served {
+    contents: Arc<Mutex<VecDeque<(ContentId, Arc<Sliced>)>>>,
+}
+
+impl Served {
+    /// The slice that `request` asks for, of content that `load` gives when it isn't here yet; `None` when it asks
+    /// for nothing that is there.
+    pub async fn answer<F>(
+        &self,
+        request: &[u8],
+        load: impl FnOnce(ContentId) -> F,
+    ) -> Option<Bytes>
+    where
+        F: Future<Output = Option<Vec<u8>>>,
+    {
+        let request = decode(request, REQUEST_BYTES_MAX).ok()?;
+        let FetchRequest::Content { id, first, count } = request;
+        // Held while one loads, so that a burst of requests loads it once.
+        let mut contents = self.contents.lock().await;
+        let held = contents.iter().find(|(held, _)| *held == id);
+        let sliced = match held.map(|(_, sliced)| sliced.clone()) {
+            Some(sliced) => sliced,
+            None => {
+                let bytes = load(id).await?;
+                let sliced = tokio::task::spawn_blocking(move || Sliced::new(&id, bytes)).await;
+                let sliced = Arc::new(sliced.ok()??);
+                contents.push_back((id, sliced.clone()));
+                if contents.len() > SERVED_MAX {
+                    contents.pop_front();
+                }
+                sliced
+            }
+        };
+        drop(contents);
+        Some(sliced.slice(first, count)?.encode().into())
+    }
+}
 
 /// Passes the network's events to the core until either ends. A full core slows the network down, and with
 /// it the peers.
@@ -133,31 +171,9 @@ async fn paced(
 }
 
 async fn serve(request: Bytes, core: CoreHandle, served: Served) -> Option<Bytes> {
-    let Ok(FetchRequest::Content { id, offset }) = decode(&request, REQUEST_BYTES_MAX) else {
-        return None;
+    let load = |id: ContentId| async move {
+        let stored = core.query(move |node| node.content(&id)).await;
+        stored.ok()?.ok()?
     };
-    let cached = {
-        let served = served.lock().unwrap_or_else(PoisonError::into_inner);
-        served
-            .iter()
-            .find(|(held, _)| *held == id)
-            .map(|(_, bytes)| bytes.clone())
-    };
-    let bytes = match cached {
-        Some(bytes) => Some(bytes),
-        None => match core.query(move |node| node.content(&id)).await {
-            Ok(Ok(Some(bytes))) => {
-                let bytes = Arc::new(bytes);
-                let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
-                served.push_back((id, bytes.clone()));
-                if served.len() > SERVED_MAX {
-                    served.pop_front();
-                }
-                Some(bytes)
-            }
-            _ => None,
-        },
-    };
-    let response = bytes.and_then(|bytes| FetchResponse::of(&bytes, offset))?;
-    Some(response.encode().into())
+    served.answer(&request, load).await
 }

@@ -124,10 +124,10 @@ impl JobRunner {
             return Ok(guess());
         }
         let engine = engine_of(job.engine).ok_or(RunFailure::Engine(job.engine))?;
-        let program = self.fetcher.get(job.program, Vec::new()).await?;
+        let program = self.fetcher.get(job.program, None, Vec::new()).await?;
         let input = match &job.input {
             Bytes::Inline(inline) => inline.to_vec(),
-            Bytes::Content { id, .. } => self.fetcher.get(*id, Vec::new()).await?,
+            Bytes::Content { id, len } => self.fetcher.get(*id, Some(*len), Vec::new()).await?,
         };
         let run = self
             .in_process(engine, program, vm_job(&job, input))

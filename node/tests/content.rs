@@ -1,0 +1,249 @@
+//! Content over real sockets: several sources, a lying one, an interrupted fetch, an owner who is gone.
+
+use bytes::Bytes;
+use frith::service::Served;
+use frith::service::content::{
+    Download, DownloadError, FetchRequest, FetchResponse, GROUP_BYTES, Partial, Sliced,
+};
+use frith_ledger::codec::decode;
+use frith_ledger::hash::Hash;
+use frith_network::{Network, NetworkConfig, NetworkEvent, PeerKey};
+use parity_scale_codec::Encode as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Long enough for the slowest machine; a test that hangs fails here.
+const GUARD: Duration = Duration::from_secs(120);
+/// The largest content.
+const WHOLE: u32 = 16 << 20;
+
+fn content(len: u32) -> (Hash, Vec<u8>) {
+    let bytes: Vec<u8> = (0..len).map(|i| (i / 3 % 253) as u8).collect();
+    (Hash(*blake3::hash(&bytes).as_bytes()), bytes)
+}
+
+async fn guarded<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(GUARD, future)
+        .await
+        .unwrap_or_else(|_| panic!("waited in vain for: {what}"))
+}
+
+/// How a source misbehaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Honest,
+    /// Changes a byte of everything that it sends.
+    Lies,
+    /// Refuses after so many slices.
+    Stops(usize),
+}
+
+/// A node that holds contents, and what it was asked.
+struct Source {
+    network: Network,
+    held: Arc<Mutex<Vec<(Hash, Vec<u8>)>>>,
+    answered: Arc<AtomicUsize>,
+}
+
+async fn start(seed: u8, knows: Option<&Network>) -> (Network, mpsc::Receiver<NetworkEvent>) {
+    let mut config = NetworkConfig::new([seed; 32], [42; 32]);
+    config.listen = vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")];
+    config.bootstrap = knows.map(Network::listen_addresses).unwrap_or_default();
+    // Strangers' budgets are for strangers: what is tested here is not how slow they are.
+    config.limits.unknown = config.limits.member;
+    config.limits.unknown_total = config.limits.member.bulk;
+    let (network, mut events) = Network::start(config).await.expect("loopback");
+    if knows.is_some() {
+        guarded("a connection", async {
+            while !matches!(events.recv().await, Some(NetworkEvent::Connected(_))) {}
+        })
+        .await;
+    }
+    (network, events)
+}
+
+impl Source {
+    async fn start(seed: u8, knows: Option<&Network>, manner: Manner) -> Self {
+        let (network, mut events) = start(seed, knows).await;
+        let held: Arc<Mutex<Vec<(Hash, Vec<u8>)>>> = Arc::default();
+        let answered = Arc::new(AtomicUsize::new(0));
+        let (contents, count) = (held.clone(), answered.clone());
+        let served = Served::default();
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                let NetworkEvent::Fetch { request, reply, .. } = event else {
+                    continue;
+                };
+                let load = |id: Hash| {
+                    let contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
+                    let found = contents.iter().find(|(held, _)| *held == id);
+                    std::future::ready(found.map(|(_, bytes)| bytes.clone()))
+                };
+                let stopped =
+                    matches!(manner, Manner::Stops(after) if count.load(Ordering::SeqCst) >= after);
+                match served.answer(&request, load).await.filter(|_| !stopped) {
+                    Some(mut answer) => {
+                        count.fetch_add(1, Ordering::SeqCst);
+                        if manner == Manner::Lies {
+                            answer = spoilt(&answer);
+                        }
+                        reply.send(answer);
+                    }
+                    None => reply.refuse(),
+                }
+            }
+        });
+        Self {
+            network,
+            held,
+            answered,
+        }
+    }
+
+    fn key(&self) -> PeerKey {
+        self.network.key()
+    }
+
+    fn hold(&self, id: Hash, bytes: Vec<u8>) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.push((id, bytes));
+        drop(held);
+        self.network.announce(id.0);
+    }
+
+    fn answered(&self) -> usize {
+        self.answered.load(Ordering::SeqCst)
+    }
+
+    async fn download(
+        &self,
+        id: Hash,
+        len: Option<u32>,
+        from: &[PeerKey],
+    ) -> Result<Vec<u8>, DownloadError> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let download = Download {
+            network: &self.network,
+            directory: directory.path(),
+            id,
+            len,
+        };
+        guarded("a download", download.run(from.to_vec())).await
+    }
+}
+
+fn spoilt(answer: &Bytes) -> Bytes {
+    let mut response: FetchResponse = decode(answer, FetchResponse::BYTES_MAX).expect("an answer");
+    let at = response.slice.len() / 2;
+    response.slice.as_mut_slice()[at] ^= 1;
+    response.encode().into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn content_comes_from_several_sources_and_a_liar_is_dropped_at_its_first_slice() {
+    let (id, bytes) = content(WHOLE);
+    let client = Source::start(1, None, Manner::Honest).await;
+    let mut sources = Vec::new();
+    for (seed, manner) in [(2, Manner::Honest), (3, Manner::Lies), (4, Manner::Honest)] {
+        let source = Source::start(seed, Some(&client.network), manner).await;
+        source.hold(id, bytes.clone());
+        sources.push(source);
+    }
+    let keys: Vec<PeerKey> = sources.iter().map(Source::key).collect();
+    let whole = client
+        .download(id, Some(WHOLE), &keys)
+        .await
+        .expect("two are honest");
+    assert!(whole == bytes);
+    let answered: Vec<usize> = sources.iter().map(Source::answered).collect();
+    assert!(
+        answered[0] > 5 && answered[2] > 5,
+        "both honest ones helped: {answered:?}"
+    );
+    assert_eq!(answered[1], 1, "the liar was asked once");
+    // Twice caught, it is banned.
+    let alone = client.download(id, None, &keys[1..2]).await;
+    assert!(matches!(alone, Err(DownloadError::Sources { .. })));
+    let metrics = client.network.metrics();
+    assert_eq!(metrics.bans, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_fetch_goes_on_where_it_stopped_with_another_source() {
+    let len = 100 * GROUP_BYTES + 5;
+    let (id, bytes) = content(len);
+    let client = Source::start(1, None, Manner::Honest).await;
+    let stops = Source::start(2, Some(&client.network), Manner::Stops(4)).await;
+    let goes_on = Source::start(3, Some(&client.network), Manner::Honest).await;
+    for source in [&stops, &goes_on] {
+        source.hold(id, bytes.clone());
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let download = Download {
+        network: &client.network,
+        directory: directory.path(),
+        id,
+        len: Some(len),
+    };
+    let cut = guarded("the end", download.run(vec![stops.key()])).await;
+    assert!(matches!(cut, Err(DownloadError::Sources { .. })));
+    let held = Partial::open(directory.path(), id, len)
+        .expect("the files")
+        .held();
+    assert_eq!(held, 64, "four slices of sixteen groups");
+    let whole = guarded("the rest", download.run(vec![goes_on.key()])).await;
+    assert!(whole.expect("it is honest") == bytes);
+    assert_eq!(goes_on.answered(), 3, "only the rest was asked for");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_content_reaches_three_workers_when_its_owner_is_gone() {
+    let (id, bytes) = content(WHOLE);
+    let meeting = Source::start(1, None, Manner::Honest).await;
+    let owner = Source::start(2, Some(&meeting.network), Manner::Honest).await;
+    owner.hold(id, bytes.clone());
+    // One member holds it when the task is accepted, and the owner goes.
+    let first = Source::start(3, Some(&meeting.network), Manner::Honest).await;
+    let copy = first.download(id, Some(WHOLE), &[owner.key()]).await;
+    first.hold(id, copy.expect("the owner is there"));
+    owner.network.shutdown().await;
+    let mut workers = Vec::new();
+    for seed in 4..7 {
+        workers.push(Source::start(seed, Some(&meeting.network), Manner::Honest).await);
+    }
+    for worker in &workers {
+        // Nobody told them who has it, nor how long it is.
+        let providers = guarded("a provider", async {
+            loop {
+                let found = worker.network.providers(id.0).await;
+                if found.contains(&first.key()) {
+                    return found;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let whole = worker
+            .download(id, None, &providers)
+            .await
+            .expect("it was found");
+        assert!(whole == bytes);
+        worker.hold(id, whole);
+    }
+    assert!(first.answered() > 0);
+}
+
+#[test]
+fn a_request_for_too_much_is_refused() {
+    let (id, bytes) = content(10 * GROUP_BYTES);
+    let sliced = Sliced::new(&id, bytes).expect("it is the content");
+    assert!(sliced.slice(0, 0).is_none() && sliced.slice(0, 17).is_none());
+    let request = FetchRequest::Content {
+        id,
+        first: 0,
+        count: 16,
+    };
+    assert!(request.encode().len() < 64);
+}
