@@ -4,11 +4,11 @@
 //! checked against the id, and what doesn't hold (not come yet, or lost with the power) is missing. So nothing
 //! has to be synced, and damaged files cost only time.
 
-use super::slice::{GROUP_BYTES, GROUPS_MAX, SliceError, groups_of, positioned, take, tree_of};
+use super::slice::{GROUPS_MAX, SliceError, groups_of, positioned, ranges, take, tree_of};
 use super::{FetchResponse, Job};
+use bao_tree::blake3;
 use bao_tree::io::outboard::PreOrderOutboard;
-use bao_tree::io::sync::valid_ranges;
-use bao_tree::{ChunkRanges, blake3};
+use bao_tree::io::sync::encode_ranges_validated;
 use frith_ledger::entity::ContentId;
 use frith_ledger::hash::Hash;
 use std::collections::BTreeSet;
@@ -18,8 +18,6 @@ use std::path::{Path, PathBuf};
 
 /// Unfinished contents on the disk; the oldest give way.
 pub const PARTIALS_MAX: usize = 16;
-/// BLAKE3's own chunks in a group.
-const GROUP_CHUNKS: u64 = 16;
 
 /// Why an unfinished content can't be used: the environment's fault.
 #[derive(Debug, thiserror::Error)]
@@ -78,28 +76,22 @@ impl Partial {
             outboard,
             missing: (0..groups_of(len)).collect(),
         };
-        let read = partial.find().map_err(at(&partial.paths[0]));
-        read.map(|()| partial)
+        partial.find();
+        Ok(partial)
     }
 
-    /// Checks every group.
-    fn find(&mut self) -> io::Result<()> {
-        let all = ChunkRanges::all();
+    /// Checks every group against the id. One that can't be read is missing.
+    fn find(&mut self) {
         let outboard = PreOrderOutboard {
             root: self.outboard.root,
             tree: self.outboard.tree,
             data: &self.outboard.data,
         };
-        for valid in valid_ranges(outboard, &self.bytes, &all) {
-            let valid = valid?;
-            let end = valid.end.0.div_ceil(GROUP_CHUNKS);
-            for group in valid.start.0 / GROUP_CHUNKS..end {
-                if let Ok(group) = u32::try_from(group) {
-                    self.missing.remove(&group);
-                }
-            }
-        }
-        Ok(())
+        let (bytes, len) = (&self.bytes, self.len);
+        self.missing.retain(|group| {
+            let group = ranges(len, *group, 1);
+            encode_ranges_validated(bytes, &outboard, &group, io::sink()).is_err()
+        });
     }
 
     /// Groups that are there.
@@ -188,11 +180,9 @@ fn make_room(directory: &Path, id: &ContentId) -> io::Result<()> {
     Ok(())
 }
 
-const _: () = assert!(GROUP_BYTES as u64 == GROUP_CHUNKS * 1024);
-
 #[cfg(test)]
 mod tests {
-    use super::super::Sliced;
+    use super::super::{GROUP_BYTES, Sliced};
     use super::*;
 
     fn content(len: u32) -> (ContentId, Sliced, Vec<u8>) {

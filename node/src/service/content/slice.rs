@@ -76,7 +76,7 @@ pub(super) fn tree_of(len: u32) -> BaoTree {
     BaoTree::new(u64::from(len), BLOCK)
 }
 
-fn ranges(len: u32, first: u32, count: u32) -> ChunkRanges {
+pub(super) fn ranges(len: u32, first: u32, count: u32) -> ChunkRanges {
     let end = u64::from(first.saturating_add(count).min(groups_of(len)));
     let chunks = ChunkNum(u64::from(first) * GROUP_CHUNKS)..ChunkNum(end * GROUP_CHUNKS);
     ChunkRanges::from(chunks)
