@@ -40,10 +40,12 @@ enum Manner {
     Stops(usize),
 }
 
+type Contents = Vec<(Hash, Vec<u8>)>;
+
 /// A node that holds contents, and what it was asked.
 struct Source {
     network: Network,
-    held: Arc<Mutex<Vec<(Hash, Vec<u8>)>>>,
+    held: Arc<Mutex<Contents>>,
     answered: Arc<AtomicUsize>,
 }
 
@@ -67,7 +69,7 @@ async fn start(seed: u8, knows: Option<&Network>) -> (Network, mpsc::Receiver<Ne
 impl Source {
     async fn start(seed: u8, knows: Option<&Network>, manner: Manner) -> Self {
         let (network, mut events) = start(seed, knows).await;
-        let held: Arc<Mutex<Vec<(Hash, Vec<u8>)>>> = Arc::default();
+        let held: Arc<Mutex<Contents>> = Arc::default();
         let answered = Arc::new(AtomicUsize::new(0));
         let (contents, count) = (held.clone(), answered.clone());
         let served = Served::default();

@@ -54,8 +54,11 @@ impl Outbound for NetworkOutbound {
 /// Contents that peers fetch slices of, with their hashes: the last few. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Served {
-    contents: Arc<Mutex<VecDeque<(ContentId, Arc<Sliced>)>>>,
+    contents: Arc<Mutex<Newest>>,
 }
+
+/// Contents, the newest last.
+type Newest = VecDeque<(ContentId, Arc<Sliced>)>;
 
 impl Served {
     /// The slice that `request` asks for, of content that `load` gives when it isn't here yet; `None` when it asks

@@ -70,7 +70,7 @@ impl Download<'_> {
         let mut last = "nobody is known".to_owned();
         let mut owed: JoinSet<(PeerKey, Job, Answer)> = JoinSet::new();
         loop {
-            while let Some((peer, job)) = plan.next() {
+            while let Some((peer, job)) = plan.ask() {
                 let asked = ask(self.network.clone(), peer, self.id, job);
                 owed.spawn(async move { (peer, job, asked.await) });
             }

@@ -59,7 +59,7 @@ impl<S: Ord + Copy> Plan<S> {
     }
 
     /// What to ask next, of whom: the source with the most room.
-    pub fn next(&mut self) -> Option<(S, Job)> {
+    pub fn ask(&mut self) -> Option<(S, Job)> {
         let room = |source: &Source| source.window.saturating_sub(source.owes);
         let (key, source) = self
             .sources
@@ -121,11 +121,11 @@ mod tests {
     #[test]
     fn slices_are_asked_of_all_sources_and_whoever_brings_is_asked_for_more() {
         let mut plan = Plan::new(jobs(9), ['a', 'b']);
-        let first: Vec<char> = std::iter::from_fn(|| plan.next()).map(|(s, _)| s).collect();
+        let first: Vec<char> = std::iter::from_fn(|| plan.ask()).map(|(s, _)| s).collect();
         assert_eq!(first.len(), 2);
         assert_ne!(first[0], first[1]);
         plan.came(&'a');
-        let more: Vec<char> = std::iter::from_fn(|| plan.next()).map(|(s, _)| s).collect();
+        let more: Vec<char> = std::iter::from_fn(|| plan.ask()).map(|(s, _)| s).collect();
         assert_eq!(more, ['a', 'a']);
         assert!(!plan.is_done() && !plan.is_stuck());
     }
@@ -133,16 +133,16 @@ mod tests {
     #[test]
     fn who_lied_is_asked_no_more_and_its_slice_is_asked_of_another() {
         let mut plan = Plan::new(jobs(1), ['a']);
-        let (source, job) = plan.next().expect("a slice");
+        let (source, job) = plan.ask().expect("a slice");
         plan.failed(&source, job, Failure::Bad);
-        assert_eq!(plan.next(), None);
+        assert_eq!(plan.ask(), None);
         assert!(plan.is_stuck());
         let mut plan = Plan::new(jobs(2), ['a', 'b']);
-        let (liar, job) = plan.next().expect("a slice");
-        let (honest, _) = plan.next().expect("a slice");
+        let (liar, job) = plan.ask().expect("a slice");
+        let (honest, _) = plan.ask().expect("a slice");
         plan.failed(&liar, job, Failure::Bad);
         plan.came(&honest);
-        assert_eq!(plan.next(), Some((honest, job)));
+        assert_eq!(plan.ask(), Some((honest, job)));
         plan.came(&honest);
         assert!(plan.is_done());
     }
@@ -151,7 +151,7 @@ mod tests {
     fn who_is_slow_three_times_in_a_row_is_left_out() {
         let mut plan = Plan::new(jobs(1), ['a']);
         for _ in 0..STRIKES_MAX {
-            let (source, job) = plan.next().expect("it is asked again");
+            let (source, job) = plan.ask().expect("it is asked again");
             plan.failed(&source, job, Failure::Slow);
         }
         assert!(plan.is_stuck());
