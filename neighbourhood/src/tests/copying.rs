@@ -28,7 +28,11 @@ fn limits() -> Limits {
 
 /// A neighbourhood of four in epoch 7 or later, with some entities.
 fn world() -> World {
-    let mut world = World::with(4, Parameters::test(), limits());
+    world_with(limits())
+}
+
+fn world_with(limits: Limits) -> World {
+    let mut world = World::with(4, Parameters::test(), limits);
     for user in 0..8 {
         let mut to = TO;
         to.0[0] = u8::try_from(user).unwrap_or(0) << 5;
@@ -156,44 +160,53 @@ fn shuffler(message: PeerMessage) -> Option<PeerMessage> {
     })
 }
 
-/// A node that copies from one liar and two honest peers: what it reports.
-fn copy_beside(forge: Forge) -> World {
-    let mut world = world();
+/// A node that copies from one liar and two honest peers, each piece with so much patience; and how long it took.
+fn copy_beside(forge: Forge, patience: Millis) -> (World, u64) {
+    let mut world = world_with(Limits {
+        pull_patience: patience,
+        ..limits()
+    });
     wipe(&mut world);
     world.hosts[0].forges = Some(forge);
     world.start(COPIER, false);
+    let began = world.now;
     assert!(
-        world.run_until(30_000, is_up_to_date),
+        world.run_until(30_000, |w| copies(w) > 0),
         "{:?}",
         world.hosts[COPIER].events
     );
+    let took = world.now.minus(began.get()).get();
     assert!(world.hosts[0].forged > 0, "the liar was asked");
+    assert!(world.run_until(30_000, is_up_to_date));
     world.check();
     assert_eq!(
         world.node(COPIER).state().summary().credits,
         world.node(1).state().summary().credits
     );
-    world
+    (world, took)
 }
 
 #[test]
-fn a_peer_that_forges_or_truncates_a_range_is_found_out_and_asked_no_more() {
+fn a_peer_that_forges_or_truncates_a_range_is_found_out_and_its_pieces_are_asked_of_others_at_once()
+{
     for forge in [forger as Forge, truncater] {
-        let world = copy_beside(forge);
+        let (world, took) = copy_beside(forge, Millis::new(20_000));
         let told = &world.hosts[COPIER].misbehaviour;
         assert!(
             told.iter().any(|what| what.contains("a copy of the state")),
             "{told:?}"
         );
-        // What it owed when it was found out was answered falsely too.
+        // What it owed when it was found out was answered falsely too, and nothing after that.
         assert!(world.hosts[0].forged <= limits().pulls_per_peer);
+        assert!(took < 2_000, "{took} ms");
     }
 }
 
 #[test]
-fn a_peer_that_keeps_its_ranges_to_itself_costs_only_time() {
-    let world = copy_beside(staller);
+fn a_peer_that_keeps_its_ranges_to_itself_costs_the_patience_for_its_own() {
+    let (world, took) = copy_beside(staller, Millis::new(300));
     assert_eq!(world.hosts[COPIER].misbehaviour, Vec::<String>::new());
+    assert!((300..3_000).contains(&took), "{took} ms");
 }
 
 #[test]
