@@ -188,9 +188,6 @@ impl Pulls {
                 rests_until: Millis::ZERO,
                 pause: self.pause_min,
             });
-            if source.rests_until <= now {
-                source.rests_until = Millis::ZERO;
-            }
             let room = source.window.saturating_sub(source.owes);
             let rests = source.rests_until > now;
             if !rests && room > 0 && best.is_none_or(|(most, _)| room > most) {
@@ -201,6 +198,11 @@ impl Pulls {
     }
 
     fn expire(&mut self, now: Millis) {
+        for source in self.sources.values_mut() {
+            if source.rests_until <= now {
+                source.rests_until = Millis::ZERO;
+            }
+        }
         let late: Vec<(Request, PublicKey)> = self
             .open
             .iter()
@@ -319,6 +321,21 @@ mod tests {
         assert_eq!(pulls.due(Millis::ZERO, &[A, B].into()).len(), 2);
         assert!(pulls.due(Millis::ZERO, &[A].into()).is_empty(), "B is gone");
         assert_eq!(pulls.due(Millis::ZERO, &[B].into()).len(), 2);
+    }
+
+    #[test]
+    fn a_rest_that_is_over_wakes_nobody() {
+        let mut pulls = pulls(1_000);
+        // So many peers that no more may be asked for at once.
+        let many: BTreeSet<PublicKey> = (1..=40).map(|n| PublicKey([n; 32])).collect();
+        let asked = pulls.due(Millis::ZERO, &many);
+        assert_eq!(asked.len(), OPEN_MAX);
+        let (peer, request) = asked[0];
+        pulls.refused(Millis::ZERO, &request, &peer);
+        assert_eq!(pulls.due(Millis::ZERO, &many).len(), 1);
+        let rested = pulls.next().expect("it rests");
+        let _full = pulls.due(rested, &many);
+        assert!(pulls.next().is_some_and(|at| at > rested));
     }
 
     #[test]
