@@ -86,16 +86,6 @@ impl Log {
         } = config;
         let me = key.public();
         let index = committee.index_of(&me).ok_or(OpenLogError::NoMember)?;
-        let fresh = match persist::genesis(&*store)? {
-            None => true,
-            Some(found) if found == group => false,
-            Some(found) => {
-                return Err(OpenLogError::Group {
-                    expected: group,
-                    found,
-                });
-            }
-        };
         let instance = Instance {
             kind: ChainKind::Leaf,
             prefix: Prefix::ROOT,
@@ -103,29 +93,7 @@ impl Log {
             epoch: Epoch::ZERO,
             committee: committee.hash(),
         };
-        let trusted = durability == Durability::Disk && persist::voting(&*store)?;
-        let stored = persist::safety::<SafetyRecord>(&*store, ChainKind::Leaf, Epoch::ZERO)?;
-        let safety = match stored {
-            _ if fresh && founding => Some(SafetyRecord::fresh(instance)),
-            stored => stored.filter(|record| trusted && record.instance == instance),
-        };
-        // The mark stands only while every record is synced before what it allows leaves.
-        let marked = durability == Durability::Disk && safety.is_some();
-        let mut writes = vec![
-            persist::put_genesis(&group),
-            if marked {
-                persist::put_voting()
-            } else {
-                persist::delete_voting()
-            },
-        ];
-        writes.extend(
-            safety
-                .iter()
-                .map(|record| persist::put_safety(ChainKind::Leaf, Epoch::ZERO, record)),
-        );
-        store.write(writes)?;
-        store.sync()?;
+        let safety = claim(&mut *store, &instance, (group, founding), durability)?;
         let abstains = safety.is_none();
         let head = log_store::head(&*store)?.unwrap_or(StoredHead {
             id: group,
@@ -666,6 +634,49 @@ impl Log {
             self.send(to, &LogMessage::Held(held), out);
         }
     }
+}
+
+/// Binds the store to its log, and says what this member may have signed; `None`: it has to ask the others.
+fn claim(
+    store: &mut dyn Store,
+    instance: &Instance,
+    (group, founding): (Hash, bool),
+    durability: Durability,
+) -> Result<Option<SafetyRecord>, OpenLogError> {
+    let fresh = match persist::genesis(store)? {
+        None => true,
+        Some(found) if found == group => false,
+        Some(found) => {
+            return Err(OpenLogError::Group {
+                expected: group,
+                found,
+            });
+        }
+    };
+    let trusted = durability == Durability::Disk && persist::voting(store)?;
+    let stored = persist::safety::<SafetyRecord>(store, ChainKind::Leaf, Epoch::ZERO)?;
+    let safety = match stored {
+        _ if fresh && founding => Some(SafetyRecord::fresh(*instance)),
+        stored => stored.filter(|record| trusted && record.instance == *instance),
+    };
+    // The mark stands only while every record is synced before what it allows leaves.
+    let marked = durability == Durability::Disk && safety.is_some();
+    let mut writes = vec![
+        persist::put_genesis(&group),
+        if marked {
+            persist::put_voting()
+        } else {
+            persist::delete_voting()
+        },
+    ];
+    writes.extend(
+        safety
+            .iter()
+            .map(|record| persist::put_safety(ChainKind::Leaf, Epoch::ZERO, record)),
+    );
+    store.write(writes)?;
+    store.sync()?;
+    Ok(safety)
 }
 
 const fn priority(message: &LogMessage) -> Priority {

@@ -60,6 +60,9 @@ pub(super) struct Host {
 /// A message as a liar sends it; `None` for one that it doesn't send.
 pub(super) type Forge = fn(PeerMessage) -> Option<PeerMessage>;
 
+/// Whether a frame is meant.
+pub(super) type Rule = Box<dyn Fn(&PeerMessage) -> bool>;
+
 pub(super) struct World {
     pub(super) rules: Arc<Rules>,
     pub(super) users: Vec<SecretKey>,
@@ -78,7 +81,7 @@ pub(super) struct World {
     pub(super) loss: u64,
     pub(super) repeats: u64,
     /// Frames that are lost, all of them.
-    pub(super) drops: Option<Box<dyn Fn(&PeerMessage) -> bool>>,
+    pub(super) drops: Option<Rule>,
     /// Whether frames are kept.
     pub(super) recording: bool,
     /// From, to, what.
