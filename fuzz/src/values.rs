@@ -11,7 +11,7 @@ use parity_scale_codec::{Decode, Error, Input};
 
 const REPAIRS_MAX: usize = 96;
 /// Fields get zeros behind this, so that lists end.
-const MATERIAL_BYTES_MAX: usize = 4 * 1024;
+const MATERIAL_BYTES_MAX: usize = 1024;
 const BYTES_MAX: usize = 16 * 1024;
 const DEPTH_MAX: u32 = 16;
 

@@ -11,6 +11,7 @@ use frith_ledger::units::{Epoch, Height};
 use frith_neighbourhood::consensus::{
     ConsensusMessage, Proven, Report, ReportRequest, SafetyRecord,
 };
+use frith_neighbourhood::history::BlockNotes;
 use frith_neighbourhood::log::LogMessage;
 use frith_neighbourhood::persist::{self, ChainEntry, Closing, Ended, HeldMark, Tail};
 use frith_neighbourhood::wire::{
@@ -47,6 +48,7 @@ decoders! {
     fuzz_tail: Tail, VALUE_BYTES_MAX;
     fuzz_closing: Closing, VALUE_BYTES_MAX;
     fuzz_held_mark: HeldMark, VALUE_BYTES_MAX;
+    fuzz_block_notes: BlockNotes, VALUE_BYTES_MAX;
     fuzz_receipt_of_an_operation: Ended, VALUE_BYTES_MAX;
 }
 
@@ -119,8 +121,7 @@ fn fuzz_damaged_records_are_errors() {
     });
 }
 
-/// What is written under a key is read from there, and nothing else once a bit of it is changed: no record may
-/// pass for another of its kind without its hash.
+/// What is written under a key is read from there; once damaged it is an error or another value, and nothing worse.
 #[test]
 fn fuzz_records_are_read_as_they_were_written() {
     harness!(|input: &[u8]| {

@@ -12,7 +12,7 @@ pub const PAGE_BYTES: u64 = 65_536;
 /// The features that a module may use: what WebAssembly 2.0 has, without SIMD and without `externref`.
 ///
 /// Excluded because they are nondeterministic (threads, relaxed SIMD), because their NaNs would have to be
-/// made canonical at a price (SIMD), because an engine would need a garbage collector (`externref`, GC), or
+/// made canonical at a price (SIMD; decision 043 has it), because an engine would need a garbage collector (`externref`, GC), or
 /// because not every engine has them (tail calls, exceptions, memory64, multi-memory, extended constants).
 pub const FEATURES: WasmFeatures = WasmFeatures::FLOATS
     .union(WasmFeatures::MUTABLE_GLOBAL)

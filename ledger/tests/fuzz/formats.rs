@@ -3,8 +3,8 @@
 use frith_fuzz::{codec, harness};
 use frith_ledger::address::Prefix;
 use frith_ledger::block::{
-    Batch, Block, BlockHeader, Claim, Flows, Instance, LeafEntry, Owed, Payload, Proposal,
-    RootRecord, SignedBatch,
+    Batch, Block, BlockHeader, Claim, Flows, Instance, LeafEntry, LogPayload, Owed, Payload,
+    Proposal, RootRecord, SignedBatch,
 };
 use frith_ledger::certificate::{
     AvailabilityCertificate, CommitProof, Committee, Member, QuorumCertificate, Timeout,
@@ -62,6 +62,7 @@ decoders! {
     fuzz_block_header: BlockHeader, MANY;
     fuzz_proposal: Proposal, MANY;
     fuzz_payload: Payload, MANY;
+    fuzz_log_payload: LogPayload, MANY;
     fuzz_owed: Owed, MANY;
     fuzz_flows: Flows, MANY;
     fuzz_claim: Claim, MANY;

@@ -84,3 +84,17 @@ pub(super) fn batches(store: &dyn Store, from: u64, max: usize) -> Result<Vec<St
     };
     entries.into_iter().map(stored).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frith_fuzz::{codec, harness};
+
+    #[test]
+    fn fuzz_records_of_the_log() {
+        harness!(|input: &[u8]| {
+            codec::<StoredHead, _>(input, VALUE_BYTES_MAX, |b| decode(b, VALUE_BYTES_MAX));
+            codec::<Arrived, _>(input, VALUE_BYTES_MAX, |b| decode(b, VALUE_BYTES_MAX));
+        });
+    }
+}

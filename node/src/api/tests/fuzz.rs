@@ -1,13 +1,15 @@
 //! Requests of any form: an answer of the one form, never a failure of the server, and the node goes on.
 
 use super::{World, world};
+use crate::client::prove;
 use crate::views::{
     BlockView, ContentView, EntityView, ErrorView, EventView, OperationRequest, OperationView,
     ReadyView, RootView, StatusView, SubmittedView, TaskView, TasksView,
 };
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use frith_fuzz::{damage_text, harness, json, value};
+use frith_fuzz::{damage_text, harness, json, mutate, value};
+use frith_ledger::address::Address;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::operation::Operation;
 use parity_scale_codec::Encode as _;
@@ -46,13 +48,20 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
     let address = world.user.account().public().address().to_string();
     let entity = format!("/v1/entities/{address}");
     let paths = ANSWERED.iter().copied().chain([entity.as_str()]);
-    let answer = |path: &str| {
-        let request = Request::get(path)
-            .header(header::HOST, "localhost")
-            .body(Body::empty());
-        let (_, body) = runtime.block_on(world.ask(request.expect("is a request")));
+    let ask = |request: Result<Request<Body>, axum::http::Error>| {
+        let mut request = request.expect("is a request");
+        let host = header::HeaderValue::from_static("localhost");
+        request.headers_mut().insert(header::HOST, host);
+        let (_, body) = runtime.block_on(world.ask(request));
         String::from_utf8(body).expect("JSON is text")
     };
+    let answer = |path: &str| ask(Request::get(path).body(Body::empty()));
+    // Once something is final, there are proofs to damage.
+    let post =
+        Request::post("/v1/operations").header(header::CONTENT_TYPE, "application/octet-stream");
+    let submitted = ask(post.body(world.transfer(|_| {}).into()));
+    let SubmittedView { id } = serde_json::from_str(&submitted).expect("names the operation");
+    answer(&format!("/v1/operations/{id}?wait=final&timeout_ms=20000"));
     let mut answers: Vec<String> = paths.map(answer).collect();
     answers.extend(
         [
@@ -100,10 +109,7 @@ fn request(input: &[u8]) -> Option<Request<Body>> {
         2 => post("application/json", rest.to_vec()),
         3 => {
             let whole = format!("{{\"operation\":\"{}\"}}", hex::encode(operation()));
-            post(
-                "application/json",
-                damage_text(&whole, &input[..3]).into_bytes(),
-            )
+            post("application/json", damage_text(&whole, rest).into_bytes())
         }
         4 => get(named("/v1/entities")),
         5 => get(named("/v1/tasks")),
@@ -176,15 +182,28 @@ fn fuzz_answers_of_nodes_are_read_by_clients() {
     });
 }
 
-/// A client believes a node's answer about an entity only with its proof, whatever it holds.
+/// Whatever a node's answer about an entity holds, a client believes what the proof shows, and that is the truth.
 #[test]
 fn fuzz_answers_about_entities_need_a_proof() {
-    let asked: frith_ledger::address::Address = SERVED.address.parse().expect("is an address");
+    let asked: Address = SERVED.address.parse().expect("is an address");
+    let genesis = &SERVED.world.rules.genesis;
+    let read = |text: &str| serde_json::from_str::<EntityView>(text);
+    let honest = SERVED.answers.iter().find_map(|text| read(text).ok());
+    let honest = honest.expect("an entity was asked for");
+    let truth = prove(genesis, &asked, &honest).expect("its proof holds");
+    let proof = honest.proof.clone().expect("it has a proof");
+    let proof = hex::decode(proof).expect("is hexadecimal");
     harness!(|input: &[u8]| {
-        let read = |text: &str| serde_json::from_str::<EntityView>(text);
-        for mut view in json(input, &SERVED.answers, read) {
-            view.proof = view.proof.or_else(|| Some(hex::encode(input)));
-            assert!(crate::client::prove(&SERVED.world.rules.genesis, &asked, &view).is_err());
+        let mut damaged = proof.clone();
+        mutate(&mut damaged, input);
+        let forged = EntityView {
+            proof: Some(hex::encode(damaged)),
+            ..honest.clone()
+        };
+        for view in json(input, &SERVED.answers, read).iter().chain([&forged]) {
+            if let Ok(proven) = prove(genesis, &asked, view) {
+                assert_eq!(proven.entity, truth.entity);
+            }
         }
     });
 }
