@@ -185,7 +185,8 @@ mod tests {
         check("0=silent", Some((0, Fault::Silent)));
         check("4=silent", None);
         check("x=silent", None);
-        check("1=lazy", None);
+        check("1=lazy", Some((1, Fault::Lazy)));
+        check("1=asleep", None);
         check("silent", None);
     }
 }
