@@ -91,3 +91,16 @@ fn what_a_store_says_of_its_votes_can_be_read_and_declared_lost() {
     assert!(!after.may_vote && after.records.is_empty());
     assert_eq!(after.genesis, before.genesis);
 }
+
+/// The second line of defence: members show a node what it signed as soon as they see it. Who answers first is chance on
+/// a real network, so a copy has to be declared all the same.
+#[test]
+fn a_copy_that_nobody_declared_is_noticed_by_a_later_signature() {
+    let mut world = World::new(4);
+    for at in 0..ROUNDS {
+        assert!(!round(&mut world, 10 + 31 * at, false), "round {at}");
+    }
+    let noticed = |event: &&NodeEvent| matches!(event, NodeEvent::RecordLost { .. });
+    let times = world.hosts[3].events.iter().filter(noticed).count();
+    assert!(times > 0, "it was never noticed");
+}
