@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench sim fuzz kill audit docs setup guests
+.PHONY: help demo test lint bench sim twins fuzz kill audit docs setup guests
 
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
@@ -61,6 +61,10 @@ bench: setup guests ## measure, and write bench.json into the target folder
 
 sim: setup ## simulate SEEDS runs with faults (1000 unless given), from seed FROM on
 	cargo run -p frith-sim -- --seeds $(SEEDS) --from $(FROM)
+
+twins: setup ## try every Twins scenario of four rounds with four members, and 100,000 random ones with seven
+	cargo run -p frith-sim -- twins --rounds 4
+	cargo run -p frith-sim -- twins --random 100000
 
 fuzz: setup ## feed every decoder and the module validator hostile bytes, FUZZ_SECONDS or FUZZ_RUNS each
 ifeq ($(FUZZ_RUNS),)

@@ -43,6 +43,7 @@ pub enum Domain {
     Signature,
     Certificate,
     Receipts,
+    StoredRecord,
     Log,
 }
 
@@ -78,6 +79,7 @@ impl Domain {
             Self::Signature => "frith v1 signature",
             Self::Certificate => "frith v1 certificate",
             Self::Receipts => "frith v1 receipts",
+            Self::StoredRecord => "frith v1 stored record",
             Self::Log => "frith v1 replicated log",
         }
     }

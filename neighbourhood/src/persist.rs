@@ -21,6 +21,7 @@
 //!
 //! A copy of the state under way adds what [`crate::sync`] says.
 //!
+//! Every value ends with a checksum over its table, its key and itself, so that damage is found when it is read.
 //! Numbers in keys are big-endian, so that ranges run in their order. Nodes and Stale belong to the
 //! tree, Content to whoever fetches, Work to the worker.
 //!
@@ -32,7 +33,7 @@ use frith_ledger::block::{
 };
 use frith_ledger::certificate::{AvailabilityCertificate, CommitProof, Committee};
 use frith_ledger::codec::decode;
-use frith_ledger::hash::Hash;
+use frith_ledger::hash::{Domain, Hash};
 use frith_ledger::key::PublicKey;
 use frith_ledger::light::CertifiedRoot;
 use frith_ledger::operation::OperationId;
@@ -109,17 +110,49 @@ pub(crate) fn load<T: Decode + Encode>(
     let Some(bytes) = store.get(table, key)? else {
         return Ok(None);
     };
-    decode(&bytes, VALUE_BYTES_MAX)
-        .map(Some)
-        .map_err(|_| corrupt(what))
+    unsealed(table, key, &bytes, what).map(Some)
+}
+
+/// Bytes at the end of a value that show that the rest, its key and its table weren't altered.
+const CHECKSUM_BYTES: usize = 8;
+
+fn checksum(table: Table, key: &[u8], bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    let length = u64::try_from(key.len()).unwrap_or(u64::MAX);
+    let hash = Domain::StoredRecord
+        .hasher()
+        .update(&[table as u8])
+        .update(&length.to_le_bytes())
+        .update(key)
+        .update(bytes)
+        .finish();
+    let mut checksum = [0; CHECKSUM_BYTES];
+    checksum.copy_from_slice(&hash.0[..CHECKSUM_BYTES]);
+    checksum
+}
+
+/// Reads a value that [`put`] wrote under this key. A damaged record is found here and never believed: a bit
+/// of a safety record may be a vote.
+///
+/// # Errors
+/// [`StoreError`] when it isn't what was written.
+pub(crate) fn unsealed<T: Decode + Encode>(
+    table: Table,
+    key: &[u8],
+    bytes: &[u8],
+    what: &str,
+) -> Result<T, StoreError> {
+    let at = bytes.len().checked_sub(CHECKSUM_BYTES);
+    let (value, found) = bytes.split_at(at.ok_or_else(|| corrupt(what))?);
+    if checksum(table, key, value) != *found {
+        return Err(corrupt(what));
+    }
+    decode(value, VALUE_BYTES_MAX).map_err(|_| corrupt(what))
 }
 
 pub(crate) fn put(table: Table, key: Vec<u8>, value: &impl Encode) -> Write {
-    Write::Put {
-        table,
-        key,
-        value: value.encode(),
-    }
+    let mut value = value.encode();
+    value.extend(checksum(table, &key, &value));
+    Write::Put { table, key, value }
 }
 
 fn keyed(name: &str, number: u64) -> Vec<u8> {
@@ -222,7 +255,7 @@ pub fn closings(store: &dyn Store, from: Epoch, max: usize) -> Result<Vec<Closin
     let mine = entries
         .into_iter()
         .take_while(|(key, _)| key.starts_with(b"closing/"));
-    mine.map(|(_, value)| decode(&value, VALUE_BYTES_MAX).map_err(|_| corrupt("end of an epoch")))
+    mine.map(|(key, value)| unsealed(Table::Meta, &key, &value, "end of an epoch"))
         .collect()
 }
 
@@ -311,8 +344,8 @@ pub fn held(store: &dyn Store, max: usize) -> Result<Vec<(BatchDigest, HeldMark)
             .get(5..)
             .and_then(|d| <[u8; 32]>::try_from(d).ok())
             .map(Hash);
-        let mark = decode(&value, VALUE_BYTES_MAX).ok();
-        digest.zip(mark).ok_or_else(|| corrupt("list of batches"))
+        let mark = unsealed(Table::Meta, &key, &value, "list of batches")?;
+        Ok((digest.ok_or_else(|| corrupt("list of batches"))?, mark))
     };
     under(store, Table::Meta, b"held/", max)?
         .into_iter()
@@ -443,7 +476,7 @@ pub fn proposals(
     let entries = under(store, Table::Safety, &safety_key(kind, epoch, 1), max)?;
     entries
         .into_iter()
-        .map(|(_, value)| decode(&value, VALUE_BYTES_MAX).map_err(|_| corrupt("proposal")))
+        .map(|(key, value)| unsealed(Table::Safety, &key, &value, "proposal"))
         .collect()
 }
 
@@ -538,10 +571,8 @@ pub fn entries(
         let height = <[u8; 8]>::try_from(&key[..])
             .map(u64::from_be_bytes)
             .map(Height::new);
-        height
-            .ok()
-            .zip(decode(&value, VALUE_BYTES_MAX).ok())
-            .ok_or_else(|| corrupt("chain"))
+        let height = height.map_err(|_| corrupt("chain"))?;
+        Ok((height, unsealed(Table::Chain, &key, &value, "chain")?))
     };
     store
         .range(Table::Chain, &from.get().to_be_bytes(), max)?

@@ -10,7 +10,6 @@
 use crate::consensus::SafetyRecord;
 use crate::persist;
 use frith_ledger::block::ChainKind;
-use frith_ledger::codec::decode;
 use frith_ledger::hash::Hash;
 use frith_ledger::store::{Store, StoreError, Table, Write};
 use frith_ledger::units::{Epoch, Height};
@@ -19,8 +18,6 @@ use frith_ledger::units::{Epoch, Height};
 const ROWS_MAX: usize = 1024;
 /// Bytes of a key of a record: kind, epoch, 0.
 const RECORD_KEY_BYTES: usize = 10;
-/// Bytes of a record; longer ones are damaged. Two certificates of the largest committee are below.
-const RECORD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What a store says of its node's signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +42,8 @@ pub fn recorded(store: &dyn Store) -> Result<Recorded, StoreError> {
         let Some((kind, epoch)) = record_key(&key) else {
             continue;
         };
-        let record = decode(&value, RECORD_BYTES_MAX).map_err(|_| StoreError {
-            action: "read",
-            reason: format!("the safety record of epoch {epoch} is damaged"),
-        })?;
+        let what = format!("safety record of epoch {epoch}");
+        let record = persist::unsealed(Table::Safety, &key, &value, &what)?;
         records.push((kind, epoch, record));
     }
     Ok(Recorded {

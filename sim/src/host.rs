@@ -27,6 +27,9 @@ pub struct Host {
     pub tick_at: Option<u64>,
     /// The power fails after so many more outputs; then it is off for so many ms.
     pub dies_after: Option<(u64, u64)>,
+    /// The power fails, once each, as soon as a write of such a kind isn't synced, which survives or not; then it
+    /// is off for so many ms.
+    pub dies_at: Vec<(&'static str, bool, u64)>,
     /// The disk was lost: what the key signed before is unknown here.
     pub wiped: bool,
     /// Why the node stopped.
@@ -53,6 +56,7 @@ impl Host {
             life: 0,
             tick_at: None,
             dies_after: None,
+            dies_at: Vec::new(),
             wiped: false,
             halted: None,
             results: BTreeMap::new(),

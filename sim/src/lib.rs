@@ -12,6 +12,7 @@
 //! - [`faults`], [`adversaries`]: what goes wrong by accident and on purpose;
 //! - [`checkers`]: the invariants;
 //! - [`workload`]: users who transfer and submit tasks, owners whose workers come and go;
+//! - [`twins`]: the consensus core alone, in every way in which a few rounds can be cut and led;
 //! - [`report`]: what a run says in the end.
 
 pub mod adversaries;
@@ -22,6 +23,7 @@ pub mod network;
 pub mod random;
 pub mod report;
 pub mod scenario;
+pub mod twins;
 pub mod workload;
 pub mod world;
 

@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Figures of one run that held.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,6 +31,10 @@ pub struct Report {
     pub registered: u64,
     /// Workers that left.
     pub left: u64,
+    /// Power losses.
+    pub power_losses: u64,
+    /// Power losses that took unsynced writes, by kind of write.
+    pub writes_lost: BTreeMap<&'static str, u64>,
     /// Forks: a run with one fails.
     pub forks: u64,
     /// Hash of everything that went in and out, in order: equal for equal seeds.
@@ -55,8 +60,32 @@ impl Report {
             tasks: world.checkers.ended_tasks(),
             registered: world.workload.moves().0,
             left: world.workload.moves().1,
+            power_losses: world.losses.count,
+            writes_lost: world.losses.kinds.clone(),
             forks: 0,
             trace: world.trace.finalize().to_hex().to_string(),
         }
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "seed {}: {} members, {} ms, {} epochs, {} blocks, {} operations, {} tasks, {} workers came, {} left, \
+             {} power losses, {} frames, {} bytes per member and epoch, no fork",
+            self.seed,
+            self.members,
+            self.virtual_ms,
+            self.epochs,
+            self.blocks,
+            self.operations,
+            self.tasks,
+            self.registered,
+            self.left,
+            self.power_losses,
+            self.frames,
+            self.bytes_per_member_and_epoch
+        )
     }
 }

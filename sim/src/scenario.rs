@@ -1,7 +1,7 @@
 //! What a seed stands for.
 
 use crate::adversaries::Adversary;
-use crate::faults::Fault;
+use crate::faults::{Fault, KINDS};
 use crate::network::Weather;
 use crate::random::Random;
 use frith_neighbourhood::consensus::Faults as Bugs;
@@ -72,21 +72,37 @@ impl Scenario {
         }
     }
 
-    /// Nothing but power losses, many and short, on a calm network: what finds a promise that isn't kept.
+    /// Nothing but power losses, many and short, on a calm network, some at random and one for each kind of
+    /// write that it takes or just spares: what finds a promise that isn't kept.
     #[must_use]
     pub fn power_losses(seed: u64, members: usize) -> Self {
         let mut random = Random::new(seed ^ 0x7007_0ff5_0000_0001);
-        let heal_ms = 8_000;
-        let mut faults: Vec<(u64, Fault)> = (0..60)
-            .map(|_| {
-                let fault = Fault::Power {
-                    member: random.index(members),
-                    outputs: random.below(40),
-                    off_ms: random.between(5, 60),
-                };
-                (random.between(50, heal_ms), fault)
-            })
-            .collect();
+        let heal_ms = 12_000;
+        let at_random = (0..40).map(|_| Fault::Power {
+            member: random.index(members),
+            outputs: random.below(40),
+            off_ms: random.between(5, 60),
+        });
+        let mut struck: Vec<Fault> = at_random.collect();
+        for kind in KINDS {
+            struck.extend([true, false].map(|keep| Fault::PowerAt {
+                member: random.index(members),
+                kind,
+                keep,
+                off_ms: random.between(5, 60),
+            }));
+        }
+        let moment = |fault: Fault| {
+            // What is written only at the first start is struck then.
+            let first = matches!(fault, Fault::PowerAt { kind, .. } if ["genesis", "voting"].contains(&kind));
+            let at = if first {
+                0
+            } else {
+                random.between(50, heal_ms)
+            };
+            (at, fault)
+        };
+        let mut faults: Vec<(u64, Fault)> = struck.into_iter().map(moment).collect();
         faults.sort_by_key(|(at, _)| *at);
         Self {
             seed,

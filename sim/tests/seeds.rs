@@ -1,6 +1,7 @@
 //! Seeds that must hold, seeds that must be the same twice, and bugs that must be found.
 
 use frith_neighbourhood::consensus::Faults as Bugs;
+use frith_sim::adversaries::ALL;
 use frith_sim::{Failure, Scenario, run};
 
 /// Runs `seeds` on two threads; the failure of the lowest seed, if any.
@@ -48,9 +49,17 @@ fn a_seed_run_twice_gives_the_same_trace() {
 #[test]
 fn power_losses_alone_break_nothing() {
     assert_eq!(
-        first_failure(0..20, |seed| Scenario::power_losses(seed, 4)),
+        first_failure(0..5, |seed| Scenario::power_losses(seed, 4)),
         None
     );
+}
+
+#[test]
+fn every_adversary_is_withstood() {
+    for adversary in ALL {
+        let scenario = |seed| Scenario::adversarial(seed, 4, adversary);
+        assert_eq!(first_failure(0..6, scenario), None, "{adversary:?}");
+    }
 }
 
 #[test]

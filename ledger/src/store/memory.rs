@@ -152,6 +152,19 @@ impl SharedMemoryStore {
         self.disk().unsynced.len()
     }
 
+    /// What the batches that a crash may take have touched, oldest first.
+    #[must_use]
+    pub fn unsynced_keys(&self) -> Vec<Vec<(Table, Vec<u8>)>> {
+        let touched = |write: &Write| match write {
+            Write::Put { table, key, .. } | Write::Delete { table, key } => (*table, key.clone()),
+        };
+        self.disk()
+            .unsynced
+            .iter()
+            .map(|batch| batch.iter().map(touched).collect())
+            .collect()
+    }
+
     /// How many writes were tried so far: the number of the next one.
     #[must_use]
     pub fn writes(&self) -> u64 {

@@ -1,7 +1,6 @@
 //! What may be voted for, given up, built on and committed: functions of views and nothing else.
 //!
-//! The instance asks these functions, and so does the model in `tests/model.rs`, which tries every order in
-//! which a few members can act on them. Sources: Jolteon (2021), figure 2.
+//! Source: Jolteon (2021), figure 2.
 
 use frith_ledger::units::View;
 

@@ -7,7 +7,7 @@ mod speech;
 mod tasks;
 
 use frith_ledger::store::SharedMemoryStore;
-use frith_ledger::units::{Epoch, Height};
+use frith_ledger::units::{Epoch, Height, View};
 use frith_neighbourhood::CommittedBlock;
 use frith_neighbourhood::wire::PeerMessage;
 use std::sync::{Arc, Weak};
@@ -83,6 +83,16 @@ pub enum Violation {
         /// Who.
         node: usize,
     },
+    /// A node voted twice in a view, or in one that it had left.
+    #[error("node {node} votes in view {view} of epoch {epoch}, where it has voted or given up")]
+    SaidTwice {
+        /// Who.
+        node: usize,
+        /// Which epoch.
+        epoch: Epoch,
+        /// Which view.
+        view: View,
+    },
     /// A correct node says of a correct one that it broke the protocol.
     #[error("node {node} says that node {peer} misbehaved: {what}")]
     Blamed {
@@ -152,11 +162,11 @@ impl Checkers {
         self.roots.committed(node, record, supply)
     }
 
-    /// A machine sent a frame.
+    /// A machine sent a frame. `excused`: it misbehaves, or loses its disk in this run.
     ///
     /// # Errors
     /// [`Violation`].
-    pub fn sent(&mut self, host: usize, bytes: &Arc<[u8]>) -> Result<(), Violation> {
+    pub fn sent(&mut self, host: usize, excused: bool, bytes: &Arc<[u8]>) -> Result<(), Violation> {
         let last = self.last.as_ref().and_then(Weak::upgrade);
         if last.is_some_and(|last| Arc::ptr_eq(&last, bytes)) {
             return Ok(());
@@ -170,7 +180,9 @@ impl Checkers {
         else {
             return Ok(());
         };
-        self.speech.said(host, kind, epoch, &message);
+        if !excused {
+            self.speech.said(host, kind, epoch, &message)?;
+        }
         self.certificates.said(&message)
     }
 
@@ -204,9 +216,8 @@ impl Checkers {
         self.commits.block(height)
     }
 
-    /// Tasks that came in and haven't ended.
-    #[must_use]
-    pub fn open_tasks(&self) -> usize {
+    /// Tasks that came in and whose end was not announced.
+    pub fn open_tasks(&self) -> impl Iterator<Item = &frith_ledger::address::Address> {
         self.tasks.open()
     }
 

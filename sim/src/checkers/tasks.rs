@@ -42,11 +42,12 @@ impl Tasks {
         Ok(())
     }
 
-    pub(super) fn open(&self) -> usize {
+    /// Tasks whose end was not announced. Who loses power between the sync of a block and its announcement
+    /// doesn't announce it again.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Address> {
         self.submitted
             .iter()
             .filter(|task| !self.ended.contains_key(task))
-            .count()
     }
 
     pub(super) fn ended(&self) -> usize {

@@ -25,6 +25,13 @@ pub(super) fn fail_syncs(world: &mut World, member: usize) {
     });
 }
 
+pub(super) fn fail_reads(world: &mut World, member: usize) {
+    set(world, member, |_| Faults {
+        fail_reads: true,
+        ..Faults::default()
+    });
+}
+
 pub(super) fn fill(world: &mut World, member: usize) {
     set(world, member, |disk| Faults {
         bytes_max: Some(disk.bytes()),

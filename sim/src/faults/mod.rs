@@ -7,6 +7,8 @@ mod disk;
 mod partition;
 mod power;
 
+pub use power::{KINDS, kind_of};
+
 use crate::random::Random;
 use crate::world::World;
 
@@ -19,6 +21,17 @@ pub enum Fault {
         member: usize,
         /// Outputs still performed.
         outputs: u64,
+        /// Until it starts again, in ms.
+        off_ms: u64,
+    },
+    /// The power of one machine fails as soon as a write of a kind isn't synced.
+    PowerAt {
+        /// Which machine.
+        member: usize,
+        /// Which kind of write.
+        kind: &'static str,
+        /// Whether the write survives; what was written after it doesn't.
+        keep: bool,
         /// Until it starts again, in ms.
         off_ms: u64,
     },
@@ -41,6 +54,11 @@ pub enum Fault {
     },
     /// Syncs fail from now on.
     BadSync {
+        /// Which machine.
+        member: usize,
+    },
+    /// Reads fail from now on.
+    BadRead {
         /// Which machine.
         member: usize,
     },
@@ -76,7 +94,7 @@ impl Fault {
             let at = random.between(50, heal_ms.saturating_sub(100));
             let member = random.index(members);
             let off_ms = random.between(10, 2_500);
-            let fault = match random.below(10) {
+            let fault = match random.below(11) {
                 0..=3 => Self::Power {
                     member: random.index(members + newcomers),
                     outputs: random.below(12),
@@ -99,6 +117,7 @@ impl Fault {
                     match kind {
                         7 => Self::BadWrite { member },
                         8 => Self::BadSync { member },
+                        10 => Self::BadRead { member },
                         9 if random.chance(300) => Self::FullDisk { member },
                         _ => Self::Wipe { member, off_ms },
                     }
@@ -118,10 +137,17 @@ impl Fault {
                 outputs,
                 off_ms,
             } => power::fail_after(world, member, outputs, off_ms),
+            Self::PowerAt {
+                member,
+                kind,
+                keep,
+                off_ms,
+            } => power::fail_at_write(world, member, kind, keep, off_ms),
             Self::Blackout { off_ms } => power::blackout(world, off_ms),
             Self::Wipe { member, off_ms } => disk::wipe(world, member, off_ms),
             Self::BadWrite { member } => disk::fail_next_write(world, member),
             Self::BadSync { member } => disk::fail_syncs(world, member),
+            Self::BadRead { member } => disk::fail_reads(world, member),
             Self::FullDisk { member } => disk::fill(world, member),
             Self::Partition {
                 part,
@@ -138,8 +164,12 @@ impl Fault {
             Self::Wipe { member, .. }
             | Self::BadWrite { member }
             | Self::BadSync { member }
+            | Self::BadRead { member }
             | Self::FullDisk { member } => Some(member),
-            Self::Power { .. } | Self::Blackout { .. } | Self::Partition { .. } => None,
+            Self::Power { .. }
+            | Self::PowerAt { .. }
+            | Self::Blackout { .. }
+            | Self::Partition { .. } => None,
         }
     }
 }

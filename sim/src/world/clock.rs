@@ -1,6 +1,7 @@
 //! Virtual time, the queue of events, and what each event does.
 
 use super::genesis::{rules, seed_of};
+use super::losses::Losses;
 use crate::adversaries::Adversary;
 use crate::checkers::{Checkers, Violation};
 use crate::faults::Fault;
@@ -68,6 +69,8 @@ pub struct World {
     pub frames: u64,
     /// Bytes sent.
     pub bytes: u64,
+    /// Power losses.
+    pub losses: Losses,
     /// Hash of everything that went in and out.
     pub trace: blake3::Hasher,
     pub(super) weather: Weather,
@@ -102,6 +105,7 @@ impl World {
             workload: Workload::new(scenario.members, owners),
             frames: 0,
             bytes: 0,
+            losses: Losses::default(),
             trace: blake3::Hasher::new(),
             queue: BTreeMap::new(),
             number: 0,

@@ -3,6 +3,7 @@
 use super::clock::{Event, World};
 use crate::adversaries::{Adversary, side_of};
 use crate::checkers::Violation;
+use crate::faults::kind_of;
 use crate::host::Host;
 use frith_ledger::units::Millis;
 use frith_neighbourhood::{Input, Limits, Node, NodeConfig};
@@ -79,6 +80,39 @@ impl World {
     pub(super) fn off(&mut self, index: usize, off_ms: u64) {
         let unsynced = self.hosts[index].disk.unsynced();
         let keep = self.random.index(unsynced + 1);
+        self.off_keeping(index, keep, off_ms);
+    }
+
+    /// The power fails when a write of the kind that was chosen isn't synced. Whether it did.
+    pub(super) fn strikes_at_write(&mut self, index: usize) -> bool {
+        if self.hosts[index].dies_at.is_empty() {
+            return false;
+        }
+        let batches = self.hosts[index].disk.unsynced_keys();
+        let position = |kind: &str| {
+            batches.iter().position(|batch| {
+                let mut kinds = batch.iter().map(|(table, key)| kind_of(*table, key));
+                kinds.any(|other| other == kind)
+            })
+        };
+        let strikes = &self.hosts[index].dies_at;
+        let due = strikes.iter().enumerate();
+        let mut due = due.filter_map(|(nth, (kind, ..))| Some((nth, position(kind)?)));
+        let Some((nth, at)) = due.next() else {
+            return false;
+        };
+        let (_, keep, off_ms) = self.hosts[index].dies_at.remove(nth);
+        self.off_keeping(index, at + usize::from(keep), off_ms);
+        true
+    }
+
+    fn off_keeping(&mut self, index: usize, keep: usize, off_ms: u64) {
+        let lost = self.hosts[index]
+            .disk
+            .unsynced_keys()
+            .into_iter()
+            .skip(keep);
+        self.losses.note(lost.flatten());
         self.hosts[index].lose_power(keep);
         if !self.scenario.is_excused(self.hosts[index].member) {
             let checked = self.checkers.power_lost(index, &self.hosts[index].disk);

@@ -2,6 +2,7 @@
 
 mod clock;
 mod genesis;
+mod losses;
 mod machines;
 mod perform;
 mod run;
@@ -9,4 +10,5 @@ mod worker;
 
 pub use clock::World;
 pub(crate) use genesis::{STAKE, terms_of};
+pub use losses::Losses;
 pub use run::{Failure, run};

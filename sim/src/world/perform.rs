@@ -23,6 +23,9 @@ impl World {
                 }
                 self.hosts[index].dies_after = Some((left - 1, off_ms));
             }
+            if self.strikes_at_write(index) {
+                return false;
+            }
             self.trace_output(index, &output);
             let Some(node) = self.hosts[index].node.as_mut() else {
                 return false;
@@ -127,7 +130,8 @@ impl World {
     }
 
     fn send(&mut self, index: usize, to: &PublicKey, bytes: &Arc<[u8]>) {
-        let checked = self.checkers.sent(index, bytes);
+        let excused = self.scenario.is_excused(self.hosts[index].member);
+        let checked = self.checkers.sent(index, excused, bytes);
         self.note(checked);
         self.frames += 1;
         self.bytes += bytes.len() as u64;

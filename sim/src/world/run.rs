@@ -6,7 +6,10 @@ use crate::host::Host;
 use crate::network::Weather;
 use crate::report::Report;
 use crate::scenario::Scenario;
+use frith_ledger::address::Address;
+use frith_ledger::entity::{Entity, TaskState};
 use frith_ledger::store::Faults as DiskFaults;
+use frith_neighbourhood::Node;
 
 /// After everything healed, progress is demanded within this virtual time, in ms: the longest life of a
 /// task with no-shows, a hidden result and an arbitration.
@@ -40,6 +43,18 @@ pub fn run(scenario: Scenario) -> Result<Report, Failure> {
     world.finish()
 }
 
+/// Whether a task has ended in the state that a machine's node committed.
+fn has_ended(host: &Host, task: &Address) -> bool {
+    let state = host.node.as_ref().map(Node::state);
+    match state.and_then(|state| state.entity(task)) {
+        Some(Entity::Task(task)) => matches!(
+            task.state,
+            TaskState::Settled { .. } | TaskState::Failed { .. } | TaskState::Cancelled { .. }
+        ),
+        _ => false,
+    }
+}
+
 impl World {
     /// Until everything heals.
     fn faults(&mut self) {
@@ -60,6 +75,7 @@ impl World {
         for host in 0..self.hosts.len() {
             self.hosts[host].disk.set_faults(DiskFaults::default());
             self.hosts[host].dies_after = None;
+            self.hosts[host].dies_at.clear();
             if self.hosts[host].halted.is_some() {
                 self.off(host, 10);
             }
@@ -92,10 +108,10 @@ impl World {
                 self.standings()
             ));
         }
-        let open = self.checkers.open_tasks();
-        if open > 0 {
+        let ended = |task: &&Address| self.correct().any(|(_, host)| has_ended(host, task));
+        if let Some(task) = self.checkers.open_tasks().find(|task| !ended(task)) {
             let standings = self.standings();
-            return Some(format!("{open} tasks haven't ended: {standings}"));
+            return Some(format!("task {task} hasn't ended: {standings}"));
         }
         for (index, host) in self.correct() {
             let Some(node) = &host.node else {
