@@ -3,7 +3,6 @@
 mod backups;
 mod basics;
 mod copying;
-mod damage;
 mod faults;
 mod hostile;
 mod members;
