@@ -3,6 +3,7 @@
 mod backups;
 mod basics;
 mod copying;
+mod damage;
 mod faults;
 mod hostile;
 mod members;

@@ -1,7 +1,9 @@
 //! A few nodes, a clock, a network.
 
 use crate::wire::PeerMessage;
-use crate::{CommittedBlock, Input, Limits, Node, NodeConfig, NodeEvent, Output, SubmitError};
+use crate::{
+    CommittedBlock, Input, Limits, Node, NodeConfig, NodeEvent, OpenError, Output, SubmitError,
+};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::{ContentId, Entity, Terms};
@@ -220,6 +222,15 @@ impl World {
         let config = self.config(index, founding)();
         let store = Box::new(self.hosts[index].store.clone());
         Node::open(config, store, self.now).expect("the store opens")
+    }
+
+    /// Starts a host whose store may be damaged.
+    pub(super) fn try_start(&mut self, index: usize) -> Result<(), OpenError> {
+        let config = self.config(index, false)();
+        let store = Box::new(self.hosts[index].store.clone());
+        drop(Node::open(config, store, self.now)?);
+        self.start(index, false);
+        Ok(())
     }
 
     pub(super) fn start(&mut self, index: usize, founding: bool) {
