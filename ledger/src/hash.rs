@@ -44,6 +44,7 @@ pub enum Domain {
     Certificate,
     Receipts,
     StoredRecord,
+    StoreMark,
     Log,
 }
 
@@ -80,6 +81,7 @@ impl Domain {
             Self::Certificate => "frith v1 certificate",
             Self::Receipts => "frith v1 receipts",
             Self::StoredRecord => "frith v1 stored record",
+            Self::StoreMark => "frith v1 store mark",
             Self::Log => "frith v1 replicated log",
         }
     }

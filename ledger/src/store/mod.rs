@@ -6,13 +6,17 @@
 
 #[cfg(test)]
 mod check;
+#[cfg(all(test, feature = "rocks"))]
+mod damage;
+#[cfg(feature = "rocks")]
+mod mark;
 mod memory;
 #[cfg(feature = "rocks")]
 mod rocks;
 
 pub use memory::{Faults, MemoryStore, SharedMemoryStore};
 #[cfg(feature = "rocks")]
-pub use rocks::{FORMAT, RocksOptions, RocksStore};
+pub use rocks::{FORMAT, Loss, RocksOptions, RocksStore};
 
 /// A table of a store. The discriminant is part of the storage format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

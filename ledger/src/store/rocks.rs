@@ -6,6 +6,9 @@
 //! what is there is always a prefix of the batches, across all tables (RocksDB syncs older logs
 //! before it makes a flushed table a part of the database).
 //!
+//! A log whose end is damaged or gone looks like one that a power loss cut, so what was durable can be missing
+//! silently. A store that is opened with a mark beside it ([`RocksStore::open_marked`]) notices.
+//!
 //! Memory is bounded by [`RocksOptions`]: one block cache that holds index and filter blocks too, and
 //! one limit for all write buffers together. Every block is checked against its checksum when read.
 //!
@@ -15,6 +18,7 @@
 //! One process holds a data directory at a time. The storage format's number stands apart from the
 //! tables and is compared on opening.
 
+use super::mark::{Mark, MarkError, Said};
 use super::{Entry, Store, StoreError, Table, Write};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
@@ -29,6 +33,8 @@ pub const FORMAT: u32 = 1;
 const LOADED_FILE: &str = "load.sst";
 /// Where the format stands, in RocksDB's default column family.
 const FORMAT_KEY: &[u8] = b"frith storage format";
+/// How many batches were written, in the same family; each batch says it.
+const WRITTEN_KEY: &[u8] = b"frith batches written";
 
 /// Local limits of one database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,10 +59,31 @@ impl Default for RocksOptions {
     }
 }
 
+/// A store that was opened has lost writes that were durable. What is left is a prefix of what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Loss {
+    /// It has fewer batches than were durable.
+    #[error(
+        "it ends with batch {held} of {durable} that were durable: its log is damaged, or it is an older copy"
+    )]
+    Batches {
+        /// How many it has.
+        held: u64,
+        /// How many were durable at least.
+        durable: u64,
+    },
+    /// The mark that would show it is missing or damaged.
+    #[error("the mark beside it is missing or damaged, so nothing shows that it is whole")]
+    Mark,
+}
+
 /// A store in a directory.
 pub struct RocksStore {
     db: DB,
     path: PathBuf,
+    /// Batches so far; `None` in a store whose batches weren't counted yet.
+    written: Option<u64>,
+    mark: Option<Mark>,
 }
 
 impl std::fmt::Debug for RocksStore {
@@ -100,11 +127,39 @@ impl RocksStore {
         let families = Self::families(options);
         let db = DB::open_cf_descriptors(&Self::options(options), path, families)
             .map_err(|e| error(reason_of_open(path, &e)))?;
-        let store = Self {
-            db,
-            path: path.to_path_buf(),
+        Self::of(db, path)
+    }
+
+    /// The same with a mark, a file that shows when the store has lost writes that were durable: its log or the list of
+    /// its tables was damaged, or an older copy of it was put back. Then `on_loss` gets the store before anybody else,
+    /// and makes of it what may be used; the loss is forgotten when that has succeeded. Keep the mark outside of `path`,
+    /// so that a copy of the store alone is noticed.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; those of `on_loss`; when the list of tables is damaged, so that what is left may not be a prefix.
+    pub fn open_marked(
+        path: &Path,
+        mark: &Path,
+        options: &RocksOptions,
+        on_loss: impl FnOnce(&mut Self, Loss) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
+        let said = Mark::check(mark, path).map_err(MarkError::failed("open"))?;
+        let mut store = Self::open(path, options)?;
+        let loss = match (said, store.written) {
+            (Said::Nothing | Said::Damaged, Some(_)) => Some(Loss::Mark),
+            (Said::Batches(durable), held) if held.unwrap_or(0) < durable => Some(Loss::Batches {
+                held: held.unwrap_or(0),
+                durable,
+            }),
+            _ => None,
         };
-        store.check_format()?;
+        if let Some(loss) = loss {
+            on_loss(&mut store, loss)?;
+            // Before the mark forgets it.
+            store.sync()?;
+        }
+        store.mark = Some(Mark::open(mark, path).map_err(MarkError::failed("open"))?);
+        store.sync()?;
         Ok(store)
     }
 
@@ -123,11 +178,28 @@ impl RocksStore {
         let families = Self::families(options);
         let db = DB::open_cf_descriptors_read_only(&read, path, families, false)
             .map_err(|e| error(reason_of_open(path, &e)))?;
-        let store = Self {
+        Self::of(db, path)
+    }
+
+    fn of(db: DB, path: &Path) -> Result<Self, StoreError> {
+        let mut store = Self {
             db,
             path: path.to_path_buf(),
+            written: None,
+            mark: None,
         };
         store.check_format()?;
+        let written = store.db.get(WRITTEN_KEY).map_err(store.failed("open"))?;
+        store.written = match written.as_deref().map(<[u8; 8]>::try_from) {
+            None => None,
+            Some(Ok(number)) => Some(u64::from_le_bytes(number)),
+            Some(Err(_)) => {
+                return Err(StoreError {
+                    action: "open",
+                    reason: format!("{}: the number of batches is damaged", path.display()),
+                });
+            }
+        };
         Ok(store)
     }
 
@@ -145,6 +217,8 @@ impl RocksStore {
         db.set_max_open_files(options.open_files_max);
         db.set_max_background_jobs(2);
         db.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+        // A log that isn't the last is noted when it is whole: without, one that is missing would leave a hole.
+        db.set_track_and_verify_wals_in_manifest(true);
         // A rarely written table must not keep old logs alive without bound.
         let log_bytes = u64::try_from(options.write_buffer_bytes)
             .unwrap_or(u64::MAX)
@@ -250,6 +324,14 @@ impl RocksStore {
         writer.finish()
     }
 
+    /// Makes table files of what is written, and a new log.
+    #[cfg(test)]
+    pub(super) fn flush(&self, tables: &[Table]) {
+        for table in tables {
+            assert!(self.db.flush_cf(self.family(*table)).is_ok());
+        }
+    }
+
     fn failed(&self, action: &'static str) -> impl Fn(rocksdb::Error) -> StoreError {
         move |error| StoreError {
             action,
@@ -295,7 +377,11 @@ impl Store for RocksStore {
                 Write::Delete { table, key } => writes.delete_cf(self.family(table), key),
             }
         }
-        self.db.write(writes).map_err(self.failed("write"))
+        let number = self.written.map_or(1, |written| written.saturating_add(1));
+        writes.put(WRITTEN_KEY, number.to_le_bytes());
+        self.db.write(writes).map_err(self.failed("write"))?;
+        self.written = Some(number);
+        Ok(())
     }
 
     fn load(
@@ -322,7 +408,11 @@ impl Store for RocksStore {
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        self.db.flush_wal(true).map_err(self.failed("sync"))
+        self.db.flush_wal(true).map_err(self.failed("sync"))?;
+        match (&mut self.mark, self.written) {
+            (Some(mark), Some(written)) => mark.note(written).map_err(MarkError::failed("sync")),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -417,7 +507,7 @@ mod tests {
             .map(|i| put(Table::Nodes, &key(i), &value(i)))
             .collect();
         assert_eq!(store.write(writes), Ok(()));
-        assert!(store.db.flush_cf(store.family(Table::Nodes)).is_ok());
+        store.flush(&[Table::Nodes]);
         drop(store);
         let files = table_files(dir.path());
         let largest = files
