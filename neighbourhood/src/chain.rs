@@ -55,7 +55,9 @@ pub enum ChainError {
     #[error("the saved state cannot be restored: {0}")]
     Restore(#[from] RestoreError),
     /// The saved state is missing.
-    #[error("the state at the end of epoch {epoch} is missing; start with an empty data directory")]
+    #[error(
+        "the state at the end of epoch {epoch} is missing; take the store away and start again, it comes back from the others"
+    )]
     Missing {
         /// Which epoch's end.
         epoch: Epoch,

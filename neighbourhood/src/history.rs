@@ -16,16 +16,12 @@
 
 use crate::persist;
 use frith_ledger::address::Address;
-use frith_ledger::codec::decode;
 use frith_ledger::operation::{Action, Operation, ProofOperation};
 use frith_ledger::store::{Store, StoreError, Table, Write};
 use frith_ledger::units::Height;
 use frith_tasks::TaskEvent;
 use parity_scale_codec::{Decode, Encode};
 use std::collections::BTreeSet;
-
-/// Bytes of a block's notes; longer ones are corrupt. A block has at most a few thousand operations.
-const NOTES_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What a block did, beside its operations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
@@ -97,11 +93,7 @@ pub fn note<'a>(
         accounts: accounts.into_iter().collect(),
         events: events.to_vec(),
     };
-    writes.push(Write::Put {
-        table: Table::History,
-        key: block_key(height),
-        value: notes.encode(),
-    });
+    writes.push(persist::put(Table::History, block_key(height), &notes));
     writes
 }
 
@@ -110,15 +102,7 @@ pub fn note<'a>(
 /// # Errors
 /// [`StoreError`].
 pub fn notes(store: &dyn Store, height: Height) -> Result<Option<BlockNotes>, StoreError> {
-    let Some(bytes) = store.get(Table::History, &block_key(height))? else {
-        return Ok(None);
-    };
-    decode(&bytes, NOTES_BYTES_MAX)
-        .map(Some)
-        .map_err(|_| StoreError {
-            action: "read",
-            reason: format!("what is noted of block {height} is damaged"),
-        })
+    persist::load(store, Table::History, &block_key(height), "note of a block")
 }
 
 /// The rows of a block that is being forgotten.

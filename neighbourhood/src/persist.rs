@@ -97,7 +97,9 @@ pub type Ended = (Height, Result<(), Refusal>);
 pub(crate) fn corrupt(what: &str) -> StoreError {
     StoreError {
         action: "read",
-        reason: format!("the stored {what} is damaged; start with an empty data directory"),
+        reason: format!(
+            "the stored {what} is damaged; take the store away and start again, it comes back from the others"
+        ),
     }
 }
 

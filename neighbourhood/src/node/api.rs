@@ -306,7 +306,9 @@ pub enum OpenError {
     #[error(transparent)]
     Chain(#[from] crate::chain::ChainError),
     /// A stored block can't be executed.
-    #[error("block {height} can't be executed again: {reason}; start with an empty data directory")]
+    #[error(
+        "block {height} can't be executed again: {reason}; take the store away and start again, it comes back from the others"
+    )]
     Replay {
         /// Which.
         height: Height,

@@ -100,7 +100,7 @@ impl Node {
     ) {
         let (kind, epoch) = (source.instance.kind, source.instance.epoch);
         for effect in effects {
-            if self.halted.is_some() {
+            if self.halted.is_some() || self.failed.is_some() {
                 return;
             }
             match effect {

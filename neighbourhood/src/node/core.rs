@@ -368,8 +368,24 @@ impl Node {
         }
     }
 
-    /// Writes, or notes that the store failed. Whether it was written.
+    /// Why the store failed, when it did so in a question that was asked since the last input. What was answered then
+    /// may lack what is there: it must not be passed on.
+    #[must_use]
+    pub const fn store_failure(&self) -> Option<&StoreError> {
+        self.failed.as_ref()
+    }
+
+    /// The same, for the host to tell the node by [`Input::StorageFailed`].
+    pub fn take_store_failure(&mut self) -> Option<StoreError> {
+        self.failed.take()
+    }
+
+    /// Writes, or notes that the store failed. Whether it was written. After a failure nothing more is: what couldn't
+    /// be read would pass for absent.
     pub(super) fn write(&mut self, writes: Vec<Write>) -> bool {
+        if self.failed.is_some() {
+            return false;
+        }
         let result = self.store.write(writes);
         self.note(result).is_some()
     }
@@ -389,7 +405,7 @@ impl Node {
     }
 
     pub(super) fn send(&self, to: PublicKey, message: &PeerMessage, out: &mut Vec<Output>) {
-        if self.peers.connected().contains(&to) {
+        if self.failed.is_none() && self.peers.connected().contains(&to) {
             out.push(Output::Send {
                 to,
                 priority: priority(message),
@@ -405,6 +421,9 @@ impl Node {
         message: &PeerMessage,
         out: &mut Vec<Output>,
     ) {
+        if self.failed.is_some() {
+            return;
+        }
         let bytes: Arc<[u8]> = message.encode().into();
         for member in committee.members() {
             if member.key != self.me && self.peers.connected().contains(&member.key) {

@@ -311,7 +311,7 @@ impl Node {
         let Some(committee) = self.committees.leaf(epoch).cloned() else {
             self.halt(
                 format!(
-                    "the committee of epoch {epoch} is unknown; start with an empty data directory"
+                    "the committee of epoch {epoch} is unknown; take the store away and start again, it comes back from the others"
                 ),
                 out,
             );
@@ -320,7 +320,7 @@ impl Node {
         let Some(beacon) = self.roots.beacon(epoch.minus(1)) else {
             self.halt(
                 format!(
-                    "the beacon of epoch {epoch} is unknown; start with an empty data directory"
+                    "the beacon of epoch {epoch} is unknown; take the store away and start again, it comes back from the others"
                 ),
                 out,
             );

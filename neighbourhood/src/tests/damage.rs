@@ -1,9 +1,10 @@
 //! Damaged records: what a node can't believe it says, and goes on or stops; it never gives a wrong answer.
+//! Reads that fail: what a node can't read it doesn't take for absent.
 
 use super::world::World;
-use crate::NodeEvent;
+use crate::{Input, NodeEvent};
 use frith_ledger::address::Address;
-use frith_ledger::store::{Store as _, Table, Write};
+use frith_ledger::store::{Faults, Store as _, Table, Write};
 
 const TO: Address = Address([0x42; 32]);
 
@@ -148,4 +149,35 @@ fn a_missing_record_of_any_kind_is_found_or_does_no_harm() {
             check(table, nth, Damage::Removed);
         }
     }
+}
+
+#[test]
+fn what_cannot_be_read_is_not_absent_and_nothing_is_said_after_it() {
+    let mut world = World::new(4);
+    let id = world.transfer(0, 0, 0, TO);
+    world.run(1_500);
+    let head = world.node(1).head();
+    world.hosts[1].store.set_faults(Faults {
+        fail_reads: true,
+        ..Faults::default()
+    });
+    let now = world.now;
+    let node = world.hosts[1].node.as_mut().expect("it runs");
+    assert!(node.operation(&id).is_none() && node.store_failure().is_some());
+    let failure = node.take_store_failure().expect("it was noted");
+    assert!(node.store_failure().is_none());
+    assert!(node.block(head).is_none() && node.store_failure().is_some());
+    // Whatever comes next: no frame leaves, and nothing is written.
+    let writes = world.hosts[1].store.writes();
+    let mut out = Vec::new();
+    let node = world.hosts[1].node.as_mut().expect("it runs");
+    node.handle(now, Input::Tick, &mut out);
+    let sends = |output: &crate::Output| matches!(output, crate::Output::Send { .. });
+    assert!(!out.iter().any(sends), "{out:?}");
+    assert_eq!(world.hosts[1].store.writes(), writes);
+    let halted = out.iter().find_map(|output| match output {
+        crate::Output::Halted { reason } => Some(reason),
+        _ => None,
+    });
+    assert_eq!(halted, Some(&failure.to_string()));
 }
