@@ -14,7 +14,7 @@
 use crate::failure::{Failure, Result};
 use crate::keystore::{KeyFile, Keystore, Overwrite};
 use crate::node_dir::{
-    self, CONFIG_FILE, GENESIS_FILE, NodeDir, STARTED_FILE, STORE_DIR, WORKER_FILE,
+    self, CONFIG_FILE, GENESIS_FILE, MARK_FILE, NodeDir, STARTED_FILE, STORE_DIR, WORKER_FILE,
 };
 use frith_ledger::block::ChainKind;
 use frith_ledger::genesis::Genesis;
@@ -246,11 +246,14 @@ pub fn forget_votes(dir: &Path) -> Result<()> {
     let locked = NodeDir::lock(dir)?;
     // The mark that a node has started here must be there from now on, whatever was copied.
     locked.first_start()?;
-    let path = dir.join(STORE_DIR);
+    let (path, mark) = (dir.join(STORE_DIR), dir.join(MARK_FILE));
     if !path.exists() {
         return Ok(());
     }
-    let mut store = RocksStore::open(&path, &RocksOptions::default()).map_err(Failure::other)?;
+    let options = RocksOptions::default();
+    let lost = |store: &mut RocksStore, _| record::forget(store);
+    let mut store = RocksStore::open_marked(&path, &mark, &options, lost)
+        .map_err(|error| node_dir::store_failure(dir, error))?;
     record::forget(&mut store).map_err(Failure::other)
 }
 

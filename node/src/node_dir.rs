@@ -6,6 +6,7 @@
 //! | `config.toml` | settings, see [`crate::config`] |
 //! | `worker.json` | the worker's seed, encrypted; its worker and VRF keys come from it, and no account's |
 //! | `store/` | RocksDB: chain, state, content |
+//! | `store.mark` | what was durable in the store: shows when it lost some |
 //! | `compiled/` | compiled programs; may be deleted while no node runs |
 //! | `started` | a node has started here: an empty store is a lost one |
 //! | `node.lock` | locked while a node runs; holds its process id |
@@ -28,6 +29,8 @@ pub(crate) const CONFIG_FILE: &str = "config.toml";
 pub(crate) const GENESIS_FILE: &str = "genesis.json";
 /// The store's directory.
 pub(crate) const STORE_DIR: &str = "store";
+/// Shows when the store has lost what was durable.
+pub(crate) const MARK_FILE: &str = "store.mark";
 /// Compiled programs.
 pub(crate) const COMPILED_DIR: &str = "compiled";
 /// Contents that aren't whole yet.
@@ -50,12 +53,16 @@ impl NodeDir {
     /// # Errors
     /// It isn't one, or a node runs on it.
     pub fn lock(path: &Path) -> Result<Self> {
-        if !path.join(GENESIS_FILE).is_file() {
+        let genesis = path.join(GENESIS_FILE);
+        let there = genesis
+            .try_exists()
+            .map_err(|error| Failure::file("examine", &genesis, error))?;
+        if !there {
             return Err(Failure::usage(format!(
                 "{} is no data directory: it has no {GENESIS_FILE}",
                 path.display()
             ))
-            .advise("make one with `frith node init --dir DIR --genesis FILE`"));
+            .advise("make one with `frith node init --dir DIR --genesis FILE`; or copy the network's genesis file there, when only that is missing"));
         }
         let lock = path.join(LOCK_FILE);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
@@ -112,8 +119,15 @@ impl NodeDir {
     /// The system refuses.
     pub fn first_start(&self) -> Result<bool> {
         let mark = self.path.join(STARTED_FILE);
-        if mark.exists() || self.path.join(STORE_DIR).exists() {
-            return Ok(false);
+        for name in [STARTED_FILE, STORE_DIR, MARK_FILE] {
+            let path = self.path.join(name);
+            // What can't be examined may be there.
+            let there = path
+                .try_exists()
+                .map_err(|error| Failure::file("examine", &path, error))?;
+            if there {
+                return Ok(false);
+            }
         }
         let written = std::fs::File::create(&mark)
             .and_then(|file| file.sync_all())
@@ -140,6 +154,16 @@ impl NodeDir {
         // It may not be there; a stale one only misleads people.
         let _missing = std::fs::remove_file(self.path.join(API_FILE));
     }
+}
+
+/// The store of a data directory can't be opened, or what it holds can't be used.
+pub(crate) fn store_failure(dir: &Path, error: impl std::fmt::Display) -> Failure {
+    let store = dir.join(STORE_DIR);
+    Failure::new(crate::failure::Exit::Other, "store", error).advise(format!(
+        "is the disk full or failing? When it is sound, move {} away, and nothing else, and start again: the node copies \
+         chain and state from the others, and asks them what it signed before it votes. Never put an older copy in its place",
+        store.display()
+    ))
 }
 
 /// Where the API of the node on this directory listens, if one runs.

@@ -1,6 +1,6 @@
 //! Answers that aren't 2xx.
 
-use crate::service::{ContentError, CoreGone};
+use crate::service::{ContentError, CoreError};
 use crate::views::{ErrorBody, ErrorView};
 use axum::Json;
 use axum::http::StatusCode;
@@ -60,10 +60,16 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl From<CoreGone> for ApiError {
-    fn from(error: CoreGone) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error)
-            .advise("start the node again, or ask another one")
+impl From<CoreError> for ApiError {
+    fn from(error: CoreError) -> Self {
+        match error {
+            CoreError::Gone => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error)
+                .advise("start the node again, or ask another one"),
+            CoreError::Store(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_failed", error)
+                    .advise("ask another node; this one's disk has to be mended")
+            }
+        }
     }
 }
 
@@ -75,7 +81,7 @@ impl From<ContentError> for ApiError {
                     .advise("ask again when the workers that hold it are connected")
             }
             ContentError::Store { .. } => Self::internal(error),
-            ContentError::Stopped => CoreGone.into(),
+            ContentError::Stopped => CoreError::Gone.into(),
         }
     }
 }

@@ -18,7 +18,7 @@ use frith_ledger::hash::Hash;
 use frith_ledger::key::{PublicKey, Seed};
 use frith_ledger::operation::{Action, Operation, OperationBody, SignedOperation};
 use frith_ledger::parameters::Parameters;
-use frith_ledger::store::MemoryStore;
+use frith_ledger::store::{MemoryStore, Store};
 use frith_ledger::units::{Epoch, Nonce};
 use frith_ledger::vrf::VrfSecret;
 use frith_neighbourhood::{Node, NodeConfig, Priority};
@@ -31,6 +31,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+mod damage;
 mod fuzz;
 
 struct Nowhere;
@@ -78,6 +79,10 @@ fn genesis(user: &Seed, worker: &Seed) -> Genesis {
 }
 
 fn world() -> World {
+    world_on(MemoryStore::default())
+}
+
+fn world_on(store: impl Store + 'static) -> World {
     let (user, worker) = (Seed::from_bytes([1; 32]), Seed::from_bytes([2; 32]));
     let rules = Arc::new(Rules::new(genesis(&user, &worker)).expect("a usable genesis"));
     let clock = Clock::start();
@@ -90,7 +95,7 @@ fn world() -> World {
         entropy: [3; 32],
         limits: frith_neighbourhood::Limits::default(),
     };
-    let node = Node::open(config, Box::new(MemoryStore::default()), clock.now()).expect("opens");
+    let node = Node::open(config, Box::new(store), clock.now()).expect("opens");
     let (core, handle, _wants) = Core::new(node, rules.clone(), clock, Arc::new(Nowhere));
     tokio::spawn(core.run());
     let status = StatusSource {

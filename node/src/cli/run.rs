@@ -47,6 +47,7 @@ pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
         .build()
         .doing("cannot start the node's threads")?;
     let stopped = runtime.block_on(async {
+        survive_file_limits()?;
         let service = Service::start(ServiceConfig {
             dir,
             genesis,
@@ -105,6 +106,17 @@ async fn asked_to_end(until_stdin_closes: bool) {
         () = signal() => {}
         () = stdin_closed(), if until_stdin_closes => tracing::info!("standard input closed: shutting down"),
     }
+}
+
+/// Makes a file that grows beyond the process's limit (`RLIMIT_FSIZE`) a failed write, as on a full disk, instead of
+/// the end of the process.
+fn survive_file_limits() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kind = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    // A signal that somebody listens to does nothing else, also when nobody listens any more.
+    signal(kind)
+        .map(drop)
+        .doing("cannot listen to the system's signals")
 }
 
 /// Ends when standard input does. Read on a thread of its own, which nothing waits for at the end.

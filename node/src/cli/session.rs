@@ -231,7 +231,12 @@ pub(crate) fn key_failure(error: FileError) -> Failure {
 
 /// Reads the secret of a data directory's worker.
 pub(crate) fn worker_seed(dir: &Path) -> Result<Seed> {
-    let file = KeyFile::read(&dir.join(crate::node_dir::WORKER_FILE)).map_err(key_failure)?;
+    let file = KeyFile::read(&dir.join(crate::node_dir::WORKER_FILE)).map_err(|error| {
+        key_failure(error).advise(
+            "bring the key back from its words with `frith node init --import` in another directory, and copy the \
+             worker.json from there to here; keep everything else that stands here",
+        )
+    })?;
     let (_, secret) = unlock(&file)?;
     let seed = Seed::from_bytes(*secret);
     if seed.worker().public().address() != label_address(&file)? {

@@ -150,7 +150,10 @@ pub(crate) fn read_genesis(path: &Path) -> Result<Genesis> {
             path.display()
         )));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, error))?;
-    serde_json::from_str(&text)
-        .map_err(|error| Failure::usage(format!("{} is no genesis file: {error}", path.display())))
+    let text = std::fs::read(path).map_err(|error| Failure::file("read", path, error))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        Failure::usage(format!("{} is no genesis file: {error}", path.display())).advise(
+            "copy it again from where you had it: every copy of a network's genesis file is the same",
+        )
+    })
 }

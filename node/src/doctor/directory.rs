@@ -101,7 +101,7 @@ fn worker(dir: &Path) -> Check {
         Err(reason) => Check::fail(
             NAME,
             format!("{}: {reason}", path.display()),
-            "chmod 600 it; or bring the key back with `frith node init --import` in a new directory",
+            "chmod 600 it; or bring the key back with `frith node init --import` in another directory, and copy its worker.json here",
         ),
     }
 }

@@ -6,7 +6,7 @@
 //! docs/operators.md says what each means and what to do; a test compares that list with [`Code::ALL`].
 
 use super::core::free_bytes;
-use super::handle::{CoreGone, CoreHandle};
+use super::handle::{CoreError, CoreHandle};
 use super::status::seat_of;
 use crate::amounts::{bytes, short};
 use crate::views::{AlertView, EventView};
@@ -402,7 +402,7 @@ impl Watch {
         }
     }
 
-    async fn look(&mut self) -> Result<(), CoreGone> {
+    async fn look(&mut self) -> Result<(), CoreError> {
         let facts = self.facts().await?;
         let (raised, gone) = self.alerts.replace(&judge(&facts));
         for alert in raised {
@@ -426,7 +426,7 @@ impl Watch {
         });
     }
 
-    async fn facts(&mut self) -> Result<Facts, CoreGone> {
+    async fn facts(&mut self) -> Result<Facts, CoreError> {
         let (state, unready, now) = self
             .core
             .query(|node| (node.state().clone(), node.unready(), node.epoch()))

@@ -15,14 +15,16 @@ use super::throttle::Throttle;
 use crate::api::{Api, Limits, serve};
 use crate::config::{Fault, Settings};
 use crate::failure::{Context as _, Exit, Failure, Result};
-use crate::node_dir::{COMPILED_DIR, NodeDir, PARTIALS_DIR, STORE_DIR};
+use crate::node_dir::{
+    self, COMPILED_DIR, GENESIS_FILE, MARK_FILE, NodeDir, PARTIALS_DIR, STORE_DIR,
+};
 use crate::worker::{Worker, WorkerConfig};
 use frith_ledger::address::Address;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::key::Seed;
 use frith_ledger::store::{RocksOptions, RocksStore};
 use frith_ledger::units::Millis;
-use frith_neighbourhood::{Node, NodeConfig};
+use frith_neighbourhood::{Node, NodeConfig, OpenError, record};
 use frith_network::{Multiaddr, Network, NetworkConfig};
 use frith_tasks::Rules;
 use std::future::Future;
@@ -83,10 +85,14 @@ impl Service {
             settings,
             fault,
         } = config;
-        let rules = Arc::new(
-            Rules::new(genesis)
-                .map_err(|error| Failure::usage(format!("this genesis can't be used: {error}")))?,
-        );
+        let rules = Rules::new(genesis).map_err(|error| {
+            let path = dir.path().join(GENESIS_FILE);
+            Failure::usage(format!(
+                "{}: this genesis can't be used: {error}",
+                path.display()
+            ))
+        })?;
+        let rules = Arc::new(rules);
         let key = seed.worker();
         if let Some(fault) = fault {
             tracing::warn!(
@@ -130,6 +136,7 @@ impl Service {
             ended.clone(),
         );
         let cache = dir.path().join(COMPILED_DIR);
+        let preparing = format!("cannot prepare to run tasks with {}", cache.display());
         let worker = Worker::new(WorkerConfig {
             core: handle.clone(),
             fetcher: fetcher.clone(),
@@ -138,7 +145,8 @@ impl Service {
             settings,
             cache,
         })
-        .doing("cannot prepare to run tasks")?;
+        .doing(preparing)
+        .map_err(|failure| failure.advise("delete that directory: it is made again"))?;
         let core = handle.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
@@ -265,23 +273,36 @@ fn open_node(
         limits: frith_neighbourhood::Limits::default(),
     };
     Node::open(config, Box::new(store), now).map_err(|error| {
-        Failure::other(format!(
+        let what = format!(
             "cannot open the node's state in {}: {error}",
             dir.path().display()
-        ))
+        );
+        match error {
+            OpenError::Network { .. } => Failure::other(what),
+            OpenError::Chain(_) | OpenError::Replay { .. } => {
+                node_dir::store_failure(dir.path(), what)
+            }
+        }
     })
 }
 
 fn open_store(dir: &NodeDir, settings: &Settings) -> Result<RocksStore> {
-    let path = dir.path().join(STORE_DIR);
+    let (path, mark) = (dir.path().join(STORE_DIR), dir.path().join(MARK_FILE));
     let cache = usize::try_from(settings.cache_mib << 20).unwrap_or(usize::MAX);
     let options = RocksOptions {
         block_cache_bytes: cache,
         ..RocksOptions::default()
     };
-    RocksStore::open(&path, &options).map_err(|error| {
-        Failure::other(error).advise("is the disk full or damaged? never copy a store back from a backup: votes that it forgot cost the stake")
-    })
+    let lost = |store: &mut RocksStore, loss| {
+        tracing::error!(
+            store = %path.display(),
+            %loss,
+            "the store has lost what was durable: its record of votes isn't believed, and the others are asked"
+        );
+        record::forget(store)
+    };
+    RocksStore::open_marked(&path, &mark, &options, lost)
+        .map_err(|error| node_dir::store_failure(dir.path(), error))
 }
 
 fn reporter(settings: &Settings, worker: &Address) -> Result<Address> {

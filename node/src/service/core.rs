@@ -9,6 +9,7 @@ use crate::views::EventView;
 use frith_ledger::entity::ContentId;
 use frith_ledger::key::PublicKey;
 use frith_ledger::operation::OperationId;
+use frith_ledger::store::StoreError;
 use frith_neighbourhood::{CommittedBlock, Input, Node, NodeEvent, Output, Priority, SubmitError};
 use frith_tasks::Rules;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -227,7 +228,12 @@ impl Core {
                 }
                 let _nobody_waits = reply.send(stored);
             }
-            Command::Query(question) => question(&mut self.node),
+            Command::Query(question) => {
+                question(&mut self.node);
+                if let Some(error) = self.node.take_store_failure() {
+                    self.store_failed(&error, out);
+                }
+            }
             Command::Stop => return true,
         }
         false
@@ -252,14 +258,8 @@ impl Core {
                                 .synced(self.clock.elapsed().saturating_sub(before));
                         }
                         Err(error) => {
-                            tracing::error!(%error, "the store failed; this node stops voting");
                             self.failed = true;
-                            self.input(
-                                Input::StorageFailed {
-                                    reason: error.to_string(),
-                                },
-                                out,
-                            );
+                            self.store_failed(&error, out);
                             // Nothing that depends on the sync may leave.
                             break;
                         }
@@ -269,6 +269,12 @@ impl Core {
                 self.output(output);
             }
         }
+    }
+
+    fn store_failed(&mut self, error: &StoreError, out: &mut Vec<Output>) {
+        tracing::error!(%error, "the store failed; this node stops voting");
+        let reason = error.to_string();
+        self.input(Input::StorageFailed { reason }, out);
     }
 
     fn output(&mut self, output: Output) {

@@ -4,6 +4,7 @@ use super::counters::Counters;
 use crate::views::EventView;
 use frith_ledger::entity::ContentId;
 use frith_ledger::operation::OperationId;
+use frith_ledger::store::StoreError;
 use frith_neighbourhood::{Input, Node, SubmitError};
 use frith_tasks::Rules;
 use std::sync::Arc;
@@ -53,10 +54,16 @@ pub struct Progress {
     pub halted: Option<String>,
 }
 
-/// The core has stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the node is shutting down")]
-pub struct CoreGone;
+/// Why the core doesn't answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CoreError {
+    /// It has stopped.
+    #[error("the node is shutting down")]
+    Gone,
+    /// What the answer needs can't be read: it isn't known whether it is there.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// A way to talk to the core. Cheap to clone.
 #[derive(Clone)]
@@ -72,65 +79,71 @@ impl CoreHandle {
     /// Gives an input to the core; waits while its queue is full.
     ///
     /// # Errors
-    /// [`CoreGone`].
-    pub async fn input(&self, input: Input) -> Result<(), CoreGone> {
+    /// [`CoreError`].
+    pub async fn input(&self, input: Input) -> Result<(), CoreError> {
         self.commands
             .send(Command::Input(input))
             .await
-            .map_err(|_| CoreGone)
+            .map_err(|_| CoreError::Gone)
     }
 
     /// Submits an encoded operation: `Ok(Err(_))` is a refusal.
     ///
     /// # Errors
-    /// [`CoreGone`].
+    /// [`CoreError`].
     pub async fn submit(
         &self,
         operation: Vec<u8>,
-    ) -> Result<Result<OperationId, SubmitError>, CoreGone> {
+    ) -> Result<Result<OperationId, SubmitError>, CoreError> {
         let (reply, answer) = oneshot::channel();
         self.commands
             .send(Command::Submit { operation, reply })
             .await
-            .map_err(|_| CoreGone)?;
-        answer.await.map_err(|_| CoreGone)
+            .map_err(|_| CoreError::Gone)?;
+        answer.await.map_err(|_| CoreError::Gone)
     }
 
     /// Stores content; the caller has checked that `id` is the BLAKE3 of `bytes`.
     ///
     /// # Errors
-    /// [`CoreGone`]; inside, the store's own words.
+    /// [`CoreError`]; inside, the store's own words.
     pub async fn put_content(
         &self,
         id: ContentId,
         bytes: Vec<u8>,
-    ) -> Result<Result<(), String>, CoreGone> {
+    ) -> Result<Result<(), String>, CoreError> {
         let (reply, answer) = oneshot::channel();
         self.commands
             .send(Command::Content { id, bytes, reply })
             .await
-            .map_err(|_| CoreGone)?;
-        answer.await.map_err(|_| CoreGone)
+            .map_err(|_| CoreError::Gone)?;
+        answer.await.map_err(|_| CoreError::Gone)
     }
 
     /// Asks the core something.
     ///
     /// # Errors
-    /// [`CoreGone`].
+    /// [`CoreError`]; after [`CoreError::Store`] the node takes no further part.
     pub async fn query<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Node) -> T + Send + 'static,
-    ) -> Result<T, CoreGone> {
+    ) -> Result<T, CoreError> {
         let (reply, answer) = oneshot::channel();
         let ask = Box::new(move |node: &mut Node| {
+            let answer = question(node);
+            // What can't be read looks like what isn't there.
+            let answer = match node.store_failure() {
+                Some(error) => Err(error.clone().into()),
+                None => Ok(answer),
+            };
             // Who asked may have gone away; then nobody needs the answer.
-            let _nobody_waits = reply.send(question(node));
+            let _nobody_waits = reply.send(answer);
         });
         self.commands
             .send(Command::Query(ask))
             .await
-            .map_err(|_| CoreGone)?;
-        answer.await.map_err(|_| CoreGone)
+            .map_err(|_| CoreError::Gone)?;
+        answer.await.map_err(|_| CoreError::Gone)?
     }
 
     /// Tells an event to all who listen.

@@ -26,7 +26,7 @@ pub use clock::Clock;
 pub use content::{ContentError, Fetcher};
 pub use core::{Core, DiskGuard, Outbound, Wanted};
 pub use counters::{Count, Counters};
-pub use handle::{Command, CoreGone, CoreHandle, Progress};
+pub use handle::{Command, CoreError, CoreHandle, Progress};
 pub use network::{NetworkOutbound, Served, forward};
 pub(crate) use status::seat_of;
 pub use status::{StatusSource, resident_bytes};

@@ -2,7 +2,7 @@
 
 use super::content::{FetchRequest, Sliced};
 use super::core::Outbound;
-use super::handle::{CoreGone, CoreHandle};
+use super::handle::{CoreError, CoreHandle};
 use super::throttle::Throttle;
 use bytes::Bytes;
 use frith_ledger::codec::decode;
@@ -98,12 +98,12 @@ impl Served {
 /// it the peers.
 ///
 /// # Errors
-/// [`CoreGone`] when the core has ended.
+/// [`CoreError::Gone`] when the core has ended.
 pub async fn forward(
     mut events: mpsc::Receiver<NetworkEvent>,
     core: CoreHandle,
     upload: Arc<Throttle>,
-) -> Result<(), CoreGone> {
+) -> Result<(), CoreError> {
     let served = Served::default();
     while let Some(event) = events.recv().await {
         match event {

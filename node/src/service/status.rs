@@ -2,7 +2,7 @@
 
 use super::alerts::Alerts;
 use super::clock::Clock;
-use super::handle::{CoreGone, CoreHandle};
+use super::handle::{CoreError, CoreHandle};
 use crate::present;
 use crate::views::{MemberView, ReadyView, StatusView, UnpaidView, WorkStatusView};
 use frith_ledger::address::Address;
@@ -38,8 +38,8 @@ impl StatusSource {
     /// The whole status. Linear in the entities of the leaf.
     ///
     /// # Errors
-    /// [`CoreGone`].
-    pub async fn status(&self) -> Result<StatusView, CoreGone> {
+    /// [`CoreError`].
+    pub async fn status(&self) -> Result<StatusView, CoreError> {
         let (core, state) = self
             .core
             .query(|node| (node.status(), node.state().clone()))
@@ -57,7 +57,7 @@ impl StatusSource {
         let rules = self.core.rules().clone();
         let key = self.key;
         let work = tokio::task::spawn_blocking(move || work(&state, &key, rules.parameters()));
-        let worker = work.await.map_err(|_| CoreGone)?.map(|mut work| {
+        let worker = work.await.map_err(|_| CoreError::Gone)?.map(|mut work| {
             work.running = self.core.counters().running.get();
             work
         });
@@ -95,8 +95,8 @@ impl StatusSource {
     /// Whether the node is ready. Constant time.
     ///
     /// # Errors
-    /// [`CoreGone`].
-    pub async fn readiness(&self) -> Result<ReadyView, CoreGone> {
+    /// [`CoreError`].
+    pub async fn readiness(&self) -> Result<ReadyView, CoreError> {
         let unready = self.core.query(|node| node.unready()).await?;
         Ok(ready_view(&unready))
     }

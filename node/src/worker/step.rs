@@ -2,7 +2,7 @@
 
 use super::run::{JobRunner, RunFailure};
 use crate::config::{Fault, Settings};
-use crate::service::{CoreGone, CoreHandle, Fetcher, seat_of};
+use crate::service::{CoreError, CoreHandle, Fetcher, seat_of};
 use frith_ledger::address::Address;
 use frith_ledger::entity::{Entity, TaskOutcome};
 use frith_ledger::key::SecretKey;
@@ -156,7 +156,7 @@ impl Worker {
         }
     }
 
-    async fn step(&mut self) -> Result<(), CoreGone> {
+    async fn step(&mut self) -> Result<(), CoreError> {
         let (state, epoch, height) = self
             .core
             .query(|node| (node.state().clone(), node.epoch(), node.head()))
@@ -214,7 +214,11 @@ impl Worker {
     }
 
     /// Submits an operation, and again when it wasn't executed for a while.
-    async fn submit(&mut self, operation: WorkerOperation, height: Height) -> Result<(), CoreGone> {
+    async fn submit(
+        &mut self,
+        operation: WorkerOperation,
+        height: Height,
+    ) -> Result<(), CoreError> {
         let operation = Operation::Worker(operation);
         let id = operation.id();
         self.submitted
