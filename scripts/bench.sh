@@ -9,6 +9,8 @@ cargo build -p frith -p frith-vm --bins
 cargo build "${product[@]}" --bin frith-bench
 cargo bench --profile dev "${product[@]}" --benches --no-run
 
+# Figures of earlier runs don't count.
+rm -f "$target"/bench-*.json "$target"/bench.json
 bench() { cargo bench --profile dev "${product[@]}" --bench "$1"; }
 "$target/debug/frith-bench" tree
 bench kernels

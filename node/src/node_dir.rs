@@ -7,6 +7,7 @@
 //! | `worker.json` | the worker's seed, encrypted; its worker and VRF keys come from it, and no account's |
 //! | `store/` | RocksDB: chain, state, content |
 //! | `compiled/` | compiled programs; may be deleted while no node runs |
+//! | `fetching/` | contents that aren't whole yet; may be deleted while no node runs |
 //! | `started` | a node has started here: an empty store is a lost one |
 //! | `node.lock` | locked while a node runs; holds its process id |
 //! | `api.txt` | where the running node's API listens |

@@ -1,7 +1,7 @@
 //! Real processes killed with SIGKILL at random moments, under load: nothing acknowledged as committed is lost,
 //! nobody votes twice, and every node comes back by itself.
 //!
-//! `FRITH_KILL_ROUNDS` says how many kills (4 unless given; `make kill ROUNDS=300`), `FRITH_KILL_SEED` from which
+//! `FRITH_KILL_ROUNDS` says how many kills (4 unless given; `make kill KILL_ROUNDS=300`), `FRITH_KILL_SEED` from which
 //! seed the moments and the nodes are drawn.
 
 mod support;

@@ -433,16 +433,21 @@ async fn events_are_told_as_they_happen_and_end_with_the_node() {
     world.core.stop().await;
 }
 
+/// The names of the figures in an answer of `/metrics`.
+fn figures(metrics: &str) -> BTreeSet<&str> {
+    metrics
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split([' ', '{']).next())
+        .collect()
+}
+
 #[tokio::test]
 async fn every_figure_that_the_rules_for_prometheus_name_is_served() {
     let world = world();
     let (_, metrics) = world.send("GET", "/metrics", "", "").await;
     let metrics = String::from_utf8(metrics).expect("is text");
-    let served: BTreeSet<&str> = metrics
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split([' ', '{']).next())
-        .collect();
+    let served = figures(&metrics);
     let rules = include_str!("../../../deploy/alerts.yml");
     let expressions = rules
         .lines()
@@ -455,6 +460,24 @@ async fn every_figure_that_the_rules_for_prometheus_name_is_served() {
     assert!(
         missing.is_empty(),
         "{missing:?} are in deploy/alerts.yml and not in:\n{metrics}"
+    );
+}
+
+#[tokio::test]
+async fn the_operators_guide_says_what_every_figure_means() {
+    let world = world();
+    let (_, metrics) = world.send("GET", "/metrics", "", "").await;
+    let metrics = String::from_utf8(metrics).expect("is text");
+    let guide = include_str!("../../../docs/operators.md");
+    let served = figures(&metrics);
+    assert!(served.len() > 40, "{served:?}");
+    let missing: Vec<&&str> = served
+        .iter()
+        .filter(|name| !name.starts_with("frith_alert_") && !guide.contains(&format!("`{name}`")))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "docs/operators.md doesn't explain {missing:?}"
     );
 }
 
