@@ -52,6 +52,7 @@ impl Entity {
             Ok(entity)
         } else {
             Err(DecodeError::Malformed {
+                at: 0,
                 reason: format!("entity version {version}, known is {ENTITY_VERSION}"),
             })
         }

@@ -273,7 +273,7 @@ mod tests {
         };
         let planned = crate::devnet::plan(&options).expect("is planned");
         let new = NewNode {
-            genesis: &planned.genesis,
+            genesis: Some(&planned.genesis),
             config: "slots = 3\n",
             seed: &Seed::from_bytes([7; 32]),
             security_level: 17,

@@ -12,10 +12,11 @@
 //! | `node.lock` | locked while a node runs; holds its process id |
 //! | `api.txt` | where the running node's API listens |
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Context as _, Failure, Result};
 use crate::keystore::{Cost, KeyFile, Keystore, Kind, Label, Overwrite, Passphrase};
-use frith_ledger::genesis::Genesis;
-use frith_ledger::key::Seed;
+use frith_ledger::address::Address;
+use frith_ledger::genesis::{Genesis, GenesisWorker};
+use frith_ledger::key::{PublicKey, Seed};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
@@ -70,10 +71,9 @@ impl NodeDir {
             };
             return Err(Failure::new(
                 crate::failure::Exit::Other,
-                "in_use",
+                crate::codes::Code::InUse,
                 format!("another node{holder} runs on {}", path.display()),
-            )
-            .advise("stop it first, or give this node a data directory and a key of its own: two nodes with one key lose their stake"));
+            ));
         }
         // The id is for people; the lock itself is what counts.
         let mut file_for_id = std::fs::OpenOptions::new()
@@ -152,8 +152,8 @@ pub fn announced_api(path: &Path) -> Option<String> {
 
 /// What a new data directory gets.
 pub struct NewNode<'a> {
-    /// The network.
-    pub genesis: &'a Genesis,
+    /// The network; `None` for a founder, whose worker's key goes into a genesis that doesn't exist yet.
+    pub genesis: Option<&'a Genesis>,
     /// The text of `config.toml`.
     pub config: &'a str,
     /// The worker's seed.
@@ -178,13 +178,17 @@ pub fn create(path: &Path, new: &NewNode<'_>) -> Result<()> {
 /// Refuses a directory that is a node's already, in part or whole.
 pub(crate) fn refuse_existing(path: &Path) -> Result<()> {
     for name in [GENESIS_FILE, WORKER_FILE, STORE_DIR] {
-        if path.join(name).exists() {
-            return Err(
-                Failure::usage(format!("{} exists already", path.join(name).display())).advise(
-                    "choose another directory; a worker's key and votes are never overwritten",
-                ),
-            );
-        }
+        refuse_existing_file(path, name)?;
+    }
+    Ok(())
+}
+
+fn refuse_existing_file(path: &Path, name: &str) -> Result<()> {
+    if path.join(name).exists() {
+        return Err(
+            Failure::usage(format!("{} exists already", path.join(name).display()))
+                .advise("choose another directory; a worker's key and votes are never overwritten"),
+        );
     }
     Ok(())
 }
@@ -206,9 +210,47 @@ fn create_in(path: &Path, new: &NewNode<'_>) -> Result<()> {
     .map_err(Failure::other)?;
     KeyFile::write(&path.join(WORKER_FILE), keystore, Overwrite::No).map_err(Failure::other)?;
     write_new(&path.join(CONFIG_FILE), new.config)?;
-    let genesis = serde_json::to_string_pretty(new.genesis).map_err(Failure::other)?;
     // Last, since it is what makes the directory a data directory.
-    write_new(&path.join(GENESIS_FILE), &genesis)
+    new.genesis
+        .map_or(Ok(()), |genesis| write_genesis(path, genesis))
+}
+
+fn write_genesis(path: &Path, genesis: &Genesis) -> Result<()> {
+    let text = serde_json::to_string_pretty(genesis).map_err(Failure::other)?;
+    write_new(&path.join(GENESIS_FILE), &text)
+}
+
+/// Whether a directory has a founder's key, and no genesis yet.
+#[must_use]
+pub fn is_founders(path: &Path) -> bool {
+    path.join(WORKER_FILE).exists() && !path.join(GENESIS_FILE).exists()
+}
+
+/// Makes a founder's directory the data directory of the network that its worker founds. Needs no passphrase.
+///
+/// # Errors
+/// The genesis doesn't name the worker, or it isn't a founder's directory.
+pub fn found(path: &Path, genesis: &Genesis) -> Result<Address> {
+    for name in [GENESIS_FILE, STORE_DIR] {
+        refuse_existing_file(path, name)?;
+    }
+    let key = KeyFile::read(&path.join(WORKER_FILE)).map_err(Failure::other)?;
+    let label = key.keystore().label().map(|label| label.address.clone());
+    let label = label.unwrap_or_default();
+    let worker = label
+        .parse()
+        .doing(format!("in {}", key.path().display()))?;
+    let is_it = |named: &GenesisWorker| PublicKey(named.key).address() == worker;
+    if !genesis.workers.iter().any(is_it) {
+        return Err(Failure::usage(format!(
+            "the genesis {} doesn't name the worker of {}",
+            genesis.name,
+            path.display()
+        ))
+        .advise("give its entry (`frith genesis worker`) to who makes the genesis; a worker that joins later begins with a directory of its own"));
+    }
+    write_genesis(path, genesis)?;
+    Ok(worker)
 }
 
 fn write_new(path: &Path, text: &str) -> Result<()> {

@@ -5,14 +5,15 @@ mod history;
 pub use history::happening;
 
 use crate::views::{
-    AccountView, ArbitratorView, Entity as EntityJson, EventView, FoundView, OutcomeView,
-    PlaceView, RegistrationView, SeatView, SpecView, SummaryView, TaskView, TermsView, WorkerView,
+    AccountView, ArbitratorView, ChangeView, Entity as EntityJson, EventView, FoundView,
+    OutcomeView, PlaceView, RegistrationView, SeatView, SpecView, SummaryView, TaskView, TermsView,
+    WorkerView,
 };
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::{
-    Bytes, Entity, FailReason, OutcomeId, Place, PlaceState, RunStatus, Task, TaskOutcome,
-    TaskSpec, TaskState, Terms, Worker, WorkerStatus,
+    Bytes, Entity, FailReason, OutcomeId, PendingChange, Place, PlaceState, RunStatus, Task,
+    TaskOutcome, TaskSpec, TaskState, Terms, Worker, WorkerChange, WorkerStatus,
 };
 use frith_ledger::parameters::Parameters;
 use frith_ledger::tree::Summary;
@@ -114,6 +115,19 @@ pub fn worker(worker: &Worker) -> WorkerView {
             .collect(),
         tasks_paid: worker.tasks_paid,
         tasks_lost: worker.tasks_lost,
+        changes: worker.pending.iter().map(change).collect(),
+    }
+}
+
+fn change(pending: &PendingChange) -> ChangeView {
+    let (terms, stake) = match &pending.change {
+        WorkerChange::Terms(new) => (Some(terms(new)), None),
+        WorkerChange::AddStake(stake) => (None, Some(stake.to_string())),
+    };
+    ChangeView {
+        since: pending.since.get(),
+        terms,
+        stake,
     }
 }
 

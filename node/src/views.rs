@@ -3,31 +3,14 @@
 //! Amounts are decimal strings in credits with up to six places (`"12.5"`), since JSON numbers lose
 //! digits. Hashes, keys and SCALE bytes are lower-case hexadecimal. Addresses are bech32m.
 
+mod error;
 mod history;
 
+pub use error::{ErrorBody, ErrorView};
 pub use history::{HappeningView, HistoryView};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-/// Why a request was not served.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ErrorView {
-    /// The error.
-    pub error: ErrorBody,
-}
-
-/// What was wrong, where, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ErrorBody {
-    /// Stable, for programs: `malformed`, `too_large`, `underfunded`, `nonce`, `not_ready`, …
-    pub code: String,
-    /// For people.
-    pub message: String,
-    /// What to do about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub advice: Option<String>,
-}
 
 /// An operation that was taken into the pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -201,6 +184,22 @@ pub struct WorkerView {
     pub tasks_paid: u64,
     /// Tasks for which it lost its bond.
     pub tasks_lost: u64,
+    /// Changes of its stake and terms that don't count yet, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeView>,
+}
+
+/// A change of a worker that waits for its epoch: one of `terms` and `stake`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeView {
+    /// First epoch in which it counts.
+    pub since: u64,
+    /// What it offers then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<TermsView>,
+    /// What is added to its stake then; collateral until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stake: Option<String>,
 }
 
 /// A compute task.
@@ -509,6 +508,8 @@ pub struct WorkStatusView {
     pub worker: WorkerView,
     /// Places in tasks of the present state.
     pub tasks_seen: u64,
+    /// Runs of tasks that gave a result since the node's start.
+    pub runs: u64,
     /// Tasks that it runs at this moment.
     pub running: u64,
     /// Sum of pay in tasks of the present state.

@@ -173,7 +173,7 @@ fn unsealed<T: Encode + Decode>(bytes: &[u8]) -> Result<T, &'static str> {
     }
     decode(bytes, RECORD_BYTES_MAX).map_err(|error| match error {
         DecodeError::TooLong { .. } => "it is too long",
-        DecodeError::Malformed { .. } | DecodeError::NotCanonical => "it does not decode",
+        DecodeError::Malformed { .. } | DecodeError::NotCanonical { .. } => "it does not decode",
     })
 }
 

@@ -5,10 +5,11 @@ use super::args::KeyCommand;
 use super::output::note;
 use super::session::{Session, agent_failure, key_failure, label_address};
 use crate::agent::{Agent, Described, Hand, socket_path};
+use crate::codes::Code;
 use crate::failure::{Context as _, Failure, Result};
 use crate::keystore::{
     Cost, KEY_PHRASE, KeyFile, Keystore, Kind, Label, Overwrite, Passphrase, Phrase, Source,
-    Strength, UNLOCK,
+    Strength, UNLOCK, Variables,
 };
 use frith_ledger::key::{SecurityLevel, Seed};
 use serde_json::json;
@@ -96,9 +97,7 @@ pub(super) fn ask_phrase(weak: bool) -> Result<Phrase> {
     let text = Source::of_process(KEY_PHRASE)
         .existing("Phrase of the key: ")
         .map_err(Failure::usage)?;
-    Phrase::own(text.as_str(), strength).map_err(|error| {
-        Failure::refused("weak_phrase", error).advise("use the words that `frith key new` makes; or say --weak-passphrase if the key guards nothing")
-    })
+    Phrase::own(text.as_str(), strength).map_err(|error| Failure::refused(Code::WeakPhrase, error))
 }
 
 /// The phrase of a new key, once, on standard error: it must not end in a file by accident.
@@ -110,13 +109,13 @@ pub(super) fn show_phrase(phrase: &Phrase) {
 }
 
 /// The passphrase of a new key file.
-pub(super) fn ask_passphrase() -> Result<Passphrase> {
-    Source::of_process(UNLOCK)
+pub(super) fn ask_passphrase(variables: Variables) -> Result<Passphrase> {
+    Source::of_process(variables)
         .fresh(
             "Passphrase that will unlock the key on this machine: ",
             "The same again: ",
         )
-        .map_err(|error| Failure::refused("no_passphrase", error))
+        .map_err(|error| Failure::refused(Code::NoPassphrase, error))
 }
 
 fn keep(session: &Session, name: &str, phrase: &Phrase) -> Result<Report> {
@@ -129,7 +128,7 @@ fn keep(session: &Session, name: &str, phrase: &Phrase) -> Result<Report> {
         ))
         .advise("choose another name"));
     }
-    let passphrase = ask_passphrase()?;
+    let passphrase = ask_passphrase(UNLOCK)?;
     let level = SecurityLevel::DEFAULT;
     let seed = Seed::from_passphrase(phrase.as_str(), level);
     let address = seed.account().public().address();

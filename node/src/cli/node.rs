@@ -7,10 +7,11 @@ use super::session::Session;
 use super::wallet::{carry_out, confirm_cost, consent, consent_report, network, own_seat};
 use crate::amounts::{bytes, grouped, short};
 use crate::config::Partial;
-use crate::failure::{Context as _, Exit, Failure, Result};
-use crate::keystore::{Cost, Phrase};
+use crate::failure::{Context as _, Failure, Result};
+use crate::keystore::{Cost, Phrase, WORKER_UNLOCK};
 use crate::node_dir::{self, NewNode};
-use crate::views::{Finality, StatusView};
+use crate::views::{ChangeView, Finality, StatusView, TermsView};
+use frith_ledger::genesis::Genesis;
 use frith_ledger::key::{SecurityLevel, Seed};
 use frith_ledger::operation::Action;
 use frith_ledger::units::Nonce;
@@ -59,31 +60,10 @@ fn init(session: &Session, options: &InitArgs) -> Result<Report> {
     // Before the user writes down words that would be for nothing.
     frith_tasks::Rules::new(genesis.clone())
         .map_err(|error| Failure::usage(format!("this genesis can't be used: {error}")))?;
-    let phrase = if options.import {
-        ask_phrase(options.weak_passphrase)?
-    } else {
-        Phrase::generate().doing("cannot make a key")?
-    };
-    let passphrase = ask_passphrase()?;
-    let level = SecurityLevel::DEFAULT;
-    let seed = Seed::from_passphrase(phrase.as_str(), level);
-    let config = Partial {
-        bootstrap: (!options.bootstrap.is_empty()).then(|| options.bootstrap.clone()),
-        ..Partial::default()
-    };
-    let new = NewNode {
-        genesis: &genesis,
-        config: &config.to_toml()?,
-        seed: &seed,
-        security_level: level.get(),
-        passphrase: &passphrase,
-        cost: Cost::DEFAULT,
-    };
-    node_dir::create(&options.dir, &new)?;
-    if !options.import {
-        show_phrase(&phrase);
+    if node_dir::is_founders(&options.dir) {
+        return found(&genesis, options);
     }
-    let key = seed.worker().public();
+    let key = make_worker(Some(&genesis), options)?.worker().public();
     let text = format!(
         "directory  {}\nnetwork    {} ({})\nworker     {key}\n\nNext: `frith node run --dir {}`, and from the account that pays for it:\n\
          `frith wallet stake --worker-dir {} --stake {} --collateral 100`",
@@ -100,21 +80,75 @@ fn init(session: &Session, options: &InitArgs) -> Result<Report> {
     )
 }
 
+/// Makes a directory with a worker's key, shows its words once if they are new, and gives its seed.
+///
+/// # Errors
+/// There is one already, or the words or the passphrase aren't to be had.
+pub(super) fn make_worker(genesis: Option<&Genesis>, options: &InitArgs) -> Result<Seed> {
+    node_dir::refuse_existing(&options.dir)?;
+    let phrase = if options.import {
+        ask_phrase(options.weak_passphrase)?
+    } else {
+        Phrase::generate().doing("cannot make a key")?
+    };
+    let passphrase = ask_passphrase(WORKER_UNLOCK)?;
+    let level = SecurityLevel::DEFAULT;
+    let seed = Seed::from_passphrase(phrase.as_str(), level);
+    let new = NewNode {
+        genesis,
+        config: &settings(options).to_toml()?,
+        seed: &seed,
+        security_level: level.get(),
+        passphrase: &passphrase,
+        cost: Cost::DEFAULT,
+    };
+    node_dir::create(&options.dir, &new)?;
+    if !options.import {
+        show_phrase(&phrase);
+    }
+    Ok(seed)
+}
+
+/// The settings that a new directory begins with.
+fn settings(options: &InitArgs) -> Partial {
+    Partial {
+        bootstrap: (!options.bootstrap.is_empty()).then(|| options.bootstrap.clone()),
+        ..Partial::default()
+    }
+}
+
+/// A founder's directory gets the genesis that names its worker.
+fn found(genesis: &Genesis, options: &InitArgs) -> Result<Report> {
+    let dir = &options.dir;
+    if options.import || !options.bootstrap.is_empty() {
+        return Err(Failure::usage(format!(
+            "{} has a founder's key and settings already",
+            dir.display()
+        ))
+        .advise("leave out --import, and name the peers as bootstrap in its config.toml or with `node run --bootstrap`"));
+    }
+    let worker = node_dir::found(dir, genesis)?;
+    let (name, hash) = (&genesis.name, genesis.hash());
+    let text = format!(
+        "directory  {}\nnetwork    {name} ({hash})\nworker     {worker}, a founder\n\n\
+         Compare the network's hash with the other founders, then: `frith node run --dir {}`",
+        dir.display(),
+        dir.display(),
+    );
+    Report::new(
+        text,
+        &json!({"dir": dir, "network": name, "genesis": hash.to_hex(), "founder": worker}),
+    )
+}
+
 fn status(session: &Session) -> Result<Report> {
     let node = session.node()?;
     let view = node.status()?;
     let report = Report::new(describe(node.base(), &view), &view)?;
-    if view.readiness.ready {
-        return Ok(report);
-    }
-    Ok(report.with_failure(Failure::new(
-        Exit::Unreachable,
-        "not_ready",
-        format!(
-            "the node is not ready: {}",
-            view.readiness.reasons.join("; ")
-        ),
-    )))
+    Ok(match node.unready(&view) {
+        None => report,
+        Some(failure) => report.with_failure(failure),
+    })
 }
 
 /// A node on one screen.
@@ -180,6 +214,28 @@ fn describe(base: &str, view: &StatusView) -> String {
     text
 }
 
+/// What a worker offers, in words.
+pub(super) fn describe_terms(terms: &TermsView) -> String {
+    format!(
+        "engines {}, {} slots, at least {} credits for 10⁶ fuel",
+        terms.engines.join(" and "),
+        terms.slots,
+        terms.price
+    )
+}
+
+/// A change that waits for its epoch, in words.
+fn describe_change(change: &ChangeView) -> String {
+    let stake = change
+        .stake
+        .iter()
+        .map(|stake| format!("{stake} credits more of stake"));
+    let what: Vec<String> = stake
+        .chain(change.terms.iter().map(describe_terms))
+        .collect();
+    format!("epoch {}: {}", change.since, what.join(", "))
+}
+
 /// The worker's part of the screen.
 fn describe_worker(view: &StatusView, line: &mut impl FnMut(&str, String)) {
     let Some(work) = &view.worker else {
@@ -190,15 +246,18 @@ fn describe_worker(view: &StatusView, line: &mut impl FnMut(&str, String)) {
         );
     };
     let worker = &work.worker;
-    let engines = worker.terms.engines.join(" and ");
     line(
         "worker",
         format!(
-            "seat {}, {}, engines {engines}",
+            "seat {}, {}, {}",
             short(&work.seat),
-            worker.status
+            worker.status,
+            describe_terms(&worker.terms),
         ),
     );
+    for change in &worker.changes {
+        line("from", describe_change(change));
+    }
     line(
         "stake",
         format!("{} credits, collateral {}", worker.stake, worker.collateral),
@@ -206,7 +265,9 @@ fn describe_worker(view: &StatusView, line: &mut impl FnMut(&str, String)) {
     line(
         "tasks",
         format!(
-            "{} paid, {} lost; {} open, {} running now",
+            "{} drawn, {} run since the start, {} paid, {} lost; {} open, {} running now",
+            work.tasks_seen,
+            work.runs,
             worker.tasks_paid,
             worker.tasks_lost,
             worker.open.len(),

@@ -3,6 +3,7 @@
 use super::Report;
 use super::args::RunArgs;
 use super::session::{Session, worker_seed};
+use crate::codes::Code;
 use crate::config::{LogFormat, Partial, Settings};
 use crate::failure::{Context as _, Exit, Failure, Result};
 use crate::node_dir::{CONFIG_FILE, GENESIS_FILE, NodeDir};
@@ -62,8 +63,8 @@ pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
         Stopped::Asked => Report::new("", &serde_json::json!({"stopped": "asked"})),
         Stopped::ByItself => Err(Failure::new(
             Exit::Other,
-            "stopped",
-            "the node has stopped by itself; its log says why",
+            Code::Stopped,
+            "the node has stopped by itself",
         )),
     }
 }

@@ -4,9 +4,10 @@ use super::args::Common;
 use super::config::Setting;
 use crate::agent::{Agent, AgentError, socket_path};
 use crate::client::{Home, HomeConfig, NodeClient, Signer, Wallet};
+use crate::codes::Code;
 use crate::config::Origin;
 use crate::failure::{Exit, Failure, Result};
-use crate::keystore::{FileError, KeyFile, Kind, Source, UNLOCK};
+use crate::keystore::{FileError, KeyFile, Kind, Source, UNLOCK, Variables, WORKER_UNLOCK};
 use frith_ledger::address::Address;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::key::{SecretKey, Seed};
@@ -89,7 +90,7 @@ impl Session {
     /// The key of this name. Asks for the passphrase; takes half a second.
     pub(super) fn unlock_named(&self, name: &str) -> Result<SecretKey> {
         let file = self.named_file(name)?;
-        let (kind, secret) = unlock(&file)?;
+        let (kind, secret) = unlock(&file, UNLOCK)?;
         let key = match kind {
             Kind::Seed => Seed::from_bytes(*secret).account(),
             Kind::Account => SecretKey::from_bytes(&secret),
@@ -183,7 +184,7 @@ pub(super) fn agent_failure(error: AgentError) -> Failure {
             "remove that file if nothing of yours listens there"
         }
     };
-    Failure::new(Exit::Other, "agent", error).advise(advice)
+    Failure::new(Exit::Other, Code::Agent, error).advise(advice)
 }
 
 /// The address that a key file's label names.
@@ -201,11 +202,11 @@ pub(super) fn label_address(file: &KeyFile) -> Result<Address> {
 }
 
 /// A key file's secret and what it is for; the passphrase from the environment or the terminal.
-pub(crate) fn unlock(file: &KeyFile) -> Result<(Kind, Zeroizing<[u8; 32]>)> {
+fn unlock(file: &KeyFile, variables: Variables) -> Result<(Kind, Zeroizing<[u8; 32]>)> {
     let prompt = format!("Passphrase of {}: ", file.path().display());
-    let passphrase = Source::of_process(UNLOCK)
+    let passphrase = Source::of_process(variables)
         .existing(&prompt)
-        .map_err(|error| Failure::refused("no_passphrase", error))?;
+        .map_err(|error| Failure::refused(Code::NoPassphrase, error))?;
     let secret = file.unlock(&passphrase).map_err(key_failure)?;
     Ok((
         file.keystore()
@@ -220,11 +221,14 @@ pub(crate) fn key_failure(error: FileError) -> Failure {
     let message = error.to_string();
     match error {
         FileError::WrongPassphrase { .. } | FileError::WrongPassphraseOrDamaged { .. } => {
-            Failure::refused("wrong_passphrase", message)
-                .advise("try again; without the passphrase, `frith key import` brings the key back from its words")
+            Failure::refused(Code::WrongPassphrase, message)
         }
-        FileError::Exists { .. } => Failure::usage(message).advise("choose another name, or move that file away"),
-        FileError::NotFound { .. } => Failure::usage(message).advise("see `frith key show` for the keys that there are"),
+        FileError::Exists { .. } => {
+            Failure::usage(message).advise("choose another name, or move that file away")
+        }
+        FileError::NotFound { .. } => {
+            Failure::usage(message).advise("see `frith key show` for the keys that there are")
+        }
         _ => Failure::other(message),
     }
 }
@@ -232,7 +236,7 @@ pub(crate) fn key_failure(error: FileError) -> Failure {
 /// Reads the secret of a data directory's worker.
 pub(crate) fn worker_seed(dir: &Path) -> Result<Seed> {
     let file = KeyFile::read(&dir.join(crate::node_dir::WORKER_FILE)).map_err(key_failure)?;
-    let (_, secret) = unlock(&file)?;
+    let (_, secret) = unlock(&file, WORKER_UNLOCK)?;
     let seed = Seed::from_bytes(*secret);
     if seed.worker().public().address() != label_address(&file)? {
         return Err(Failure::other(format!(

@@ -92,7 +92,7 @@ pub fn plan(options: &PlanOptions) -> Result<Plan> {
             ..Partial::default()
         };
         let new = NewNode {
-            genesis: &genesis,
+            genesis: Some(&genesis),
             config: &config.to_toml()?,
             seed: &seed(&format!("worker {index}")),
             security_level: SecurityLevel::TEST.get(),

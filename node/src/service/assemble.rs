@@ -13,6 +13,7 @@ use super::network::{NetworkOutbound, forward};
 use super::status::StatusSource;
 use super::throttle::Throttle;
 use crate::api::{Api, Limits, serve};
+use crate::codes::Code;
 use crate::config::{Fault, Settings};
 use crate::failure::{Context as _, Exit, Failure, Result};
 use crate::node_dir::{COMPILED_DIR, NodeDir, PARTIALS_DIR, STORE_DIR};
@@ -328,9 +329,9 @@ async fn start_network(
             .saturating_sub(settings.runners_mib());
         config.limits.memory_bytes_max = usize::try_from(node << 20).unwrap_or(usize::MAX);
     }
-    Network::start(config).await.map_err(|error| {
-        Failure::new(Exit::Other, "network", error).advise("choose other addresses with --listen")
-    })
+    Network::start(config)
+        .await
+        .map_err(|error| Failure::new(Exit::Other, Code::Network, error))
 }
 
 /// The core's own thread: its work is CPU and disk, and nothing else may wait behind it.

@@ -58,6 +58,7 @@ impl StatusSource {
         let key = self.key;
         let work = tokio::task::spawn_blocking(move || work(&state, &key, rules.parameters()));
         let worker = work.await.map_err(|_| CoreGone)?.map(|mut work| {
+            work.runs = self.core.counters().runs.get();
             work.running = self.core.counters().running.get();
             work
         });
@@ -124,6 +125,7 @@ fn work(state: &LeafState, key: &PublicKey, parameters: &Parameters) -> Option<W
         seat: seat.to_string(),
         worker: present::worker(&worker),
         tasks_seen: 0,
+        runs: 0,
         running: 0,
         earned: String::new(),
         pending: String::new(),
