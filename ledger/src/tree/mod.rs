@@ -33,6 +33,7 @@
 //! ("Provisions", CCS 2015: children's sums are hashed apart, not only their total); PATRICIA
 //! compression (Morrison 1968); persistent nodes as in Driscoll et al. 1989.
 
+mod ahead;
 mod apply;
 mod draw;
 mod frontier;
@@ -43,6 +44,7 @@ mod path;
 mod persist;
 mod prefix;
 mod range;
+mod shared;
 mod summary;
 mod version;
 

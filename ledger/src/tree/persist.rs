@@ -24,6 +24,7 @@
 
 use super::node::{Child, InnerNode, Leaf, Link};
 use super::prefix::NodePrefix;
+use super::shared::SharedNode;
 use super::summary::Summary;
 use super::version::Version;
 use crate::codec::{DecodeError, decode};
@@ -507,7 +508,7 @@ fn load_node(records: &Records<'_>, place: &Place) -> Result<Child, LoadError> {
                 .map_err(|_| place.corrupt("its sums are impossible"))?;
             Child {
                 summary,
-                link: Link::Inner(Arc::new(InnerNode {
+                link: Link::Inner(SharedNode::new(InnerNode {
                     prefix,
                     left,
                     right,

@@ -117,7 +117,7 @@ fn is_shared(a: &Version, b: &Version) -> bool {
     ) {
         (None, None) => true,
         (Some(Link::Leaf(a)), Some(Link::Leaf(b))) => Arc::ptr_eq(a, b),
-        (Some(Link::Inner(a)), Some(Link::Inner(b))) => Arc::ptr_eq(a, b),
+        (Some(Link::Inner(a)), Some(Link::Inner(b))) => std::ptr::eq(&raw const **a, &raw const **b),
         _ => false,
     }
 }
