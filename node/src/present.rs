@@ -5,8 +5,9 @@ mod history;
 pub use history::happening;
 
 use crate::views::{
-    AccountView, ArbitratorView, Entity as EntityJson, EventView, FoundView, OutcomeView,
-    PlaceView, RegistrationView, SeatView, SpecView, SummaryView, TaskView, TermsView, WorkerView,
+    AccountView, ArbitratorView, Entity as EntityJson, EventView, FoundView, NextKeyView,
+    OutcomeView, PlaceView, RegistrationView, RetiredKeyView, SeatView, SpecView, SummaryView,
+    TaskView, TermsView, WorkerView,
 };
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
@@ -114,6 +115,19 @@ pub fn worker(worker: &Worker) -> WorkerView {
             .collect(),
         tasks_paid: worker.tasks_paid,
         tasks_lost: worker.tasks_lost,
+        next_key: worker.next_keys().map(|(since, keys)| NextKeyView {
+            key: keys.key.to_string(),
+            since: since.get(),
+        }),
+        retired_keys: worker
+            .retired
+            .iter()
+            .map(|retired| RetiredKeyView {
+                key: retired.key.to_string(),
+                last: retired.last.get(),
+                until: retired.until.get(),
+            })
+            .collect(),
     }
 }
 
@@ -360,6 +374,8 @@ pub fn event(event: &TaskEvent, height: u64) -> EventView {
         TaskEvent::Leaving { seat, .. } => ("leaving", None, Some(seat), None),
         TaskEvent::Left { seat, amount, .. } => ("left", None, Some(seat), Some(*amount)),
         TaskEvent::Slashed { seat, burned, .. } => ("slashed", None, Some(seat), Some(*burned)),
+        TaskEvent::Rotating { seat, .. } => ("rotating", None, Some(seat), None),
+        TaskEvent::Rotated { seat, .. } => ("rotated", None, Some(seat), None),
     };
     EventView::Task {
         what: what.to_owned(),

@@ -4,8 +4,10 @@
 //! digits. Hashes, keys and SCALE bytes are lower-case hexadecimal. Addresses are bech32m.
 
 mod history;
+mod keys;
 
 pub use history::{HappeningView, HistoryView};
+pub use keys::{KeyState, NextKeyView, OwnKeyView, RetiredKeyView};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -201,6 +203,12 @@ pub struct WorkerView {
     pub tasks_paid: u64,
     /// Tasks for which it lost its bond.
     pub tasks_lost: u64,
+    /// The key that replaces its key, if a rotation waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_key: Option<NextKeyView>,
+    /// Keys that were replaced and still answer for what they signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired_keys: Vec<RetiredKeyView>,
 }
 
 /// A compute task.
@@ -507,6 +515,8 @@ pub struct WorkStatusView {
     /// The entity.
     #[serde(flatten)]
     pub worker: WorkerView,
+    /// How this node's own key stands there.
+    pub own_key: OwnKeyView,
     /// Places in tasks of the present state.
     pub tasks_seen: u64,
     /// Tasks that it runs at this moment.

@@ -8,7 +8,7 @@ mod wallet;
 pub(super) use machine::{BenchArgs, ConfigCommand, DoctorArgs, KeyCommand};
 pub(super) use node::{InitArgs, NodeCommand, RunArgs, SafetyCommand};
 pub(super) use task::{SpecArgs, TaskCommand};
-pub(super) use wallet::{StakeArgs, WalletCommand};
+pub(super) use wallet::{RotateWorkerArgs, StakeArgs, WalletCommand};
 
 use crate::config::Origin;
 use crate::views::Finality;
@@ -237,6 +237,8 @@ mod tests {
             "frith wallet balance --save-proof p.json",
             "frith wallet stake --worker-dir d --stake 100 --collateral 10",
             "frith wallet unstake 5",
+            "frith wallet rotate-worker --worker-dir d",
+            "frith wallet rotate-worker --consent f --yes --wait final",
             "frith wallet history --limit 5 --before 12.3",
             "frith block show 12",
             "frith proof verify p.json --genesis g.json",
@@ -259,6 +261,10 @@ mod tests {
         use clap::error::ErrorKind;
         assert_eq!(
             check("frith task run p.wasm").err(),
+            Some(ErrorKind::MissingRequiredArgument)
+        );
+        assert_eq!(
+            check("frith wallet rotate-worker --yes").err(),
             Some(ErrorKind::MissingRequiredArgument)
         );
         assert_eq!(

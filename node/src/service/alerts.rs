@@ -10,11 +10,14 @@ use super::handle::{CoreGone, CoreHandle};
 use super::status::seat_of;
 use crate::amounts::{bytes, short};
 use crate::views::{AlertView, EventView};
-use frith_ledger::entity::{Entity, PlaceState, TaskState, WorkerStatus};
+use frith_ledger::address::Address;
+use frith_ledger::entity::{Entity, PlaceState, Worker, WorkerStatus};
 use frith_ledger::key::PublicKey;
 use frith_ledger::units::Epoch;
 use frith_neighbourhood::Unready;
 use frith_tasks::LeafState;
+use frith_tasks::runtime::Role;
+use frith_tasks::worker::jobs_of_key;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -290,6 +293,36 @@ fn room(facts: &Facts, say: &mut impl FnMut(Code, String)) {
     }
 }
 
+/// What must be committed and revealed with this key, and until when.
+fn due(state: &LeafState, seat: &Address, worker: &Worker, key: &PublicKey) -> Vec<Due> {
+    let until = |task: &Address, role: Role| match role {
+        Role::Drawn { .. } => {
+            let Some(Entity::Task(task)) = state.entity(task) else {
+                return None;
+            };
+            let mut places = task.places.iter().filter(|place| place.seat == *seat);
+            let drawn = places.find(|place| place.state == PlaceState::Drawn);
+            drawn.map(|place| (place.commit_until, false))
+        }
+        Role::Committed => {
+            let mut open = worker.open.iter().filter(|open| open.task == *task);
+            let until = open.find_map(|open| open.reveal_until);
+            until.map(|until| (until, true))
+        }
+        Role::Arbitrator => None,
+    };
+    let jobs = jobs_of_key(state, seat, key).into_iter();
+    let due = jobs.filter_map(|(task, role)| {
+        let (until, committed) = until(&task, role)?;
+        Some(Due {
+            task: task.to_string(),
+            until,
+            committed,
+        })
+    });
+    due.collect()
+}
+
 /// The alerts that stand, and since when. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Alerts(Arc<Mutex<BTreeMap<Code, (String, Instant)>>>);
@@ -460,31 +493,13 @@ impl Watch {
         facts.slashed = matches!(worker.status, WorkerStatus::Slashed { .. });
         let least = self.core.rules().parameters().bond_min;
         if worker.status == WorkerStatus::Active
+            && worker.key == self.key
             && let Ok(lacks) = least.sub(worker.collateral)
             && lacks > frith_ledger::credits::Credits::ZERO
         {
             facts.collateral_lacks = Some(lacks.to_string());
         }
-        for open in worker.open.iter() {
-            let Some(Entity::Task(task)) = state.entity(&open.task) else {
-                continue;
-            };
-            let mine = task.places.iter().find(|place| place.seat == seat);
-            let due = match (&task.state, mine.map(|place| &place.state)) {
-                (TaskState::Assigned { commit_until }, Some(PlaceState::Drawn)) => {
-                    (*commit_until, false)
-                }
-                (TaskState::Revealing { reveal_until, .. }, Some(PlaceState::Committed)) => {
-                    (*reveal_until, true)
-                }
-                _ => continue,
-            };
-            facts.due.push(Due {
-                task: open.task.to_string(),
-                until: due.0,
-                committed: due.1,
-            });
-        }
+        facts.due = due(state, &seat, &worker, &self.key);
     }
 
     /// The average time of the syncs since the last look.

@@ -47,6 +47,8 @@ pub enum WalletCommand {
     },
     /// Stake credits on a worker: registers it, or adds to its stake.
     Stake(StakeArgs),
+    /// Put another key in force for a worker. It keeps its seat and its stake.
+    RotateWorker(RotateWorkerArgs),
     /// Take collateral of a worker back. Its stake returns with `node leave`.
     Unstake {
         /// How many credits.
@@ -90,6 +92,31 @@ pub struct StakeArgs {
     /// Tasks that the worker holds at once.
     #[arg(long, default_value_t = 8)]
     pub slots: u8,
+    /// Do it without asking.
+    #[arg(long)]
+    pub yes: bool,
+    /// How long to wait.
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+/// `frith wallet rotate-worker`
+#[derive(Debug, Args)]
+pub struct RotateWorkerArgs {
+    /// The data directory of the new key, made by `node init` (it must be on this machine).
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with = "consent",
+        required_unless_present = "consent"
+    )]
+    pub worker_dir: Option<PathBuf>,
+    /// The consent that the new key signed (`node consent --json`).
+    #[arg(long, value_name = "FILE")]
+    pub consent: Option<PathBuf>,
+    /// The worker's seat, when the account has several.
+    #[arg(long)]
+    pub seat: Option<Address>,
     /// Do it without asking.
     #[arg(long)]
     pub yes: bool,
