@@ -217,6 +217,7 @@ mod tests {
             "frith key show --json",
             "frith key unlock main --timeout 60",
             "frith key lock",
+            "frith key rotate second --yes --wait final",
             "frith config show --origin --dir d",
             "frith doctor --dir d --json",
             "frith bench --price 0.002 --slots 2",

@@ -1,13 +1,18 @@
-//! `frith wallet rotate-worker`: another key for a worker.
+//! `frith wallet rotate-worker` and `frith key rotate`: another key for a worker, and for an account.
 
 use super::Report;
-use super::args::RotateWorkerArgs;
+use super::args::{RotateWorkerArgs, WaitArgs};
+use super::key::{free_path, keep, show_phrase};
+use super::output::note;
 use super::session::Session;
 use super::wallet::{Consented, confirm_cost, consented, how_sure, network, own_seat, submit};
-use crate::failure::Result;
+use crate::failure::{Context as _, Result};
+use crate::keystore::Phrase;
 use crate::views::OperationView;
 use frith_ledger::address::Address;
+use frith_ledger::key::PublicKey;
 use frith_ledger::operation::Action;
+use std::path::PathBuf;
 use serde::Serialize;
 
 /// A rotation as scripts see it.
@@ -62,4 +67,64 @@ pub(super) fn worker(session: &Session, options: &RotateWorkerArgs) -> Result<Re
         fate,
     };
     Report::new(text, &ordered)
+}
+
+/// A new key of an account as scripts see it.
+#[derive(Debug, Serialize)]
+struct NewKey {
+    name: String,
+    address: Address,
+    key: String,
+    file: PathBuf,
+    #[serde(flatten)]
+    fate: OperationView,
+}
+
+/// Makes a key and puts it in force for the account of the present one.
+pub(super) fn account(
+    session: &Session,
+    name: &str,
+    yes: bool,
+    wait: WaitArgs,
+) -> Result<Report> {
+    let (genesis, node) = network(session)?;
+    let (before, account) = (session.key_name()?, session.address()?);
+    free_path(session, name)?;
+    // The fee depends on the size alone.
+    let any = Action::RotateKey {
+        key: PublicKey([0; 32]),
+    };
+    let question = format!("Put a new key in force for {account}; {before} can't sign for it then");
+    confirm_cost(session, (&genesis, &node), &any, &question, yes)?;
+    let wallet = session.wallet(&genesis, &node)?;
+    let phrase = Phrase::generate().doing("cannot make a key")?;
+    note(&format!("The new key's file, {name}, gets a passphrase of its own."));
+    // On the disk and on paper before it is in force: it alone will open the account.
+    let kept = keep(session, name, &phrase, Some(account))?;
+    show_phrase(&phrase);
+    note(&format!(
+        "To bring the key back: `frith key import NAME --account {account}`\n"
+    ));
+    let action = Action::RotateKey { key: kept.key };
+    let fate = submit(session, &wallet, action, wait).map_err(|failure| {
+        failure.advise(&format!(
+            "{name} signs for the account if the operation was or still is executed, else {before}; see `frith wallet history`"
+        ))
+    })?;
+    session.follow_default(&before, name)?;
+    let text = format!(
+        "account    {account}\nkey        {name} signs for it from now on, {before} no more\n\
+         file       {}\noperation  {}\n{}",
+        kept.file.display(),
+        fate.id,
+        how_sure(&fate)
+    );
+    let new = NewKey {
+        name: name.to_owned(),
+        address: account,
+        key: kept.key.to_string(),
+        file: kept.file,
+        fate,
+    };
+    Report::new(text, &new)
 }

@@ -375,19 +375,19 @@ fn a_retired_key_is_kept_while_what_it_committed_to_is_open() {
     world.close();
     world.close();
     commit(&mut world, 1, task, &right(&task));
-    go_to(&mut world, 30);
+    go_to(&mut world, 29);
     let worker = world.worker(new);
     assert_eq!(worker.open.len(), 1, "the other place is drawn in vain");
     assert_eq!(worker.retired.len(), 1, "kept until epoch 15 else");
-    go_to(&mut world, 31);
+    go_to(&mut world, 30);
     assert_eq!(
         world.task(&task).state,
         TaskState::Failed {
             reason: FailReason::NoWorkers,
-            epoch: Epoch::new(31)
+            epoch: Epoch::new(30)
         }
     );
-    go_to(&mut world, 32);
+    go_to(&mut world, 31);
     let worker = world.worker(new);
     assert!(worker.open.is_empty() && worker.retired.is_empty());
     assert_eq!(worker.collateral, COLLATERAL);
