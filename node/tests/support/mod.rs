@@ -70,6 +70,16 @@ impl World {
 
     /// A devnet of so many nodes, some with a fault, all with these lines in their settings.
     pub fn start_with(nodes: u16, faults: BTreeMap<usize, Fault>, settings: &str) -> Outcome<Self> {
+        Self::start_edited(nodes, faults, settings, |_| ())
+    }
+
+    /// The same with changes to the genesis, of which every directory has a copy.
+    pub fn start_edited(
+        nodes: u16,
+        faults: BTreeMap<usize, Fault>,
+        settings: &str,
+        edit: impl Fn(&mut Value),
+    ) -> Outcome<Self> {
         let directory = tempfile::tempdir()?;
         let options = PlanOptions {
             nodes,
@@ -79,6 +89,12 @@ impl World {
         };
         let planned = plan(&options)?;
         let home = planned.home.clone();
+        for dir in planned.nodes.iter().chain([&home]) {
+            let path = dir.join("genesis.json");
+            let mut genesis: Value = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
+            edit(&mut genesis);
+            std::fs::write(&path, genesis.to_string())?;
+        }
         for dir in &planned.nodes {
             let path = dir.join("config.toml");
             let text = std::fs::read_to_string(&path)?;
