@@ -202,10 +202,12 @@ impl Worker {
     /// Keys that will be in force, if a rotation waits for its epoch.
     #[must_use]
     pub fn next_keys(&self) -> Option<(Epoch, WorkerKeys)> {
-        self.pending.iter().find_map(|pending| match pending.change {
-            WorkerChange::Keys(keys) => Some((pending.since, keys)),
-            WorkerChange::Terms(_) | WorkerChange::AddStake(_) => None,
-        })
+        self.pending
+            .iter()
+            .find_map(|pending| match pending.change {
+                WorkerChange::Keys(keys) => Some((pending.since, keys)),
+                WorkerChange::Terms(_) | WorkerChange::AddStake(_) => None,
+            })
     }
 
     /// What is kept of a key that was replaced.

@@ -137,7 +137,10 @@ fn keys_of_an_account_and_of_a_worker_are_replaced_while_the_network_runs() -> O
         Ok(own.state == KeyState::InForce && own.votes)
     })?;
     let own = world.work_of(old)?.own_key;
-    assert_eq!((own.state, own.other), (KeyState::Retired, Some(key.clone())));
+    assert_eq!(
+        (own.state, own.other),
+        (KeyState::Retired, Some(key.clone()))
+    );
     world.until("free to stop", |world| {
         Ok(world.work_of(old)?.own_key.may_stop)
     })?;
@@ -148,7 +151,15 @@ fn keys_of_an_account_and_of_a_worker_are_replaced_while_the_network_runs() -> O
     let program = world.directory.path().join("program.wasm");
     std::fs::write(&program, wat::parse_str(SMALL)?)?;
     let program = program.to_str().ok_or("a path")?;
-    let more = ["--yes", "--fuel", "1000000", "--replicas", "4", "--price", "0.001"];
+    let more = [
+        "--yes",
+        "--fuel",
+        "1000000",
+        "--replicas",
+        "4",
+        "--price",
+        "0.001",
+    ];
     let line = [&line[..], &[program], &more].concat();
     let task = answer(&world.call_as("second", PASSPHRASE, &line)?)?;
     let task = task["task"].as_str().ok_or("a task")?;

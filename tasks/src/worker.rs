@@ -188,7 +188,9 @@ pub fn jobs_of_key(state: &LeafState, seat: &Address, key: &PublicKey) -> Vec<(A
         }
     };
     let mut jobs = state.jobs_of(seat);
-    jobs.retain(|(address, _)| matches!(state.entity(address), Some(Entity::Task(task)) if mine(&task)));
+    jobs.retain(
+        |(address, _)| matches!(state.entity(address), Some(Entity::Task(task)) if mine(&task)),
+    );
     jobs
 }
 

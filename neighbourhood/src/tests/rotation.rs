@@ -9,9 +9,7 @@ use frith_ledger::credits::Credits;
 use frith_ledger::entity::{Entity, Worker, WorkerStatus};
 use frith_ledger::hash::Hash;
 use frith_ledger::light::LightClient;
-use frith_ledger::operation::{
-    Action, Evidence, Offence, Operation, ProofOperation, consent_hash,
-};
+use frith_ledger::operation::{Action, Evidence, Offence, Operation, ProofOperation, consent_hash};
 use frith_ledger::units::{Nonce, View};
 use frith_ledger::vrf::VrfSecret;
 
@@ -63,7 +61,9 @@ fn a_member_rotates_its_key_and_the_chain_goes_on_with_the_new_node() {
     );
 
     // The root committee sits to the end of its period, with the old key.
-    let last = worker(&world, old).retired_key(&world.key(old)).map(|k| k.last);
+    let last = worker(&world, old)
+        .retired_key(&world.key(old))
+        .map(|k| k.last);
     let last = last.expect("the old key is remembered");
     assert!(
         world.run_until(15_000, |w| !w.node(old).status().root_member),
@@ -113,10 +113,22 @@ fn two_votes_with_a_replaced_key_cost_the_stake_all_the_same() {
     let vote = |block: u8| {
         let (view, block, known) = (View::new(900), Hash([block; 32]), Default::default());
         let member = member.expect("it is a member");
-        Vote::sign(instance, view, block, member, known, &world.rules.hash, &key)
+        Vote::sign(
+            instance,
+            view,
+            block,
+            member,
+            known,
+            &world.rules.hash,
+            &key,
+        )
     };
     let evidence = Evidence {
-        seat: world.node(0).state().place_of(&key.public()).expect("a seat"),
+        seat: world
+            .node(0)
+            .state()
+            .place_of(&key.public())
+            .expect("a seat"),
         key: key.public(),
         reporter: TO,
         offence: Offence::Votes(vote(1), vote(2)),

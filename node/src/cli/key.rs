@@ -29,9 +29,7 @@ pub(super) fn run(session: &Session, command: KeyCommand) -> Result<Report> {
             weak_passphrase,
             account,
         } => keep(session, &name, &ask_phrase(weak_passphrase)?, account)?.report(&name),
-        KeyCommand::Rotate { name, yes, wait } => {
-            super::rotate::account(session, &name, yes, wait)
-        }
+        KeyCommand::Rotate { name, yes, wait } => super::rotate::account(session, &name, yes, wait),
         KeyCommand::Show { name } => show(session, name),
         KeyCommand::Unlock { name, timeout } => unlock(session, name, timeout),
         KeyCommand::Lock { name } => lock(session, name),

@@ -305,7 +305,12 @@ mod tests {
         };
         check(
             retired.clone(),
-            &["was replaced", "votes until epoch 59", "2 places open", "keep this node"],
+            &[
+                "was replaced",
+                "votes until epoch 59",
+                "2 places open",
+                "keep this node",
+            ],
         );
         let done = OwnKeyView {
             votes: false,

@@ -6,14 +6,15 @@ use super::key::{free_path, keep, show_phrase};
 use super::output::note;
 use super::session::Session;
 use super::wallet::{Consented, confirm_cost, consented, how_sure, network, own_seat, submit};
+use crate::client::fee_of;
 use crate::failure::{Context as _, Result};
 use crate::keystore::Phrase;
 use crate::views::OperationView;
 use frith_ledger::address::Address;
 use frith_ledger::key::PublicKey;
 use frith_ledger::operation::Action;
-use std::path::PathBuf;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// A rotation as scripts see it.
 #[derive(Debug, Serialize)]
@@ -45,6 +46,7 @@ pub(super) fn worker(session: &Session, options: &RotateWorkerArgs) -> Result<Re
         node.status()?.epoch
     );
     confirm_cost(session, (&genesis, &node), &action, &question, options.yes)?;
+    let fee = fee_of(&action, &genesis.parameters);
     let wallet = session.wallet(&genesis, &node)?;
     let fate = submit(session, &wallet, action, options.wait)?;
     // Pending ones have no epoch yet.
@@ -55,7 +57,7 @@ pub(super) fn worker(session: &Session, options: &RotateWorkerArgs) -> Result<Re
     );
     let text = format!(
         "seat       {seat}\nkey        {key} is in force {from}, and votes two epochs later\n\
-         operation  {}\n{}\n\n\
+         fee        {fee} credits\noperation  {}\n{}\n\n\
          Keep both nodes running. `frith node status` of the old one says when it can be stopped.",
         fate.id,
         how_sure(&fate)
@@ -81,12 +83,7 @@ struct NewKey {
 }
 
 /// Makes a key and puts it in force for the account of the present one.
-pub(super) fn account(
-    session: &Session,
-    name: &str,
-    yes: bool,
-    wait: WaitArgs,
-) -> Result<Report> {
+pub(super) fn account(session: &Session, name: &str, yes: bool, wait: WaitArgs) -> Result<Report> {
     let (genesis, node) = network(session)?;
     let (before, account) = (session.key_name()?, session.address()?);
     free_path(session, name)?;
@@ -98,7 +95,9 @@ pub(super) fn account(
     confirm_cost(session, (&genesis, &node), &any, &question, yes)?;
     let wallet = session.wallet(&genesis, &node)?;
     let phrase = Phrase::generate().doing("cannot make a key")?;
-    note(&format!("The new key's file, {name}, gets a passphrase of its own."));
+    note(&format!(
+        "The new key's file, {name}, gets a passphrase of its own."
+    ));
     // On the disk and on paper before it is in force: it alone will open the account.
     let kept = keep(session, name, &phrase, Some(account))?;
     show_phrase(&phrase);

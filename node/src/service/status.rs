@@ -125,12 +125,7 @@ pub(crate) fn seat_of(state: &LeafState, key: &PublicKey) -> Option<(Address, Wo
 }
 
 /// How a key stands at its worker.
-fn own_key(
-    worker: &Worker,
-    key: &PublicKey,
-    votes: bool,
-    jobs: &[(Address, Role)],
-) -> OwnKeyView {
+fn own_key(worker: &Worker, key: &PublicKey, votes: bool, jobs: &[(Address, Role)]) -> OwnKeyView {
     let next = worker.next_keys();
     let view = OwnKeyView {
         state: KeyState::InForce,

@@ -156,9 +156,9 @@ impl Owners {
             match place(node, owner) {
                 Place::Waits => Some(format!("the worker of owner {number} has no seat")),
                 Place::Ends => Some(format!("the worker of owner {number} isn't gone")),
-                Place::Active { rotates: true, .. } => {
-                    Some(format!("the worker of owner {number} waits for its new key"))
-                }
+                Place::Active { rotates: true, .. } => Some(format!(
+                    "the worker of owner {number} waits for its new key"
+                )),
                 Place::None | Place::Active { .. } => None,
             }
         })

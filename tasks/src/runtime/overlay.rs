@@ -308,9 +308,7 @@ impl<'a> Overlay<'a> {
             MessageBody::Commit { key, .. } => self.deliver_commit(from, to, value, &key),
             MessageBody::Reveal { outcome } => self.deliver_reveal(from, to, outcome),
             MessageBody::Unrevealed => self.deliver_unrevealed(from, to),
-            MessageBody::Verdict { key, outcome } => {
-                self.deliver_verdict(from, to, &key, &outcome)
-            }
+            MessageBody::Verdict { key, outcome } => self.deliver_verdict(from, to, &key, &outcome),
             MessageBody::RevealsOpen { until } => self.deliver_reveals_open(from, to, until),
             MessageBody::Closed { paid } => self.deliver_closed(from, to, value, paid),
             MessageBody::NoShow { penalty } => self.deliver_no_show(to, penalty),

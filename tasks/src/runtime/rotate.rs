@@ -16,9 +16,7 @@ use crate::event::TaskEvent;
 use crate::refusal::Refusal;
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
-use frith_ledger::entity::{
-    Entity, PendingChange, RetiredKey, Worker, WorkerChange, WorkerKeys,
-};
+use frith_ledger::entity::{Entity, PendingChange, RetiredKey, Worker, WorkerChange, WorkerKeys};
 use frith_ledger::key::PublicKey;
 use frith_ledger::message::MessageBody;
 use frith_ledger::parameters::{Parameters, RETIRED_KEYS_MAX};
@@ -29,7 +27,12 @@ fn retire(parameters: &Parameters, key: PublicKey, epoch: Epoch) -> RetiredKey {
     let period = parameters.period.max(1);
     let last_in_leaf = epoch.next().get();
     // The last of the period that last_in_leaf lies in: never before it.
-    let last = Epoch::new((last_in_leaf / period).saturating_add(1).saturating_mul(period)).minus(1);
+    let last = Epoch::new(
+        (last_in_leaf / period)
+            .saturating_add(1)
+            .saturating_mul(period),
+    )
+    .minus(1);
     let kept = parameters
         .unbonding
         .max(parameters.commit_epochs)
@@ -103,10 +106,7 @@ impl Overlay<'_> {
             old,
             new: keys.key,
         });
-        let told = MessageBody::Rotated {
-            old,
-            new: keys.key,
-        };
+        let told = MessageBody::Rotated { old, new: keys.key };
         self.send(seat, worker.account, Credits::ZERO, told);
         Ok(())
     }

@@ -43,11 +43,7 @@ struct Opened<'a> {
 
 impl Overlay<'_> {
     /// The worker at `seat`, for an order of `account`: it must pay for it.
-    pub(super) fn owned(
-        &mut self,
-        account: Address,
-        seat: Address,
-    ) -> Result<Box<Worker>, Stop> {
+    pub(super) fn owned(&mut self, account: Address, seat: Address) -> Result<Box<Worker>, Stop> {
         let worker = self.worker(&seat)?;
         if worker.account != account {
             return Err(Refusal::NotYours {

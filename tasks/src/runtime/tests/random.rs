@@ -349,7 +349,10 @@ impl History {
         for (_, leaf) in world.state.tree().iter() {
             if let Ok(Entity::Worker(worker)) = Entity::from_bytes(&leaf.bytes) {
                 assert!(worker.open.is_empty(), "no commitment stays open");
-                assert!(worker.retired.is_empty(), "no replaced key is kept for ever");
+                assert!(
+                    worker.retired.is_empty(),
+                    "no replaced key is kept for ever"
+                );
                 assert!(worker.pending.is_empty(), "and no change waits for ever");
             }
         }

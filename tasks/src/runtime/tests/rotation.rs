@@ -10,7 +10,9 @@ use frith_ledger::address::Address;
 use frith_ledger::entity::{Entity, FailReason, PlaceState, RetiredKey, TaskState, WorkerStatus};
 use frith_ledger::genesis::committee_of;
 use frith_ledger::key::SecretKey;
-use frith_ledger::operation::{Action, Offence, Operation, WorkerAction, consent_hash, result_commitment};
+use frith_ledger::operation::{
+    Action, Offence, Operation, WorkerAction, consent_hash, result_commitment,
+};
 use frith_ledger::units::Epoch;
 use frith_ledger::vrf::{VrfPublic, VrfSecret};
 use parity_scale_codec::Encode as _;
@@ -102,7 +104,10 @@ fn a_new_worker_key_counts_after_the_lag_and_the_seat_stays() {
         TaskEvent::Rotated { seat, old, new },
     ];
     let told = |event: &&TaskEvent| {
-        matches!(event, TaskEvent::Rotating { .. } | TaskEvent::Rotated { .. })
+        matches!(
+            event,
+            TaskEvent::Rotating { .. } | TaskEvent::Rotated { .. }
+        )
     };
     let told: Vec<&TaskEvent> = world.events.iter().filter(told).collect();
     assert_eq!(told, events.iter().collect::<Vec<_>>());
@@ -137,11 +142,16 @@ fn what_a_key_was_drawn_for_and_committed_to_stays_that_keys() {
     let action = WorkerAction::Commit { commitment, bond };
     let stranger = worker_operation(&world, new, first, action);
     let bytes = stranger.encoded_size();
-    let admitted = world.state.admit(&world.rules, world.epoch, &stranger, bytes);
+    let admitted = world
+        .state
+        .admit(&world.rules, world.epoch, &stranger, bytes);
     assert_eq!(admitted, refused);
     assert_eq!(world.one(stranger), refused);
     commit(&mut world, 1, first, &outcome);
-    assert!(matches!(world.task(&first).state, TaskState::Revealing { .. }));
+    assert!(matches!(
+        world.task(&first).state,
+        TaskState::Revealing { .. }
+    ));
 
     // A commitment.
     assert_eq!(reveal(&mut world, new, first, &outcome), refused);
@@ -169,12 +179,18 @@ fn an_arbitration_stays_with_the_key_that_was_drawn() {
     let mut world = World::new(&[1, 2, 1]).manner(1, Manner::Wrong);
     let task = world.submit(1, spec(3, Epoch::new(8)));
     world.epochs(2);
-    assert!(matches!(world.task(&task).state, TaskState::Disputed { .. }));
+    assert!(matches!(
+        world.task(&task).state,
+        TaskState::Disputed { .. }
+    ));
     let new = rotate(&mut world, 2, 50);
     let seat = world.seat(2);
     world.close();
     world.close();
-    assert!(matches!(world.task(&task).state, TaskState::Arbitrating { .. }));
+    assert!(matches!(
+        world.task(&task).state,
+        TaskState::Arbitrating { .. }
+    ));
     go_to(&mut world, 5);
     assert_eq!(world.worker(new).key, world.workers[new].0.public());
     let verdict = |worker: usize, world: &World| {
@@ -184,7 +200,9 @@ fn an_arbitration_stays_with_the_key_that_was_drawn() {
     let refused = Err(Refusal::OtherKey { task, seat });
     let stranger = verdict(new, &world);
     let bytes = stranger.encoded_size();
-    let admitted = world.state.admit(&world.rules, world.epoch, &stranger, bytes);
+    let admitted = world
+        .state
+        .admit(&world.rules, world.epoch, &stranger, bytes);
     assert_eq!(admitted, refused);
     assert_eq!(world.one(stranger), refused);
     let own = verdict(2, &world);
@@ -195,9 +213,16 @@ fn an_arbitration_stays_with_the_key_that_was_drawn() {
 fn show(world: &mut World, worker: usize, instance: u64) -> Result<(), Refusal> {
     let votes = [1, 2].map(|block| vote(world, worker, Epoch::new(instance), 3, block));
     let [first, second] = votes;
-    let operation = evidence(world, worker, world.address(1), Offence::Votes(first, second));
+    let operation = evidence(
+        world,
+        worker,
+        world.address(1),
+        Offence::Votes(first, second),
+    );
     let bytes = operation.encoded_size();
-    let admitted = world.state.admit(&world.rules, world.epoch, &operation, bytes);
+    let admitted = world
+        .state
+        .admit(&world.rules, world.epoch, &operation, bytes);
     let executed = world.one(operation);
     // Admission doesn't know the age of evidence; it is never stricter.
     assert!(admitted.is_ok() || admitted == executed);
@@ -220,7 +245,10 @@ fn a_retired_key_answers_for_its_epochs_until_the_unbonding_time_is_over() {
     let check = |now, worker, instance, expected: Result<(), Refusal>| {
         let mut world = rotated(now);
         let found = show(&mut world, worker, instance);
-        assert_eq!(found, expected, "key {worker} in {instance}, shown in {now}");
+        assert_eq!(
+            found, expected,
+            "key {worker} in {instance}, shown in {now}"
+        );
         let Some(Entity::Worker(worker)) = world.state.entity(&seat) else {
             panic!("the worker stays for the unbonding time")
         };
@@ -255,7 +283,9 @@ fn a_key_that_a_worker_has_will_have_or_had_cannot_be_taken() {
         let action = rotation(world, there, &worker_key(key));
         let operation = world.sign(0, action);
         let bytes = operation.encoded_size();
-        let admitted = world.state.admit(&world.rules, world.epoch, &operation, bytes);
+        let admitted = world
+            .state
+            .admit(&world.rules, world.epoch, &operation, bytes);
         let executed = world.one(operation);
         assert_eq!(admitted, executed);
         executed
@@ -329,7 +359,10 @@ fn only_the_owner_of_an_active_worker_gives_it_a_key_that_consents() {
     assert_eq!(world.act(1, others), not_yours);
     let nowhere = Address([9; 32]);
     let action = rotation(&world, nowhere, &key);
-    assert_eq!(world.act(0, action), Err(Refusal::NoWorker { seat: nowhere }));
+    assert_eq!(
+        world.act(0, action),
+        Err(Refusal::NoWorker { seat: nowhere })
+    );
     let mut action = rotation(&world, seat, &key);
     if let Action::RotateWorker { vrf, .. } = &mut action {
         *vrf = VrfPublic([0xff; 32]);
