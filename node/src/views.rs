@@ -4,10 +4,10 @@
 //! digits. Hashes, keys and SCALE bytes are lower-case hexadecimal. Addresses are bech32m.
 
 mod history;
-mod keys;
+mod work;
 
 pub use history::{HappeningView, HistoryView};
-pub use keys::{KeyState, NextKeyView, OwnKeyView, RetiredKeyView};
+pub use work::{KeyState, NextKeyView, OwnKeyView, RetiredKeyView, UnpaidView, WorkStatusView};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -505,39 +505,6 @@ pub struct MemberView {
     /// How far it last said it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u64>,
-}
-
-/// What a worker did and earned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct WorkStatusView {
-    /// Its seat.
-    pub seat: String,
-    /// The entity.
-    #[serde(flatten)]
-    pub worker: WorkerView,
-    /// How this node's own key stands there.
-    pub own_key: OwnKeyView,
-    /// Places in tasks of the present state.
-    pub tasks_seen: u64,
-    /// Tasks that it runs at this moment.
-    pub running: u64,
-    /// Sum of pay in tasks of the present state.
-    pub earned: String,
-    /// Most pay of tasks that aren't settled.
-    pub pending: String,
-    /// Why something was not paid, newest first; at most 20.
-    pub unpaid: Vec<UnpaidView>,
-}
-
-/// A place that brought no pay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct UnpaidView {
-    /// The task.
-    pub task: String,
-    /// Why.
-    pub reason: String,
-    /// What was lost with it.
-    pub lost: String,
 }
 
 /// Something that happened, as `/v1/events` tells it.

@@ -6,18 +6,16 @@
 //! docs/operators.md says what each means and what to do; a test compares that list with [`Code::ALL`].
 
 use super::core::free_bytes;
+use super::due::{Due, due};
 use super::handle::{CoreGone, CoreHandle};
 use super::status::seat_of;
 use crate::amounts::{bytes, short};
 use crate::views::{AlertView, EventView};
-use frith_ledger::address::Address;
-use frith_ledger::entity::{Entity, PlaceState, Worker, WorkerStatus};
+use frith_ledger::entity::WorkerStatus;
 use frith_ledger::key::PublicKey;
 use frith_ledger::units::Epoch;
 use frith_neighbourhood::Unready;
 use frith_tasks::LeafState;
-use frith_tasks::runtime::Role;
-use frith_tasks::worker::jobs_of_key;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -123,17 +121,6 @@ pub struct Alert {
     pub code: Code,
     /// What is wrong, with figures.
     pub message: String,
-}
-
-/// A task of this worker with a deadline ahead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    /// The task.
-    pub task: String,
-    /// The last epoch in which it can be done.
-    pub until: Epoch,
-    /// Whether the result is committed already, and must be revealed.
-    pub committed: bool,
 }
 
 /// What alerts are judged by.
@@ -291,36 +278,6 @@ fn room(facts: &Facts, say: &mut impl FnMut(Code, String)) {
             ),
         );
     }
-}
-
-/// What must be committed and revealed with this key, and until when.
-fn due(state: &LeafState, seat: &Address, worker: &Worker, key: &PublicKey) -> Vec<Due> {
-    let until = |task: &Address, role: Role| match role {
-        Role::Drawn { .. } => {
-            let Some(Entity::Task(task)) = state.entity(task) else {
-                return None;
-            };
-            let mut places = task.places.iter().filter(|place| place.seat == *seat);
-            let drawn = places.find(|place| place.state == PlaceState::Drawn);
-            drawn.map(|place| (place.commit_until, false))
-        }
-        Role::Committed => {
-            let mut open = worker.open.iter().filter(|open| open.task == *task);
-            let until = open.find_map(|open| open.reveal_until);
-            until.map(|until| (until, true))
-        }
-        Role::Arbitrator => None,
-    };
-    let jobs = jobs_of_key(state, seat, key).into_iter();
-    let due = jobs.filter_map(|(task, role)| {
-        let (until, committed) = until(&task, role)?;
-        Some(Due {
-            task: task.to_string(),
-            until,
-            committed,
-        })
-    });
-    due.collect()
 }
 
 /// The alerts that stand, and since when. Cheap to clone.

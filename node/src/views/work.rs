@@ -1,5 +1,6 @@
-//! Keys of a worker beside the one in force.
+//! How a node's worker is: what it did and earned, and how its keys stand.
 
+use super::WorkerView;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -55,4 +56,37 @@ pub struct OwnKeyView {
     pub open: u64,
     /// The key was replaced, votes no more and has nothing open: the node can be stopped.
     pub may_stop: bool,
+}
+
+/// What a worker did and earned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkStatusView {
+    /// Its seat.
+    pub seat: String,
+    /// The entity.
+    #[serde(flatten)]
+    pub worker: WorkerView,
+    /// How this node's own key stands there.
+    pub own_key: OwnKeyView,
+    /// Places in tasks of the present state.
+    pub tasks_seen: u64,
+    /// Tasks that it runs at this moment.
+    pub running: u64,
+    /// Sum of pay in tasks of the present state.
+    pub earned: String,
+    /// Most pay of tasks that aren't settled.
+    pub pending: String,
+    /// Why something was not paid, newest first; at most 20.
+    pub unpaid: Vec<UnpaidView>,
+}
+
+/// A place that brought no pay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnpaidView {
+    /// The task.
+    pub task: String,
+    /// Why.
+    pub reason: String,
+    /// What was lost with it.
+    pub lost: String,
 }
