@@ -3,14 +3,15 @@
 use super::members::{is_member, newcomer};
 use super::world::{World, vrf_seed, worker_key};
 use crate::NodeEvent;
-use frith_ledger::address::Address;
+use frith_ledger::address::{Address, Prefix};
+use frith_ledger::block::{ChainKind, Instance};
 use frith_ledger::certificate::Vote;
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::{Entity, Worker, WorkerStatus};
 use frith_ledger::hash::Hash;
 use frith_ledger::light::LightClient;
 use frith_ledger::operation::{Action, Evidence, Offence, Operation, ProofOperation, consent_hash};
-use frith_ledger::units::{Nonce, View};
+use frith_ledger::units::{Generation, Nonce, View};
 use frith_ledger::vrf::VrfSecret;
 
 const TO: Address = Address([0x42; 32]);
@@ -107,7 +108,13 @@ fn two_votes_with_a_replaced_key_cost_the_stake_all_the_same() {
         let committees = (is_member(w, old), worker(w, new).key == w.key(new));
         committees == (true, true)
     }));
-    let instance = world.node(0).leaf.blocks.instance;
+    let instance = Instance {
+        kind: ChainKind::Leaf,
+        prefix: Prefix::ROOT,
+        generation: Generation::ZERO,
+        epoch: world.node(0).epoch(),
+        committee: world.node(0).committee().hash(),
+    };
     let member = world.node(0).committee().index_of(&world.key(old));
     let key = world.hosts[old].key.clone();
     let vote = |block: u8| {

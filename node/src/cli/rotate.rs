@@ -106,7 +106,7 @@ pub(super) fn account(session: &Session, name: &str, yes: bool, wait: WaitArgs) 
     ));
     let action = Action::RotateKey { key: kept.key };
     let fate = submit(session, &wallet, action, wait).map_err(|failure| {
-        failure.advise(&format!(
+        failure.advise(format!(
             "{name} signs for the account if the operation was or still is executed, else {before}; see `frith wallet history`"
         ))
     })?;

@@ -363,7 +363,7 @@ impl Keystore {
         ];
         let [n, r, p] = &costs;
         let level = [label.security_level];
-        let mut parts = vec![
+        let mut parts: Vec<&[u8]> = vec![
             SUM_CONTEXT,
             n,
             r,
