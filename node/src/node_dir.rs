@@ -199,6 +199,7 @@ fn create_in(path: &Path, new: &NewNode<'_>) -> Result<()> {
         kind: Kind::Worker,
         security_level: new.security_level,
         address: new.seed.worker().public().address().to_string(),
+        account: None,
     };
     let keystore = Keystore::seal(
         new.seed.as_bytes(),

@@ -5,9 +5,11 @@
 
 mod error;
 mod history;
+mod work;
 
 pub use error::{ErrorBody, ErrorView};
 pub use history::{HappeningView, HistoryView};
+pub use work::{KeyState, NextKeyView, OwnKeyView, RetiredKeyView, UnpaidView, WorkStatusView};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -187,6 +189,12 @@ pub struct WorkerView {
     /// Changes of its stake and terms that don't count yet, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<ChangeView>,
+    /// The key that replaces its key, if a rotation waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_key: Option<NextKeyView>,
+    /// Keys that were replaced and still answer for what they signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired_keys: Vec<RetiredKeyView>,
 }
 
 /// A change of a worker that waits for its epoch: one of `terms` and `stake`.
@@ -496,39 +504,6 @@ pub struct MemberView {
     /// How far it last said it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u64>,
-}
-
-/// What a worker did and earned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct WorkStatusView {
-    /// Its seat.
-    pub seat: String,
-    /// The entity.
-    #[serde(flatten)]
-    pub worker: WorkerView,
-    /// Places in tasks of the present state.
-    pub tasks_seen: u64,
-    /// Runs of tasks that gave a result since the node's start.
-    pub runs: u64,
-    /// Tasks that it runs at this moment.
-    pub running: u64,
-    /// Sum of pay in tasks of the present state.
-    pub earned: String,
-    /// Most pay of tasks that aren't settled.
-    pub pending: String,
-    /// Why something was not paid, newest first; at most 20.
-    pub unpaid: Vec<UnpaidView>,
-}
-
-/// A place that brought no pay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct UnpaidView {
-    /// The task.
-    pub task: String,
-    /// Why.
-    pub reason: String,
-    /// What was lost with it.
-    pub lost: String,
 }
 
 /// Something that happened, as `/v1/events` tells it.

@@ -64,7 +64,11 @@ fn load(genesis: &Genesis, bases: &Bases, ends: &AtomicBool, told: &Sender<Strin
             std::thread::yield_now();
             continue;
         };
-        let wallet = Wallet::new(genesis, &node, Signer::Key(wallet_seed("alice").account()));
+        let wallet = Wallet::new(
+            genesis,
+            &node,
+            Signer::first_key(wallet_seed("alice").account()),
+        );
         let action = Action::Transfer {
             to: bob,
             amount: Credits::whole(1),

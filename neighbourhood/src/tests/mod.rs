@@ -7,6 +7,7 @@ mod faults;
 mod hostile;
 mod members;
 mod restarts;
+mod rotation;
 mod world;
 
 pub(crate) use world::{transfer, worker_key, world_rules};

@@ -10,7 +10,7 @@ pub(super) use genesis::{FoundArgs, FounderArgs, GenesisCommand};
 pub(super) use machine::{BenchArgs, ConfigCommand, DoctorArgs, KeyCommand};
 pub(super) use node::{InitArgs, NodeCommand, RunArgs, SafetyCommand};
 pub(super) use task::{SpecArgs, TaskCommand};
-pub(super) use wallet::{OfferArgs, StakeArgs, TermsArgs, WalletCommand};
+pub(super) use wallet::{OfferArgs, RotateWorkerArgs, StakeArgs, TermsArgs, WalletCommand};
 
 use crate::config::Origin;
 use crate::views::Finality;
@@ -222,6 +222,7 @@ mod tests {
             "frith key show --json",
             "frith key unlock main --timeout 60",
             "frith key lock",
+            "frith key rotate second --yes --wait final",
             "frith config show --origin --dir d",
             "frith doctor --dir d --json",
             "frith bench --price 0.002 --slots 2",
@@ -244,6 +245,8 @@ mod tests {
             "frith wallet terms --price 0.0002 --slots 3",
             "frith wallet terms --worker-dir d --engines wasmi --yes",
             "frith wallet unstake 5",
+            "frith wallet rotate-worker --worker-dir d",
+            "frith wallet rotate-worker --consent f --yes --wait final",
             "frith wallet history --limit 5 --before 12.3",
             "frith genesis new --name n --preset devnet --worker a.json --worker b.json --out g.json",
             "frith block show 12",
@@ -269,6 +272,10 @@ mod tests {
         use clap::error::ErrorKind;
         assert_eq!(
             check("frith task run p.wasm").err(),
+            Some(ErrorKind::MissingRequiredArgument)
+        );
+        assert_eq!(
+            check("frith wallet rotate-worker --yes").err(),
             Some(ErrorKind::MissingRequiredArgument)
         );
         assert_eq!(

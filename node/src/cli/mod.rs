@@ -19,6 +19,7 @@ mod manual;
 mod node;
 mod output;
 mod program;
+mod rotate;
 mod run;
 mod session;
 mod spec;

@@ -10,7 +10,7 @@ use crate::config::Partial;
 use crate::failure::{Context as _, Failure, Result};
 use crate::keystore::{Cost, Phrase, WORKER_UNLOCK};
 use crate::node_dir::{self, NewNode};
-use crate::views::{ChangeView, Finality, StatusView, TermsView};
+use crate::views::{ChangeView, Finality, KeyState, OwnKeyView, StatusView, TermsView};
 use frith_ledger::genesis::Genesis;
 use frith_ledger::key::{SecurityLevel, Seed};
 use frith_ledger::operation::Action;
@@ -258,6 +258,9 @@ fn describe_worker(view: &StatusView, line: &mut impl FnMut(&str, String)) {
     for change in &worker.changes {
         line("from", describe_change(change));
     }
+    if let Some(standing) = describe_key(&work.own_key) {
+        line("key", format!("{} {standing}", short(&view.key)));
+    }
     line(
         "stake",
         format!("{} credits, collateral {}", worker.stake, worker.collateral),
@@ -287,5 +290,95 @@ fn describe_worker(view: &StatusView, line: &mut impl FnMut(&str, String)) {
             "not paid",
             format!("{}: {}{lost}", short(&unpaid.task), unpaid.reason),
         );
+    }
+}
+
+/// How the node's key stands, when there is something to say of it.
+fn describe_key(own: &OwnKeyView) -> Option<String> {
+    let other = short(own.other.as_deref().unwrap_or_default());
+    let since = own.since.unwrap_or_default();
+    match own.state {
+        KeyState::InForce if own.other.is_none() => None,
+        KeyState::InForce => Some(format!(
+            "is replaced by {other} from epoch {since} on; keep this node running until it says that it can be stopped"
+        )),
+        KeyState::Next => Some(format!(
+            "replaces {other} from epoch {since} on; keep both nodes running"
+        )),
+        KeyState::Retired if own.may_stop => Some(format!(
+            "was replaced by {other} and has nothing open: this node can be stopped"
+        )),
+        KeyState::Retired => {
+            let votes = match own.last {
+                Some(last) if own.votes => format!(", votes until epoch {last} at the latest"),
+                _ => String::new(),
+            };
+            Some(format!(
+                "was replaced by {other}{votes}, has {} places open: keep this node running",
+                own.open
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_says_whether_its_key_was_replaced_and_when_it_can_be_stopped() {
+        let own = OwnKeyView {
+            state: KeyState::InForce,
+            other: None,
+            since: None,
+            last: None,
+            votes: true,
+            open: 0,
+            may_stop: false,
+        };
+        let check = |own: OwnKeyView, expected: &[&str]| {
+            let said = describe_key(&own).unwrap_or_default();
+            assert!(!expected.is_empty() || said.is_empty(), "{said}");
+            for words in expected {
+                assert!(said.contains(words), "{words}: {said}");
+            }
+        };
+        check(own.clone(), &[]);
+        let other = Some("abcdefabcdef".to_owned());
+        let waits = OwnKeyView {
+            other: other.clone(),
+            since: Some(12),
+            ..own.clone()
+        };
+        check(waits.clone(), &["is replaced by", "epoch 12"]);
+        let next = OwnKeyView {
+            state: KeyState::Next,
+            votes: false,
+            ..waits
+        };
+        check(next, &["replaces", "epoch 12", "keep both"]);
+        let retired = OwnKeyView {
+            state: KeyState::Retired,
+            other,
+            last: Some(59),
+            open: 2,
+            ..own
+        };
+        check(
+            retired.clone(),
+            &[
+                "was replaced",
+                "votes until epoch 59",
+                "2 places open",
+                "keep this node",
+            ],
+        );
+        let done = OwnKeyView {
+            votes: false,
+            open: 0,
+            may_stop: true,
+            ..retired
+        };
+        check(done, &["was replaced", "can be stopped"]);
     }
 }

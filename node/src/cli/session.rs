@@ -7,7 +7,7 @@ use crate::client::{Home, HomeConfig, NodeClient, Signer, Wallet};
 use crate::codes::Code;
 use crate::config::Origin;
 use crate::failure::{Exit, Failure, Result};
-use crate::keystore::{FileError, KeyFile, Kind, Source, UNLOCK, Variables, WORKER_UNLOCK};
+use crate::keystore::{FileError, KeyFile, Kind, Label, Source, UNLOCK, Variables, WORKER_UNLOCK};
 use frith_ledger::address::Address;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::key::{SecretKey, Seed};
@@ -79,16 +79,16 @@ impl Session {
     /// The account of the key, without its passphrase.
     pub(super) fn address(&self) -> Result<Address> {
         let file = self.key_file()?;
-        label_address(&file)
+        label_account(&file)
     }
 
     /// The account's key. Asks for the passphrase; takes half a second.
-    fn unlock(&self) -> Result<SecretKey> {
+    fn unlock(&self) -> Result<(SecretKey, Address)> {
         self.unlock_named(&self.key_name()?)
     }
 
-    /// The key of this name. Asks for the passphrase; takes half a second.
-    pub(super) fn unlock_named(&self, name: &str) -> Result<SecretKey> {
+    /// The key of this name and the account that it signs for. Asks for the passphrase; takes half a second.
+    pub(super) fn unlock_named(&self, name: &str) -> Result<(SecretKey, Address)> {
         let file = self.named_file(name)?;
         let (kind, secret) = unlock(&file, UNLOCK)?;
         let key = match kind {
@@ -108,7 +108,7 @@ impl Session {
                 file.path().display()
             )));
         }
-        Ok(key)
+        Ok((key, label_account(&file)?))
     }
 
     /// The account with its key.
@@ -119,7 +119,10 @@ impl Session {
     ) -> Result<Wallet<'a>> {
         let signer = match self.agent()? {
             Some(agent) => Signer::Agent(agent),
-            None => Signer::Key(self.unlock()?),
+            None => {
+                let (key, account) = self.unlock()?;
+                Signer::Key { key, account }
+            }
         };
         Ok(Wallet::new(genesis, node, signer))
     }
@@ -131,6 +134,16 @@ impl Session {
         let account = self.address()?;
         // A key file that was replaced since: its own passphrase is asked for.
         Ok(agent.filter(|agent| agent.described.account == account))
+    }
+
+    /// Makes a key the one that is used when none is named, if `before` was.
+    pub(super) fn follow_default(&self, before: &str, key: &str) -> Result<()> {
+        if self.config.key.as_deref() != Some(before) {
+            return Ok(());
+        }
+        let mut config = self.config.clone();
+        config.key = Some(key.to_owned());
+        self.home.write_config(&config)
     }
 
     /// What this command goes by, and which layer decided it.
@@ -187,17 +200,28 @@ pub(super) fn agent_failure(error: AgentError) -> Failure {
     Failure::new(Exit::Other, Code::Agent, error).advise(advice)
 }
 
-/// The address that a key file's label names.
+/// The address of the key that a key file's label names.
 pub(super) fn label_address(file: &KeyFile) -> Result<Address> {
-    let label = file.keystore().label().ok_or_else(|| {
+    parse_address(file, &label(file)?.address)
+}
+
+/// The account that the key of a key file signs for: its own, or one whose key it replaced.
+pub(super) fn label_account(file: &KeyFile) -> Result<Address> {
+    let label = label(file)?;
+    parse_address(file, label.account.as_ref().unwrap_or(&label.address))
+}
+
+fn label(file: &KeyFile) -> Result<&Label> {
+    file.keystore().label().ok_or_else(|| {
         Failure::usage(format!(
             "{} was not written by frith: it doesn't say whose key it is",
             file.path().display()
         ))
-    })?;
-    label
-        .address
-        .parse()
+    })
+}
+
+fn parse_address(file: &KeyFile, text: &str) -> Result<Address> {
+    text.parse()
         .map_err(|error| Failure::usage(format!("in {}: {error}", file.path().display())))
 }
 

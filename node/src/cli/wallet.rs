@@ -41,6 +41,7 @@ pub(super) fn run(session: &Session, command: WalletCommand) -> Result<Report> {
         } => super::history::run(session, address, usize::from(limit), before.as_deref()),
         WalletCommand::Stake(options) => stake(session, &options),
         WalletCommand::Terms(options) => super::terms::change(session, &options),
+        WalletCommand::RotateWorker(options) => super::rotate::worker(session, &options),
         WalletCommand::Unstake {
             collateral,
             seat,
@@ -396,7 +397,37 @@ fn registration(
     account: Address,
     options: &StakeArgs,
 ) -> Result<Action> {
-    let given = match (&options.worker_dir, &options.consent) {
+    let (dir, file) = (options.worker_dir.as_deref(), options.consent.as_deref());
+    let Consented { key, vrf, consent } = consented(genesis, node, account, dir, file)?;
+    Ok(Action::RegisterWorker {
+        key,
+        consent,
+        vrf,
+        stake: options.stake,
+        collateral: options.collateral,
+        terms: super::terms::offered(&options.offer, options.worker_dir.as_deref())?,
+    })
+}
+
+/// A worker's keys and its consent, as operations carry them.
+pub(super) struct Consented {
+    /// The worker's key.
+    pub(super) key: PublicKey,
+    /// Its VRF key.
+    pub(super) vrf: VrfPublic,
+    /// Its signature.
+    pub(super) consent: Signature,
+}
+
+/// The consent that the worker of `dir` signs now, or that `file` holds.
+pub(super) fn consented(
+    genesis: &Genesis,
+    node: &NodeClient,
+    account: Address,
+    dir: Option<&Path>,
+    file: Option<&Path>,
+) -> Result<Consented> {
+    let given = match (dir, file) {
         (Some(dir), _) => {
             let nonce = match node.entity(&account.to_string())?.local {
                 Some(EntityJson::Account(account)) => Nonce::new(account.nonce),
@@ -408,15 +439,12 @@ fn registration(
             consent(genesis, dir, account, nonce)?
         }
         (None, Some(file)) => read_consent(file, &account)?,
-        (None, None) => return Err(Failure::usage("nothing to register")),
+        (None, None) => return Err(Failure::usage("no worker is named")),
     };
-    Ok(Action::RegisterWorker {
+    Ok(Consented {
         key: PublicKey(fixed(&given.key)?),
-        consent: Signature(fixed(&given.signature)?),
         vrf: VrfPublic(fixed(&given.vrf)?),
-        stake: options.stake,
-        collateral: options.collateral,
-        terms: super::terms::offered(&options.offer, options.worker_dir.as_deref())?,
+        consent: Signature(fixed(&given.signature)?),
     })
 }
 

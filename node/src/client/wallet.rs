@@ -42,28 +42,41 @@ pub fn fee_of(action: &Action, parameters: &Parameters) -> Credits {
 /// Who signs for an account.
 #[derive(Debug)]
 pub enum Signer {
-    /// Its key, in this process.
-    Key(SecretKey),
+    /// Its key in force, in this process.
+    Key {
+        /// The key.
+        key: SecretKey,
+        /// The account.
+        account: Address,
+    },
     /// The agent that holds its key.
     Agent(Agent),
 }
 
 impl Signer {
+    /// The key that its account began with.
+    #[must_use]
+    pub fn first_key(key: SecretKey) -> Self {
+        let account = key.public().address();
+        Self::Key { key, account }
+    }
+
     /// The account.
     #[must_use]
     pub fn account(&self) -> Address {
         match self {
-            Self::Key(key) => key.public().address(),
+            Self::Key { account, .. } => *account,
             Self::Agent(agent) => agent.described.account,
         }
     }
 
     fn sign(&self, body: OperationBody) -> Result<SignedOperation> {
         match self {
-            Self::Key(key) => Ok(SignedOperation::sign(body, key)),
-            Self::Agent(agent) => agent
-                .sign(body)
-                .map_err(|error| Failure::refused(Code::Agent, error)),
+            Self::Key { key, .. } => Ok(SignedOperation::sign(body, key)),
+            Self::Agent(agent) => agent.sign(body).map_err(|error| {
+                Failure::refused(Code::Agent, error)
+                    .advise("unlock the key again with `frith key unlock`, or lock it and say the passphrase")
+            }),
         }
     }
 }

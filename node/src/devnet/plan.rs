@@ -213,6 +213,7 @@ fn write_home(dir: &Path, genesis: &Genesis, passphrase: &Passphrase) -> Result<
             kind: Kind::Seed,
             security_level: SecurityLevel::TEST.get(),
             address: seed.account().public().address().to_string(),
+            account: None,
         };
         let keystore = Keystore::seal(
             seed.as_bytes(),

@@ -49,6 +49,8 @@ pub enum WalletCommand {
     Stake(StakeArgs),
     /// Change what a worker offers. It counts some epochs later (8 unless the genesis says otherwise).
     Terms(TermsArgs),
+    /// Put another key in force for a worker. It keeps its seat and its stake.
+    RotateWorker(RotateWorkerArgs),
     /// Take collateral of a worker back. Its stake returns with `node leave`.
     Unstake {
         /// How many credits.
@@ -118,6 +120,31 @@ pub struct TermsArgs {
     /// Take engines and slots from the settings of this data directory.
     #[arg(long, value_name = "DIR")]
     pub worker_dir: Option<PathBuf>,
+    /// The worker's seat, when the account has several.
+    #[arg(long)]
+    pub seat: Option<Address>,
+    /// Do it without asking.
+    #[arg(long)]
+    pub yes: bool,
+    /// How long to wait.
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+/// `frith wallet rotate-worker`
+#[derive(Debug, Args)]
+pub struct RotateWorkerArgs {
+    /// The data directory of the new key, made by `node init` (it must be on this machine).
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with = "consent",
+        required_unless_present = "consent"
+    )]
+    pub worker_dir: Option<PathBuf>,
+    /// The consent that the new key signed (`node consent --json`).
+    #[arg(long, value_name = "FILE")]
+    pub consent: Option<PathBuf>,
     /// The worker's seat, when the account has several.
     #[arg(long)]
     pub seat: Option<Address>,
