@@ -102,6 +102,12 @@ codes! {
     Occupied "occupied": "look what stands there with GET /v1/entities/{address}; the same order isn't needed twice";
     /// The worker's key is registered.
     KeyInUse "key_in_use": "register another key (`frith node init` makes one), or end that worker with `frith node leave` first";
+    /// The place is another key's.
+    OtherKey "other_key": "nothing is to be done here: keep the node with the worker's older key running until its places have ended";
+    /// Another rotation waits.
+    RotationPending "rotation_pending": "wait for the epoch that the message names, and rotate again";
+    /// Too many replaced keys.
+    RetiredKeys "retired_keys": "wait until the epoch that the message names is over, and rotate again";
     /// A list is full.
     Full "full": "wait until some of its entries are done, and try again";
     /// Too little stake.
@@ -238,6 +244,9 @@ impl From<&Refusal> for Code {
             Refusal::Evidence => Self::Evidence,
             Refusal::EvidenceAge { .. } => Self::EvidenceAge,
             Refusal::AlreadySlashed { .. } => Self::AlreadySlashed,
+            Refusal::OtherKey { .. } => Self::OtherKey,
+            Refusal::RotationPending { .. } => Self::RotationPending,
+            Refusal::RetiredKeys { .. } => Self::RetiredKeys,
         }
     }
 }

@@ -65,20 +65,6 @@ impl Devnet {
         Ok(devnet)
     }
 
-    /// Starts one more node, on a data directory that was made for this network; the devnet's passphrase opens its
-    /// worker's key. Its index is the next.
-    ///
-    /// # Errors
-    /// It doesn't start.
-    pub fn join(&mut self, dir: PathBuf) -> Result<()> {
-        let index = self.nodes();
-        self.plan.nodes.push(dir);
-        self.children.push(None);
-        self.apis.push(None);
-        self.spawn(index)?;
-        self.await_api(index)
-    }
-
     /// Its directories and genesis.
     #[must_use]
     pub fn plan(&self) -> &Plan {
