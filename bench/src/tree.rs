@@ -93,7 +93,10 @@ impl Nodes {
     fn rate(
         &mut self,
         values: Values,
-        put: impl FnOnce(&JellyfishMerkleTree<'_, Self, Blake3>, Values) -> anyhow::Result<TreeUpdateBatch>,
+        put: impl FnOnce(
+            &JellyfishMerkleTree<'_, Self, Blake3>,
+            Values,
+        ) -> anyhow::Result<TreeUpdateBatch>,
     ) -> anyhow::Result<f64> {
         let began = Instant::now();
         let batch = put(&JellyfishMerkleTree::new(self), values)?;

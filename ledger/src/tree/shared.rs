@@ -2,7 +2,8 @@
 //!
 //! A batch of changes makes some nine inner nodes a change, and the version before, once dropped,
 //! gives back as many. A general allocator merges and splits such pieces, and touches cold memory
-//! each time: that took half of an update. So a thread keeps what it drops for what it makes next.
+//! each time: that took half of an update. So a thread keeps what it drops for what it makes next, never
+//! more than it has made: one that only reads keeps nothing.
 
 use super::node::InnerNode;
 use std::cell::RefCell;
@@ -20,7 +21,14 @@ const AHEAD: usize = 16;
 type Slot = Arc<Option<InnerNode>>;
 
 thread_local! {
-    static SPARE: RefCell<Vec<Slot>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Spare> = const { RefCell::new(Spare { slots: Vec::new(), made: 0 }) };
+}
+
+/// What a thread keeps.
+struct Spare {
+    slots: Vec<Slot>,
+    /// Nodes that this thread has made, counted up to [`SPARE_MAX`]. So many it may keep.
+    made: usize,
 }
 
 /// One owner's hold on an inner node that never changes.
@@ -84,12 +92,14 @@ fn spare() -> Option<Slot> {
     // A thread that ends has none any more.
     let taken = SPARE.try_with(|spare| {
         let mut spare = spare.try_borrow_mut().ok()?;
-        let slot = spare.pop();
+        spare.made = SPARE_MAX.min(spare.made + 1);
+        let slot = spare.slots.pop()?;
         // Fetches the one whose turn comes soon.
-        if let Some(soon) = spare.len().checked_sub(AHEAD).and_then(|at| spare.get(at)) {
+        let soon = spare.slots.len().checked_sub(AHEAD);
+        if let Some(soon) = soon.and_then(|at| spare.slots.get(at)) {
             black_box(Arc::strong_count(soon));
         }
-        slot
+        Some(slot)
     });
     taken.ok().flatten()
 }
@@ -99,9 +109,56 @@ fn keep(slot: Slot) {
     let mut slot = Some(slot);
     let _ended = SPARE.try_with(|spare| {
         if let Ok(mut spare) = spare.try_borrow_mut()
-            && spare.len() < SPARE_MAX
+            && spare.slots.len() < spare.made
         {
-            spare.extend(slot.take());
+            spare.slots.extend(slot.take());
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Address;
+    use crate::tree::tests::leaf;
+    use crate::tree::{Change, Version};
+
+    fn tree(entities: u8) -> Version {
+        let change = |number| Change {
+            address: Address([number; 32]),
+            leaf: Some(leaf(number, 1, 0)),
+        };
+        Version::empty()
+            .apply((0..entities).map(change).collect())
+            .expect("small sums")
+    }
+
+    fn kept() -> usize {
+        SPARE.with_borrow(|spare| spare.slots.len())
+    }
+
+    #[test]
+    fn dropped_nodes_leave_their_memory_to_the_next() {
+        let version = tree(100);
+        let other = version.clone();
+        drop(version);
+        assert_eq!(kept(), 0, "nodes that have an owner are not spare");
+        drop(other);
+        assert_eq!(kept(), 99);
+        let _version = tree(60);
+        assert_eq!(kept(), 99 - 59);
+    }
+
+    #[test]
+    fn a_thread_keeps_no_more_than_it_made() {
+        let version = tree(100);
+        let kept = std::thread::spawn(move || {
+            let own = tree(11);
+            drop(version);
+            let before = kept();
+            drop(own);
+            (before, kept())
+        });
+        assert_eq!(kept.join().expect("it doesn't panic"), (10, 10));
+    }
 }
