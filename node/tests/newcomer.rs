@@ -110,7 +110,7 @@ impl Newcomer {
 
     /// The worker's word for this account and nonce registers it, with the slots of its directory's settings.
     fn stakes(&self) -> Outcome {
-        let alice = ["wallet", "send", &self.account, "20000", "--yes"];
+        let alice = ["wallet", "send", &self.account, "30000", "--yes"];
         answer(&self.world.call(PASSPHRASE, &alice)?)?;
         let dir = text(&self.dir)?;
         let consent = ["node", "consent", "--dir", &dir, "--account", &self.account];
