@@ -7,6 +7,7 @@
 //! | `worker.json` | the worker's seed, encrypted; its worker and VRF keys come from it, and no account's |
 //! | `store/` | RocksDB: chain, state, content |
 //! | `compiled/` | compiled programs; may be deleted while no node runs |
+//! | `peers.txt` | where peers were reached last; may be deleted while no node runs |
 //! | `started` | a node has started here: an empty store is a lost one |
 //! | `node.lock` | locked while a node runs; holds its process id |
 //! | `api.txt` | where the running node's API listens |
@@ -32,6 +33,8 @@ pub(crate) const STORE_DIR: &str = "store";
 pub(crate) const COMPILED_DIR: &str = "compiled";
 /// Contents that aren't whole yet.
 pub(crate) const PARTIALS_DIR: &str = "fetching";
+/// Where peers were reached last.
+pub(crate) const PEERS_FILE: &str = "peers.txt";
 /// Marks that a node has started here.
 pub(crate) const STARTED_FILE: &str = "started";
 const LOCK_FILE: &str = "node.lock";

@@ -17,6 +17,7 @@ mod counters;
 mod equivocate;
 mod handle;
 mod network;
+mod peers;
 mod status;
 mod throttle;
 
