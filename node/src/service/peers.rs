@@ -31,7 +31,7 @@ enum Unusable {
 
 /// The addresses that an earlier process kept; none when there is no file, or one that isn't whole, which is logged.
 #[must_use]
-pub fn read(path: &Path) -> Vec<Multiaddr> {
+pub(super) fn read(path: &Path) -> Vec<Multiaddr> {
     match load(path) {
         Ok(addresses) => addresses,
         Err(Unusable::Io(error)) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -47,7 +47,7 @@ pub fn read(path: &Path) -> Vec<Multiaddr> {
 }
 
 /// Writes what the network knows whenever it changes, until the network ends.
-pub async fn keep(mut known: watch::Receiver<Vec<Multiaddr>>, path: PathBuf) {
+pub(super) async fn keep(mut known: watch::Receiver<Vec<Multiaddr>>, path: PathBuf) {
     while known.changed().await.is_ok() {
         let text = encode(&known.borrow_and_update());
         let to = path.clone();
@@ -66,7 +66,7 @@ fn load(path: &Path) -> Result<Vec<Multiaddr>, Unusable> {
     decode(&text)
 }
 
-pub(crate) fn encode(addresses: &[Multiaddr]) -> String {
+fn encode(addresses: &[Multiaddr]) -> String {
     let lines: String = addresses.iter().map(|a| format!("{a}\n")).collect();
     format!("{HEAD}{}\n{lines}", blake3::hash(lines.as_bytes()).to_hex())
 }
