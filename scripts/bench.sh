@@ -17,6 +17,7 @@ bench kernels
 bench consensus
 "$target/debug/frith-bench" log
 bench devnet
+"$target/debug/frith-bench" flood
 bench sync
 bench content
 bench collect

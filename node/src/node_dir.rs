@@ -8,6 +8,7 @@
 //! | `store/` | RocksDB: chain, state, content |
 //! | `compiled/` | compiled programs; may be deleted while no node runs |
 //! | `fetching/` | contents that aren't whole yet; may be deleted while no node runs |
+//! | `peers.txt` | where peers were reached last; may be deleted while no node runs |
 //! | `started` | a node has started here: an empty store is a lost one |
 //! | `node.lock` | locked while a node runs; holds its process id |
 //! | `api.txt` | where the running node's API listens |
@@ -34,6 +35,8 @@ pub(crate) const STORE_DIR: &str = "store";
 pub(crate) const COMPILED_DIR: &str = "compiled";
 /// Contents that aren't whole yet.
 pub(crate) const PARTIALS_DIR: &str = "fetching";
+/// Where peers were reached last.
+pub(crate) const PEERS_FILE: &str = "peers.txt";
 /// Marks that a node has started here.
 pub(crate) const STARTED_FILE: &str = "started";
 const LOCK_FILE: &str = "node.lock";

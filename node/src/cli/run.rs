@@ -41,6 +41,7 @@ pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
         ))
         .advise("make room, or lower disk_free_mib_min in config.toml"));
     }
+    raise_descriptors();
     let seed = worker_seed(dir.path())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -66,6 +67,23 @@ pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
             Code::Stopped,
             "the node has stopped by itself",
         )),
+    }
+}
+
+/// Lets this process open as many files and sockets as it may: many systems begin with 1024, and the store's files, the
+/// peers and the API's clients share them.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => tracing::debug!(limit = ?limit.maximum, "descriptors"),
+        Err(error) => {
+            tracing::warn!(%error, limit = ?limit.current, "the limit of descriptors stays as it is");
+        }
     }
 }
 

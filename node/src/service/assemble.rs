@@ -10,13 +10,14 @@ use super::core::{Core, DiskGuard, Outbound, Wanted};
 use super::equivocate::Equivocator;
 use super::handle::CoreHandle;
 use super::network::{NetworkOutbound, forward};
+use super::peers;
 use super::status::StatusSource;
 use super::throttle::Throttle;
 use crate::api::{Api, Limits, serve};
 use crate::codes::Code;
 use crate::config::{Fault, Settings};
 use crate::failure::{Context as _, Exit, Failure, Result};
-use crate::node_dir::{COMPILED_DIR, NodeDir, PARTIALS_DIR, STORE_DIR};
+use crate::node_dir::{COMPILED_DIR, NodeDir, PARTIALS_DIR, PEERS_FILE, STORE_DIR};
 use crate::worker::{Worker, WorkerConfig};
 use frith_ledger::address::Address;
 use frith_ledger::genesis::Genesis;
@@ -97,7 +98,7 @@ impl Service {
         }
         // What most often fails comes first: nothing is written before it.
         let (listener, api_address) = bind_api(&settings).await?;
-        let (network, events) = start_network(&settings, &key.to_bytes(), &rules).await?;
+        let (network, events) = start_network(&dir, &settings, &key.to_bytes(), &rules).await?;
         let clock = Clock::start();
         let outbound = outbound(&network, fault, &seed, &rules);
         let node = open_node(&dir, &seed, &settings, &rules, clock.now())?;
@@ -146,6 +147,11 @@ impl Service {
             // An error means that the core is gone, which `run_until` sees by itself.
             let _core_gone = forward(events, core, upload).await;
             "network"
+        });
+        let (known, peers_file) = (network.known(), dir.path().join(PEERS_FILE));
+        tasks.spawn(async move {
+            peers::keep(known, peers_file).await;
+            "peers' addresses"
         });
         tasks.spawn(async move {
             bring_content(wants, fetcher).await;
@@ -314,6 +320,7 @@ fn addresses(texts: &[String], setting: &str) -> Result<Vec<Multiaddr>> {
 }
 
 async fn start_network(
+    dir: &NodeDir,
     settings: &Settings,
     secret: &[u8; 32],
     rules: &Rules,
@@ -322,6 +329,7 @@ async fn start_network(
     config.listen = addresses(&settings.listen, "listen")?;
     config.external = addresses(&settings.external, "external")?;
     config.bootstrap = addresses(&settings.bootstrap, "bootstrap")?;
+    config.known = peers::read(&dir.path().join(PEERS_FILE));
     if settings.memory_mib_max > 0 {
         // No new connections once the node itself has what is left beside the runners.
         let node = settings

@@ -18,6 +18,7 @@ mod due;
 mod equivocate;
 mod handle;
 mod network;
+mod peers;
 mod status;
 mod throttle;
 
