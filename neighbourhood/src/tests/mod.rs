@@ -4,9 +4,11 @@ mod backups;
 mod basics;
 mod copying;
 mod faults;
+mod founders;
 mod hostile;
 mod members;
 mod restarts;
+mod strangers;
 mod world;
 
 pub(crate) use world::{transfer, worker_key, world_rules};

@@ -9,7 +9,7 @@ use crate::amounts::{bytes, grouped, short};
 use crate::config::Partial;
 use crate::failure::{Context as _, Exit, Failure, Result};
 use crate::keystore::{Cost, Phrase};
-use crate::node_dir::{self, NewNode};
+use crate::node_dir::{self, KeyHistory, NewNode};
 use crate::views::{Finality, StatusView};
 use frith_ledger::key::{SecurityLevel, Seed};
 use frith_ledger::operation::Action;
@@ -71,6 +71,11 @@ fn init(session: &Session, options: &InitArgs) -> Result<Report> {
         bootstrap: (!options.bootstrap.is_empty()).then(|| options.bootstrap.clone()),
         ..Partial::default()
     };
+    let history = if options.import && !options.new_network {
+        KeyHistory::MayHaveRun
+    } else {
+        KeyHistory::New
+    };
     let new = NewNode {
         genesis: &genesis,
         config: &config.to_toml()?,
@@ -78,14 +83,23 @@ fn init(session: &Session, options: &InitArgs) -> Result<Report> {
         security_level: level.get(),
         passphrase: &passphrase,
         cost: Cost::DEFAULT,
+        history,
     };
     node_dir::create(&options.dir, &new)?;
     if !options.import {
         show_phrase(&phrase);
     }
     let key = seed.worker().public();
+    let founder = genesis.workers.iter().any(|worker| worker.key == key.0);
+    let asks = match history {
+        KeyHistory::MayHaveRun if founder => {
+            "votes      after asking the others what this key has signed: it is one of the genesis. If the network begins \
+             only now, make the directory again with --new-network\n"
+        }
+        _ => "",
+    };
     let text = format!(
-        "directory  {}\nnetwork    {} ({})\nworker     {key}\n\nNext: `frith node run --dir {}`, and from the account that pays for it:\n\
+        "directory  {}\nnetwork    {} ({})\nworker     {key}\n{asks}\nNext: `frith node run --dir {}`, and from the account that pays for it:\n\
          `frith wallet stake --worker-dir {} --stake {} --collateral 100`",
         options.dir.display(),
         genesis.name,
@@ -96,7 +110,7 @@ fn init(session: &Session, options: &InitArgs) -> Result<Report> {
     );
     Report::new(
         text,
-        &json!({"dir": options.dir, "network": genesis.name, "genesis": genesis.hash().to_hex(), "worker": key.to_string()}),
+        &json!({"dir": options.dir, "network": genesis.name, "genesis": genesis.hash().to_hex(), "worker": key.to_string(), "first_start": history == KeyHistory::New}),
     )
 }
 
