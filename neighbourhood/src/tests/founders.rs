@@ -175,6 +175,9 @@ fn founders_that_lose_power_at_any_write_of_their_first_second_go_on() {
         for founder in 0..4 {
             world.start(founder, true);
         }
+        for user in 0..4 {
+            world.transfer(0, user, 0, TO);
+        }
         let written = |w: &World| (0..4).all(|n| w.hosts[n].store.writes() > write);
         reached += usize::from(world.run_until(1_000, written));
         for founder in 0..4 {

@@ -115,7 +115,8 @@ fn a_node_that_knows_too_few_who_are_there_goes_on_by_blocks_when_nobody_proves_
         world.input(VICTIM, crate::Input::Disconnected { peer: a });
     }
     run_without_a_copy(&mut world, 8_000);
-    assert!(world.epoch(0) >= 5, "epoch {}", world.epoch(0));
+    // The others wait for it whenever it leads.
+    assert!(world.epoch(0) >= 2, "epoch {}", world.epoch(0));
     assert!(
         world.epoch(VICTIM).abs_diff(world.epoch(0)) <= 1,
         "it is in epoch {} of {}",
