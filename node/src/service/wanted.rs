@@ -50,12 +50,13 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use frith_ledger::hash::Hash;
 
     fn wanted(number: usize, holders: u8) -> Wanted {
         let mut id = [0; 32];
         id[..8].copy_from_slice(&(number as u64).to_le_bytes());
         Wanted {
-            id: ContentId(id),
+            id: Hash(id),
             len: 1,
             holders: (0..holders).map(|key| PublicKey([key; 32])).collect(),
         }
