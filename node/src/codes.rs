@@ -182,6 +182,8 @@ codes! {
     ModuleRefused "module_refused": "docs/tasks.md lists what a module may have";
     /// A task that ended without one.
     NoResult "no_result": "unused escrow is back in the account; see `frith task status` for why it ended, and submit it again";
+    /// Another process has the node's key.
+    KeyElsewhere "key_elsewhere": "find the other process and end it before this one starts again, or give this node a key of its own; no service manager may restart it";
     /// A node ended by itself.
     Stopped "stopped": "its log says why; `frith doctor --dir DIR` checks the machine";
     /// Sockets.

@@ -25,6 +25,8 @@ pub enum Exit {
     Unreachable = 4,
     /// A proof doesn't hold: the node that was asked is wrong or lies.
     Proof = 5,
+    /// Another process runs with this node's key: a person has to find it before this one starts again.
+    KeyElsewhere = 6,
 }
 
 /// Why a command failed.

@@ -108,23 +108,28 @@ impl NodeDir {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Whether no node ever started here; the next call says no. A worker of the genesis may vote at its
-    /// first start without asking the others what it said before, and never again: the mark is durable
-    /// before this returns, and stands outside the store, so that a wiped store isn't taken for a new one.
+    /// Whether no node ever started here, as far as the directory tells.
+    ///
+    /// A worker of the genesis may then found the network: vote when the others know of nothing yet.
+    ///
+    /// # Errors
+    /// The mark can't be looked for.
+    pub fn first_start(&self) -> Result<bool> {
+        let mark = self.path.join(STARTED_FILE);
+        // What can't be examined may be there.
+        let marked = mark.try_exists();
+        let marked = marked.map_err(|error| Failure::file("examine", &mark, error))?;
+        Ok(!marked)
+    }
+
+    /// Marks that a node has started here. The mark stands outside the store, so that a wiped store isn't taken for
+    /// a new one; durable when this returns. It comes after what a first start leaves in the store: were it there
+    /// alone, founders that lose their power in between would all take their stores for lost ones.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn first_start(&self) -> Result<bool> {
-        let mark = self.path.join(STARTED_FILE);
-        if mark.exists() || self.path.join(STORE_DIR).exists() {
-            return Ok(false);
-        }
-        let written = std::fs::File::create(&mark)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| std::fs::File::open(&self.path))
-            .and_then(|dir| dir.sync_all());
-        written.map_err(|error| Failure::file("write", &mark, error))?;
-        Ok(true)
+    pub fn mark_started(&self) -> Result<()> {
+        mark_started(&self.path)
     }
 
     /// Tells where the API listens, for `devnet` and scripts.
@@ -144,6 +149,23 @@ impl NodeDir {
         // It may not be there; a stale one only misleads people.
         let _missing = std::fs::remove_file(self.path.join(API_FILE));
     }
+}
+
+/// Marks a data directory as one on which a node with its key may have run: its node asks the others before it votes.
+/// Durable when this returns.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn mark_started(path: &Path) -> Result<()> {
+    let mark = path.join(STARTED_FILE);
+    if mark.exists() {
+        return Ok(());
+    }
+    let written = std::fs::File::create(&mark)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| std::fs::File::open(path))
+        .and_then(|dir| dir.sync_all());
+    written.map_err(|error| Failure::file("write", &mark, error))
 }
 
 /// Where the API of the node on this directory listens, if one runs.
@@ -167,6 +189,17 @@ pub struct NewNode<'a> {
     pub passphrase: &'a Passphrase,
     /// What trying a passphrase costs.
     pub cost: Cost,
+    /// What the key has done.
+    pub history: KeyHistory,
+}
+
+/// What a worker's key has done before it comes into a new data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyHistory {
+    /// It has never run: it was made now, or its network begins now.
+    New,
+    /// It may have run on a directory that is gone: the node asks the others before it votes.
+    MayHaveRun,
 }
 
 /// Makes a data directory. Nothing is overwritten.
@@ -198,6 +231,10 @@ fn refuse_existing_file(path: &Path, name: &str) -> Result<()> {
 
 fn create_in(path: &Path, new: &NewNode<'_>) -> Result<()> {
     std::fs::create_dir_all(path).map_err(|error| Failure::file("create", path, error))?;
+    if new.history == KeyHistory::MayHaveRun {
+        // Before the key: a directory with this key and without the mark would be taken for a founder's first.
+        mark_started(path)?;
+    }
     let label = Label {
         kind: Kind::Worker,
         security_level: new.security_level,
@@ -266,6 +303,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_directory_for_a_key_that_may_have_run_has_no_first_start() {
+        let parent = tempfile::tempdir().expect("a temporary directory");
+        let options = crate::devnet::PlanOptions {
+            nodes: 1,
+            dir: parent.path().join("plan"),
+            epoch_ms: 1000,
+            time_ms: 0,
+        };
+        let planned = crate::devnet::plan(&options).expect("is planned");
+        let passphrase = Passphrase::new("open".to_owned().into()).expect("is one");
+        for (history, first) in [(KeyHistory::New, true), (KeyHistory::MayHaveRun, false)] {
+            let dir = parent.path().join(format!("{history:?}"));
+            let new = NewNode {
+                genesis: Some(&planned.genesis),
+                config: "",
+                seed: &Seed::from_bytes([7; 32]),
+                security_level: 17,
+                passphrase: &passphrase,
+                cost: Cost::CHEAP,
+                history,
+            };
+            create(&dir, &new).expect("is made");
+            let locked = NodeDir::lock(&dir).expect("is a data directory");
+            assert_eq!(locked.first_start().expect("reads"), first, "{history:?}");
+        }
+        let founder = NodeDir::lock(&planned.nodes[0]).expect("is a data directory");
+        let first = founder.first_start().expect("reads");
+        assert!(first, "a devnet's nodes found it");
+    }
+
+    #[test]
     fn a_second_node_is_kept_out_until_the_first_is_gone() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         assert!(
@@ -283,7 +351,8 @@ mod tests {
             "{}",
             second.message
         );
-        assert!(first.first_start().expect("writes"));
+        assert!(first.first_start().expect("reads"));
+        first.mark_started().expect("writes");
         assert!(
             !first.first_start().expect("reads"),
             "a start is the first once"

@@ -41,7 +41,8 @@ fn tests(folder: &Path, found: &mut BTreeSet<String>) -> Outcome {
                     found.insert(name.to_owned());
                 }
                 let goes_on = line.starts_with('#') || line.starts_with("//");
-                is_test = line.ends_with("test]") || line.contains("::test(") || (is_test && goes_on);
+                is_test =
+                    line.ends_with("test]") || line.contains("::test(") || (is_test && goes_on);
             }
         }
     }

@@ -54,6 +54,9 @@ struct Seeds {
     /// Only a leader that builds on less than it knows, in a network that tears.
     #[arg(long)]
     stale_leader: bool,
+    /// Only a member that loses its disk again and again and is set up as if it had never run.
+    #[arg(long)]
+    remade: bool,
     /// As many members as the others withstand misbehave in this way.
     #[arg(long)]
     adversary: Option<Adversary>,
@@ -73,6 +76,9 @@ struct Planted {
     /// Plant the bug that votes leave before they are synced.
     #[arg(long)]
     plant_vote_before_sync: bool,
+    /// Plant the bug that a founder votes without asking whether the network has begun.
+    #[arg(long)]
+    plant_vote_unasked: bool,
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +117,7 @@ impl Planted {
             skip_lock: self.plant_skip_lock,
             ignore_timeout_high: self.plant_ignore_timeout_high,
             vote_before_sync: self.plant_vote_before_sync,
+            vote_unasked: self.plant_vote_unasked,
             ..Bugs::default()
         }
     }
@@ -122,6 +129,8 @@ impl Seeds {
             Scenario::power_losses(seed, self.nodes.max(4))
         } else if self.stale_leader {
             Scenario::stale_leader(seed, self.nodes.max(4))
+        } else if self.remade {
+            Scenario::remade(seed, self.nodes.max(4))
         } else if let Some(adversary) = self.adversary {
             Scenario::adversarial(seed, self.nodes, adversary)
         } else {
@@ -140,7 +149,10 @@ impl Seeds {
             (self.power_losses, "--power-losses"),
             (self.stale_leader, "--stale-leader"),
             (self.bugs.plant_skip_lock, "--plant-skip-lock"),
-            (self.bugs.plant_ignore_timeout_high, "--plant-ignore-timeout-high"),
+            (
+                self.bugs.plant_ignore_timeout_high,
+                "--plant-ignore-timeout-high",
+            ),
             (self.bugs.plant_vote_before_sync, "--plant-vote-before-sync"),
         ];
         for (_, switch) in switches.into_iter().filter(|(is_on, _)| *is_on) {

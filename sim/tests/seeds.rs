@@ -95,3 +95,18 @@ fn a_dropped_lock_is_found() {
     };
     assert!(first_failure(0..300, |seed| Scenario::new(seed, 4).with_bugs(bugs)).is_some());
 }
+
+#[test]
+fn a_member_whose_directory_is_made_anew_again_and_again_signs_nothing_twice() {
+    assert_eq!(first_failure(0..10, |seed| Scenario::remade(seed, 4)), None);
+}
+
+#[test]
+fn a_founder_that_votes_without_asking_is_found() {
+    let bugs = Bugs {
+        vote_unasked: true,
+        ..Bugs::default()
+    };
+    let scenario = |seed| Scenario::remade(seed, 4).with_bugs(bugs);
+    assert!(first_failure(0..50, scenario).is_some());
+}

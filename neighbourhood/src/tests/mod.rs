@@ -4,10 +4,12 @@ mod backups;
 mod basics;
 mod copying;
 mod faults;
+mod founders;
 mod hostile;
 mod members;
 mod restarts;
 mod rotation;
+mod strangers;
 mod world;
 
 pub(crate) use world::{transfer, worker_key, world_rules};

@@ -36,8 +36,9 @@ pub struct Cli {
 
 /// Under every command's help, and in every manual page.
 pub(super) const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 node unreachable or not ready, \
-5 a proof does not hold.\nPassphrases come from FRITH_PASSPHRASE, FRITH_PASSPHRASE_FILE, an unlocked agent (`frith key unlock`) \
-or the terminal, never from the command line; a worker's also from FRITH_WORKER_PASSPHRASE and FRITH_WORKER_PASSPHRASE_FILE.";
+5 a proof does not hold, 6 another process runs with the node's key.\nPassphrases come from FRITH_PASSPHRASE, \
+FRITH_PASSPHRASE_FILE, an unlocked agent (`frith key unlock`) or the terminal, never from the command line; a worker's also from \
+FRITH_WORKER_PASSPHRASE and FRITH_WORKER_PASSPHRASE_FILE.";
 
 /// The command line as clap knows it, with the exit codes under every command's help.
 pub(super) fn command() -> clap::Command {

@@ -40,6 +40,7 @@ fn worker(options: &FounderArgs) -> Result<Report> {
             bootstrap: Vec::new(),
             import: options.import,
             weak_passphrase: options.weak_passphrase,
+            new_network: true,
         };
         make_worker(None, &init)?
     };

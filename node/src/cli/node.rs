@@ -9,7 +9,7 @@ use crate::amounts::{bytes, grouped, short};
 use crate::config::Partial;
 use crate::failure::{Context as _, Failure, Result};
 use crate::keystore::{Cost, Phrase, WORKER_UNLOCK};
-use crate::node_dir::{self, NewNode};
+use crate::node_dir::{self, KeyHistory, NewNode};
 use crate::views::{ChangeView, Finality, KeyState, OwnKeyView, StatusView, TermsView};
 use frith_ledger::genesis::Genesis;
 use frith_ledger::key::{SecurityLevel, Seed};
@@ -64,8 +64,17 @@ fn init(session: &Session, options: &InitArgs) -> Result<Report> {
         return found(&genesis, options);
     }
     let key = make_worker(Some(&genesis), options)?.worker().public();
+    let history = key_history(options);
+    let founder = genesis.workers.iter().any(|worker| worker.key == key.0);
+    let asks = match history {
+        KeyHistory::MayHaveRun if founder => {
+            "votes      after asking the others what this key has signed: it is one of the genesis. If the network begins \
+             only now, make the directory again with --new-network\n"
+        }
+        _ => "",
+    };
     let text = format!(
-        "directory  {}\nnetwork    {} ({})\nworker     {key}\n\nNext: `frith node run --dir {}`, and from the account that pays for it:\n\
+        "directory  {}\nnetwork    {} ({})\nworker     {key}\n{asks}\nNext: `frith node run --dir {}`, and from the account that pays for it:\n\
          `frith wallet stake --worker-dir {} --stake {} --collateral 100`",
         options.dir.display(),
         genesis.name,
@@ -76,7 +85,7 @@ fn init(session: &Session, options: &InitArgs) -> Result<Report> {
     );
     Report::new(
         text,
-        &json!({"dir": options.dir, "network": genesis.name, "genesis": genesis.hash().to_hex(), "worker": key.to_string()}),
+        &json!({"dir": options.dir, "network": genesis.name, "genesis": genesis.hash().to_hex(), "worker": key.to_string(), "first_start": history == KeyHistory::New}),
     )
 }
 
@@ -101,12 +110,23 @@ pub(super) fn make_worker(genesis: Option<&Genesis>, options: &InitArgs) -> Resu
         security_level: level.get(),
         passphrase: &passphrase,
         cost: Cost::DEFAULT,
+        // Before there is a genesis, no key can have run in its network.
+        history: genesis.map_or(KeyHistory::New, |_| key_history(options)),
     };
     node_dir::create(&options.dir, &new)?;
     if !options.import {
         show_phrase(&phrase);
     }
     Ok(seed)
+}
+
+/// Whether the key of a directory to be made may have signed in its network before.
+fn key_history(options: &InitArgs) -> KeyHistory {
+    if options.import && !options.new_network {
+        KeyHistory::MayHaveRun
+    } else {
+        KeyHistory::New
+    }
 }
 
 /// The settings that a new directory begins with.

@@ -60,8 +60,18 @@ pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
         let ended = service.run_until(asked_to_end(until_stdin_closes)).await;
         Ok::<_, Failure>(ended)
     })?;
+    said(stopped)
+}
+
+/// How a node's end is told.
+fn said(stopped: Stopped) -> Result<Report> {
     match stopped {
         Stopped::Asked => Report::new("", &serde_json::json!({"stopped": "asked"})),
+        Stopped::KeyElsewhere => Err(Failure::new(
+            Exit::KeyElsewhere,
+            Code::KeyElsewhere,
+            "another process runs with this node's key, so this one has stopped: two voters with one key lose their stake",
+        )),
         Stopped::ByItself => Err(Failure::new(
             Exit::Other,
             Code::Stopped,
@@ -149,5 +159,24 @@ pub(super) async fn signal() {
     tokio::select! {
         _ = interrupt.recv() => tracing::info!("interrupted: shutting down"),
         _ = terminate.recv() => tracing::info!("asked to end: shutting down"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_met_its_twin_ends_with_a_code_that_the_unit_does_not_restart() {
+        let failure = said(Stopped::KeyElsewhere).expect_err("it isn't in order");
+        let code = failure.exit as u8;
+        assert_eq!((code, failure.code.as_str()), (6, "key_elsewhere"));
+        let unit = include_str!("../../../deploy/frith.service");
+        let settings: Vec<&str> = unit.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(settings.contains(&"Restart=on-failure"));
+        assert!(settings.contains(&format!("RestartPreventExitStatus={code}").as_str()));
+        assert!(super::super::args::EXIT_CODES.contains(&format!("{code} another process")));
+        let other = said(Stopped::ByItself).expect_err("neither is this");
+        assert_eq!(other.exit as u8, 1, "what a restart may mend is restarted");
     }
 }

@@ -4,7 +4,7 @@ use crate::client::{Home, HomeConfig};
 use crate::config::{Engine, Partial};
 use crate::failure::{Failure, Result};
 use crate::keystore::{Cost, KeyFile, Keystore, Kind, Label, Overwrite, Passphrase};
-use crate::node_dir::{self, NewNode};
+use crate::node_dir::{self, KeyHistory, NewNode};
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::Terms;
 use frith_ledger::genesis::{Genesis, GenesisAccount, GenesisWorker, seat};
@@ -98,6 +98,7 @@ pub fn plan(options: &PlanOptions) -> Result<Plan> {
             security_level: SecurityLevel::TEST.get(),
             passphrase: &passphrase,
             cost: Cost::CHEAP,
+            history: KeyHistory::New,
         };
         node_dir::create(&path, &new)?;
         nodes.push(path);

@@ -6,13 +6,14 @@
 use super::alerts::{Alerts, Watch};
 use super::clock::Clock;
 use super::content::Fetcher;
-use super::core::{Core, DiskGuard, Outbound, Wanted};
+use super::core::{Core, DiskGuard, Outbound};
 use super::equivocate::Equivocator;
-use super::handle::CoreHandle;
-use super::network::{NetworkOutbound, forward};
+use super::handle::{CoreGone, CoreHandle};
+use super::network::{Forwarded, NetworkOutbound, forward};
 use super::peers;
 use super::status::StatusSource;
 use super::throttle::Throttle;
+use super::wanted::Wanted;
 use crate::api::{Api, Limits, serve};
 use crate::codes::Code;
 use crate::config::{Fault, Settings};
@@ -58,9 +59,14 @@ pub struct ServiceConfig {
 pub enum Stopped {
     /// It was asked to.
     Asked,
+    /// Another process runs with its key.
+    KeyElsewhere,
     /// Something in it ended first.
     ByItself,
 }
+
+/// A part of the node that ended, and what the node's end is when it does so by itself.
+type Part = (&'static str, Stopped);
 
 /// A running node.
 pub struct Service {
@@ -68,7 +74,7 @@ pub struct Service {
     core: CoreHandle,
     thread: JoinHandle<()>,
     network: Network,
-    tasks: JoinSet<&'static str>,
+    tasks: JoinSet<Part>,
     ending: watch::Sender<bool>,
 }
 
@@ -144,33 +150,35 @@ impl Service {
         let core = handle.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            // An error means that the core is gone, which `run_until` sees by itself.
-            let _core_gone = forward(events, core, upload).await;
-            "network"
+            let stopped = match forward(events, core, upload).await {
+                Ok(Forwarded::KeyElsewhere) => Stopped::KeyElsewhere,
+                Ok(Forwarded::NetworkGone) | Err(CoreGone) => Stopped::ByItself,
+            };
+            ("network", stopped)
         });
         let (known, peers_file) = (network.known(), dir.path().join(PEERS_FILE));
         tasks.spawn(async move {
             peers::keep(known, peers_file).await;
-            "peers' addresses"
+            ("peers' addresses", Stopped::ByItself)
         });
         tasks.spawn(async move {
             bring_content(wants, fetcher).await;
-            "content"
+            ("content", Stopped::ByItself)
         });
         let ending_watch = ended.clone();
         tasks.spawn(async move {
             watch.run(ending_watch).await;
-            "alerts"
+            ("alerts", Stopped::ByItself)
         });
         tasks.spawn(async move {
             worker.run(ended).await;
-            "worker"
+            ("worker", Stopped::ByItself)
         });
         tasks.spawn(async move {
             if let Err(error) = serve(listener, api).await {
                 tracing::error!(%error, "the API has failed");
             }
-            "api"
+            ("api", Stopped::ByItself)
         });
         dir.announce_api(api_address)?;
         tracing::info!(api = %format!("http://{api_address}"), "node started");
@@ -189,9 +197,12 @@ impl Service {
         let stopped = tokio::select! {
             () = asked => Stopped::Asked,
             ended = self.tasks.join_next() => {
-                let part = ended.and_then(std::result::Result::ok).unwrap_or("a part");
-                tracing::error!(part, "a part of the node has ended by itself");
-                Stopped::ByItself
+                let ended = ended.and_then(std::result::Result::ok);
+                let (part, stopped) = ended.unwrap_or(("a part", Stopped::ByItself));
+                if stopped == Stopped::ByItself {
+                    tracing::error!(part, "a part of the node has ended by itself");
+                }
+                stopped
             }
         };
         self.end().await;
@@ -271,12 +282,17 @@ fn open_node(
         entropy: entropy()?,
         limits: frith_neighbourhood::Limits::default(),
     };
-    Node::open(config, Box::new(store), now).map_err(|error| {
+    let failed = |error: &dyn std::fmt::Display| {
         Failure::other(format!(
             "cannot open the node's state in {}: {error}",
             dir.path().display()
         ))
-    })
+    };
+    let mut node = Node::open(config, Box::new(store), now).map_err(|error| failed(&error))?;
+    // Nothing was said yet. The store first, see `NodeDir::mark_started`.
+    node.sync_store().map_err(|error| failed(&error))?;
+    dir.mark_started()?;
+    Ok(node)
 }
 
 fn open_store(dir: &NodeDir, settings: &Settings) -> Result<RocksStore> {
