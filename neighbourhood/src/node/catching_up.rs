@@ -157,9 +157,10 @@ impl Node {
             return true;
         }
         // Peers without a seat are asked when nobody else has it: there may be many, and none has to answer.
+        let seated = &self.members;
         let heard = |peers: Vec<PublicKey>| {
             let heard = peers.into_iter();
-            heard.filter(|peer| voices.contains_key(peer))
+            heard.filter(|peer| seated.contains(peer))
         };
         if !ahead.is_empty() && self.arrived.is_none() {
             let request = Request::Blocks { from: head.next() };

@@ -103,7 +103,6 @@ impl Node {
     }
 
     fn ask_record(&mut self, now: Millis, least: Epoch) {
-        let voices = self.voices();
         let Some(seeking) = &mut self.seeking else {
             return;
         };
@@ -121,8 +120,9 @@ impl Node {
             seeking.next = now.plus(self.limits.retry_max.get());
             return;
         }
-        let rest = connected.iter().filter(|peer| !voices.contains_key(peer));
-        let first = voices.keys().chain(rest);
+        let seated = |peer: &&PublicKey| self.members.contains(*peer);
+        let rest = connected.iter().filter(|peer| !seated(peer));
+        let first = connected.iter().filter(seated).chain(rest);
         let first = first.filter(|peer| !seeking.near.contains(peer)).copied();
         self.wants.want(now, request, first);
     }
