@@ -9,12 +9,15 @@ cargo build -p frith -p frith-vm --bins
 cargo build "${product[@]}" --bin frith-bench
 cargo bench --profile dev "${product[@]}" --benches --no-run
 
+# Figures of earlier runs don't count.
+rm -f "$target"/bench-*.json "$target"/bench.json
 bench() { cargo bench --profile dev "${product[@]}" --bench "$1"; }
 "$target/debug/frith-bench" tree
 bench kernels
 bench consensus
 "$target/debug/frith-bench" log
 bench devnet
+"$target/debug/frith-bench" flood
 bench sync
 bench content
 bench collect

@@ -1,7 +1,7 @@
 //! Measures crates together, over real processes on loopback. Nothing here is part of a node.
 //!
 //! `frith-bench log`: opaque commands through a replicated log of four processes. `frith-bench tree`: the state
-//! tree beside another one. Each prints what it measures, and writes `bench-NAME.json` into the target
+//! tree beside another one. `frith-bench flood`: a devnet under floods. Each prints what it measures, and writes `bench-NAME.json` into the target
 //! folder, from where `make bench` collects it.
 
 #![expect(
@@ -9,6 +9,7 @@
     reason = "a benchmark reports on standard output"
 )]
 
+mod flood;
 mod log;
 mod tree;
 
@@ -27,6 +28,8 @@ struct Arguments {
 enum What {
     /// Opaque commands through a replicated log of four processes.
     Log(log::Options),
+    /// A devnet under floods of connections and messages.
+    Flood(flood::Options),
     /// Updates of the state tree, beside `jmt`.
     Tree,
     /// One of its members; started by `log`.
@@ -40,6 +43,7 @@ enum What {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
         What::Log(options) => write("log", &log::measure(&options)?),
+        What::Flood(options) => write("flood", &flood::measure(&options)?),
         What::Tree => write("tree", &tree::measure()?),
         What::Replica => log::replica(),
         What::Load => log::load(),

@@ -24,14 +24,19 @@ pub enum DecodeError {
         max: usize,
     },
     /// Truncated, out of range, too long a list, or bytes left over.
-    #[error("malformed: {reason}")]
+    #[error("malformed at byte {at}: {reason}")]
     Malformed {
-        /// The decoder's own words.
+        /// Bytes that were read before the one that doesn't fit.
+        at: usize,
+        /// The decoder's own words: which field, and why.
         reason: String,
     },
     /// Another encoding of the same value; only one is valid.
-    #[error("not the canonical encoding")]
-    NotCanonical,
+    #[error("not the canonical encoding, from byte {at} on")]
+    NotCanonical {
+        /// Bytes that are as they should be; what differs begins among those that are written next to them.
+        at: usize,
+    },
 }
 
 /// Decodes the whole of `bytes`, at most `max` of them, and only in canonical form.
@@ -45,10 +50,11 @@ pub fn decode<T: Decode + Encode>(bytes: &[u8], max: usize) -> Result<T, DecodeE
             max,
         });
     }
-    let value = T::decode_all_with_depth_limit(DEPTH_MAX, &mut &bytes[..]).map_err(|error| {
-        DecodeError::Malformed {
-            reason: error.to_string(),
-        }
+    let mut rest = bytes;
+    let decoded = T::decode_all_with_depth_limit(DEPTH_MAX, &mut rest);
+    let value = decoded.map_err(|error| DecodeError::Malformed {
+        at: bytes.len() - rest.len(),
+        reason: one_line(&error.to_string()),
     })?;
     let mut canonical = Compared {
         rest: bytes,
@@ -58,8 +64,16 @@ pub fn decode<T: Decode + Encode>(bytes: &[u8], max: usize) -> Result<T, DecodeE
     if canonical.same && canonical.rest.is_empty() {
         Ok(value)
     } else {
-        Err(DecodeError::NotCanonical)
+        Err(DecodeError::NotCanonical {
+            at: bytes.len() - canonical.rest.len(),
+        })
     }
+}
+
+/// The decoder's words, which name a field within a field on lines of their own, as one line.
+fn one_line(words: &str) -> String {
+    let lines = words.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
 }
 
 /// Compares an encoding with bytes as it is made.
@@ -70,12 +84,10 @@ struct Compared<'a> {
 
 impl Output for Compared<'_> {
     fn write(&mut self, bytes: &[u8]) {
-        match self.rest.split_at_checked(bytes.len()) {
-            Some((expected, rest)) => {
-                self.same &= expected == bytes;
-                self.rest = rest;
-            }
-            None => self.same = false,
+        // What differs first ends the comparison: it says where.
+        match self.rest.strip_prefix(bytes) {
+            Some(rest) if self.same => self.rest = rest,
+            _ => self.same = false,
         }
     }
 }
@@ -208,6 +220,26 @@ mod tests {
         let long = Compact(u32::MAX).encode();
         assert!(decode::<BoundedVec<u64, 4>>(&long, 64).is_err());
         assert!(BoundedVec::<u8, 2>::try_from(vec![1, 2, 3]).is_err());
+    }
+
+    #[test]
+    fn an_error_says_at_which_byte_and_in_which_field_decoding_stopped() {
+        fn check<T: Decode + Encode + std::fmt::Debug>(bytes: &[u8], expected: &str) {
+            let error = decode::<T>(bytes, 64).expect_err("is no value");
+            let said = error.to_string();
+            assert!(said.contains(expected), "{said}");
+            assert!(!said.contains(['\n', '\t']), "{said:?}");
+        }
+        #[derive(Debug, Encode, Decode)]
+        struct Pair {
+            first: u8,
+            second: BoundedBytes<4>,
+        }
+        check::<Pair>(&[7, 8, 1], "at byte 2: ");
+        check::<Pair>(&[7, 8, 1], "`Pair::second`");
+        check::<Pair>(&[7, 20, 1], "at byte 2: ");
+        check::<Pair>(&[7, 4, 1, 9, 9], "at byte 3: ");
+        check::<bool>(&[2], "at byte 1: ");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::credits::{Credits, CreditsError};
 use crate::hash::{Domain, Hash};
 use crate::key::PublicKey;
 use crate::parameters::{
-    ARBITRATORS_MAX, ENTITY_BYTES_MAX, INLINE_BYTES_MAX, REPLICAS_MAX, SLOTS_MAX,
+    ARBITRATORS_MAX, ENTITY_BYTES_MAX, INLINE_BYTES_MAX, REPLICAS_MAX, RETIRED_KEYS_MAX, SLOTS_MAX,
 };
 use crate::tree::Leaf;
 use crate::units::{Epoch, Fuel, Nonce};
@@ -52,6 +52,7 @@ impl Entity {
             Ok(entity)
         } else {
             Err(DecodeError::Malformed {
+                at: 0,
                 reason: format!("entity version {version}, known is {ENTITY_VERSION}"),
             })
         }
@@ -184,7 +185,7 @@ pub struct Worker {
     pub collateral: Credits,
     /// What it offers now.
     pub terms: Terms,
-    /// Terms, additional stake and since when they count.
+    /// Terms, additional stake, new keys, and since when they count.
     pub pending: BoundedVec<PendingChange, 8>,
     /// Whether it takes part.
     pub status: WorkerStatus,
@@ -194,6 +195,53 @@ pub struct Worker {
     pub tasks_paid: u64,
     /// Tasks for which it lost its bond.
     pub tasks_lost: u64,
+    /// Keys that were in force before, oldest first, while they answer for what they signed.
+    pub retired: BoundedVec<RetiredKey, RETIRED_KEYS_MAX>,
+}
+
+impl Worker {
+    /// Keys that will be in force, if a rotation waits for its epoch.
+    #[must_use]
+    pub fn next_keys(&self) -> Option<(Epoch, WorkerKeys)> {
+        self.pending
+            .iter()
+            .find_map(|pending| match pending.change {
+                WorkerChange::Keys(keys) => Some((pending.since, keys)),
+                WorkerChange::Terms(_) | WorkerChange::AddStake(_) => None,
+            })
+    }
+
+    /// What is kept of a key that was replaced.
+    #[must_use]
+    pub fn retired_key(&self, key: &PublicKey) -> Option<&RetiredKey> {
+        self.retired.iter().find(|retired| retired.key == *key)
+    }
+
+    /// Whether a key may act for what it has open here: it is in force, or was not long ago.
+    #[must_use]
+    pub fn acts_with(&self, key: &PublicKey) -> bool {
+        self.key == *key || self.retired_key(key).is_some()
+    }
+}
+
+/// The keys of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct WorkerKeys {
+    /// Votes, commits and reveals.
+    pub key: PublicKey,
+    /// Proves beacons.
+    pub vrf: VrfPublic,
+}
+
+/// A worker's key that another has replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RetiredKey {
+    /// The key.
+    pub key: PublicKey,
+    /// The last epoch of an instance in which it can be a member; it answers for none that is later.
+    pub last: Epoch,
+    /// The last epoch in which it is kept: evidence is too old then, and no arbitration waits for it.
+    pub until: Epoch,
 }
 
 /// A change of a worker that waits for its epoch.
@@ -212,6 +260,8 @@ pub enum WorkerChange {
     Terms(Terms),
     /// So much of the collateral becomes stake.
     AddStake(Credits),
+    /// Other keys. At most one such change waits at a time.
+    Keys(WorkerKeys),
 }
 
 /// A result that a worker has committed to.
@@ -219,6 +269,8 @@ pub enum WorkerChange {
 pub struct OpenCommitment {
     /// The task.
     pub task: Address,
+    /// The key that committed, and that alone can reveal.
+    pub key: PublicKey,
     /// The salted commitment.
     pub commitment: Hash,
     /// Last epoch of the reveal; `None` until the task opened its reveals.

@@ -151,6 +151,7 @@ impl Genesis {
                 open: crate::codec::BoundedVec::new(),
                 tasks_paid: 0,
                 tasks_lost: 0,
+                retired: crate::codec::BoundedVec::new(),
             }));
             if entities.insert(seat, entity).is_some() {
                 return Err(twice);

@@ -6,7 +6,7 @@
 
 use crate::address::Address;
 use crate::credits::Credits;
-use crate::entity::{TaskOutcome, TaskSpec, Terms, Worker};
+use crate::entity::{TaskOutcome, TaskSpec, Terms, Worker, WorkerKeys};
 use crate::hash::{Domain, Hash};
 use crate::key::PublicKey;
 use crate::units::Epoch;
@@ -81,6 +81,8 @@ pub enum MessageBody {
     Cancel,
     /// Seat → task: a commitment; the value is the bond.
     Commit {
+        /// The worker's key that commits.
+        key: PublicKey,
         /// The salted commitment.
         commitment: Hash,
     },
@@ -98,6 +100,8 @@ pub enum MessageBody {
     Unrevealed,
     /// Seat → task: an arbitrator's finding.
     Verdict {
+        /// The worker's key that says so.
+        key: PublicKey,
         /// What it found.
         outcome: TaskOutcome,
     },
@@ -110,6 +114,20 @@ pub enum MessageBody {
     NoShow {
         /// How much.
         penalty: Credits,
+    },
+    /// Account → seat: other keys.
+    RotateWorker {
+        /// The new keys.
+        keys: WorkerKeys,
+        /// First epoch in which they are in force.
+        since: Epoch,
+    },
+    /// Seat → account: one of its workers has another key now.
+    Rotated {
+        /// The key before.
+        old: PublicKey,
+        /// The key in force.
+        new: PublicKey,
     },
 }
 

@@ -41,14 +41,16 @@ impl Operation {
     }
 
     /// Checks every signature that it carries, for the network with this genesis: the signer's, the
-    /// consent of a worker that is registered, and those that evidence shows.
+    /// consent of a worker key that is registered or put in force, and those that evidence shows.
     ///
     /// # Errors
     /// [`BadSignature`].
     pub fn verify(&self, genesis: &Hash) -> Result<(), BadSignature> {
         match self {
             Self::Signed(operation) => {
-                if let Action::RegisterWorker { key, consent, .. } = &operation.body.action {
+                if let Action::RegisterWorker { key, consent, .. }
+                | Action::RotateWorker { key, consent, .. } = &operation.body.action
+                {
                     key.verify(
                         &consent_hash(genesis, &operation.body.account, operation.body.nonce),
                         consent,
@@ -70,7 +72,8 @@ impl Operation {
     }
 }
 
-/// What a worker signs to let an account register it, with the account's operation of this nonce.
+/// What a worker signs to let an account register it, or put its key in the place of another worker key of
+/// the account's, with the account's operation of this nonce.
 #[must_use]
 pub fn consent_hash(genesis: &Hash, account: &Address, nonce: Nonce) -> Hash {
     signing_hash(Role::WorkerOperation, genesis, &(account, nonce))
@@ -184,6 +187,17 @@ pub enum Action {
     },
     /// Nothing but its bytes, which stay in the chain: notes and load tests.
     Note(crate::codec::BoundedBytes<4096>),
+    /// Puts other keys in force for a worker, after A epochs. It keeps its seat.
+    RotateWorker {
+        /// The worker's seat.
+        seat: Address,
+        /// The new worker key.
+        key: PublicKey,
+        /// The new key's signature on [`consent_hash`]: nobody takes another's key.
+        consent: Signature,
+        /// The new VRF key.
+        vrf: VrfPublic,
+    },
 }
 
 /// A worker's order, executed at its seat.

@@ -26,6 +26,9 @@ pub const REPLICAS_MAX: usize = 16;
 pub const ARBITRATORS_MAX: usize = 15;
 /// Tasks that a worker holds at once, at the most.
 pub const SLOTS_MAX: usize = 64;
+/// Keys of a worker that were replaced and still answer for what they signed. A worker with so many is
+/// given no new key until one of them is forgotten.
+pub const RETIRED_KEYS_MAX: usize = 4;
 /// Bytes of a result or an input that stand in the ledger itself.
 pub const INLINE_BYTES_MAX: usize = 4096;
 /// Bytes of an encoded entity.

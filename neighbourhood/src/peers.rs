@@ -132,16 +132,6 @@ impl Peers {
             .filter_map(|(key, peer)| peer.status.as_ref().map(|(status, at)| (key, status, *at)))
     }
 
-    /// The epoch that at least half of the peers say they have reached; `None` when none said.
-    ///
-    /// One peer that lies can't make this node believe that it is far behind.
-    #[must_use]
-    pub fn median_epoch(&self) -> Option<Epoch> {
-        let mut epochs: Vec<Epoch> = self.statuses().map(|(_, status, _)| status.epoch).collect();
-        epochs.sort_unstable_by(|a, b| b.cmp(a));
-        epochs.get(epochs.len() / 2).copied()
-    }
-
     /// Notes how far a peer is.
     pub fn note_status(&mut self, now: Millis, peer: &PublicKey, status: Status) {
         if let Some(record) = self.peers.get_mut(peer) {

@@ -5,6 +5,7 @@
 //! | Meta | `genesis` | hash of the network that the store belongs to |
 //! | Meta | `first` | the first block since the state was copied |
 //! | Meta | `voting` | present once this store may vote without asking others first |
+//! | Meta | `founding` | present while a founder at its first start asks whether the network has begun |
 //! | Meta | `closing/` epoch | [`Closing`]: where the next epoch begins |
 //! | Meta | `committee/` epoch | the leaf's committee |
 //! | Meta | `roots/` period | the root committee |
@@ -245,6 +246,29 @@ pub fn delete_voting() -> Write {
     Write::Delete {
         table: Table::Meta,
         key: b"voting".to_vec(),
+    }
+}
+
+/// Whether a founder that may not vote yet started on this store for the first time.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn founding(store: &dyn Store) -> Result<bool, StoreError> {
+    Ok(store.get(Table::Meta, b"founding")?.is_some())
+}
+
+/// Notes that a founder starts on this store for the first time.
+#[must_use]
+pub fn put_founding() -> Write {
+    put(Table::Meta, b"founding".to_vec(), &())
+}
+
+/// Notes that it isn't a founder's first start, or not any more.
+#[must_use]
+pub fn delete_founding() -> Write {
+    Write::Delete {
+        table: Table::Meta,
+        key: b"founding".to_vec(),
     }
 }
 

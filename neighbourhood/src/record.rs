@@ -74,8 +74,8 @@ fn record_key(key: &[u8]) -> Option<(ChainKind, Epoch)> {
 /// # Errors
 /// [`StoreError`]; call it again then, before a node starts.
 pub fn forget(store: &mut dyn Store) -> Result<(), StoreError> {
-    // The mark first: a store without it trusts no record that begins later.
-    store.write(vec![persist::delete_voting()])?;
+    // The marks first: a store without them trusts no record that begins later.
+    store.write(vec![persist::delete_voting(), persist::delete_founding()])?;
     loop {
         let rows = store.range(Table::Safety, &[], ROWS_MAX)?;
         if rows.is_empty() {

@@ -4,7 +4,9 @@
 //!   synced before what it allows left the node; so it votes at once, also in instances that begin later,
 //!   for which it has a fresh record. If a member shows a later signature of its own (the store was an older
 //!   copy), it abstains in that instance until it has recovered.
-//! - The first start of a genesis member is allowed to vote.
+//! - A *founder*, a member of the genesis whose host says that it starts for the first time, asks before it votes, and
+//!   votes from view 1 on when members that are a quorum together with it know of nothing
+//!   ([`crate::consensus::Consensus::may_found`]). If its first epoch ends before, it is like any other empty store.
 //! - Any other empty store has lost its record, or never had one: it can't tell. In every leaf instance, as a
 //!   member or not, it asks the members ([`crate::consensus::ReportRequest`]), and abstains where it is one,
 //!   until a quorum has reported. Let s be the first leaf epoch in which one did.
@@ -45,6 +47,8 @@ pub struct Collection {
 pub struct Recovery {
     /// Whether it may vote in instances that begin now.
     pub clean: bool,
+    /// Whether this is said to be a founder's first start, and it hasn't voted yet.
+    pub founding: bool,
     /// The first leaf epoch in which a quorum reported to this process.
     witnessed: Option<Epoch>,
     entropy: [u8; 32],
@@ -59,12 +63,25 @@ impl Recovery {
     pub const fn new(clean: bool, entropy: [u8; 32], retry: (u64, u64)) -> Self {
         Self {
             clean,
+            founding: false,
             witnessed: None,
             entropy,
             drawn: 0,
             collections: BTreeMap::new(),
             retry,
         }
+    }
+
+    /// The same for a node whose host says that it starts as a founder for the first time.
+    #[must_use]
+    pub const fn founding(mut self, founding: bool) -> Self {
+        self.founding = founding && !self.clean;
+        self
+    }
+
+    /// A founder may vote.
+    pub const fn found(&mut self) {
+        (self.clean, self.founding) = (true, false);
     }
 
     /// A quorum of the members of this leaf epoch reported.
@@ -104,6 +121,13 @@ impl Recovery {
         };
         self.collections
             .insert((instance.kind, instance.epoch), collection);
+    }
+
+    /// What is asked now, again: of a peer that has just come.
+    pub fn asked(&self) -> impl Iterator<Item = (Instance, [u8; 32])> {
+        self.collections
+            .values()
+            .map(|collection| (collection.instance, collection.nonce))
     }
 
     /// The instance is over, or recovered, and those before it are over.

@@ -23,6 +23,8 @@ pub struct NodeStatus {
     pub view: View,
     /// Its own index in the leaf's committee.
     pub member: Option<u16>,
+    /// Whether it is in the root committee that decides the next record.
+    pub root_member: bool,
     /// The leaf's committee.
     pub members: Vec<MemberStatus>,
     /// Connected peers, members and others.

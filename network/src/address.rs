@@ -1,41 +1,12 @@
-//! Which addresses are believed, and where members were last seen.
+//! Which addresses are believed.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
-use crate::key::PeerKey;
-
 /// Most addresses believed of one peer.
 pub(crate) const ADDRESSES_MAX: usize = 8;
-/// Most peers in the book; as many as the most members.
-const PEERS_MAX: usize = 1024;
-
-/// The addresses of members, as they themselves named them last.
-#[derive(Debug, Default)]
-pub(crate) struct AddressBook(BTreeMap<PeerKey, Vec<Multiaddr>>);
-
-impl AddressBook {
-    pub(crate) fn set(&mut self, key: PeerKey, addresses: Vec<Multiaddr>) {
-        if self.0.len() < PEERS_MAX || self.0.contains_key(&key) {
-            self.0.insert(key, addresses);
-        }
-    }
-
-    pub(crate) fn get(&self, key: &PeerKey) -> Vec<Multiaddr> {
-        self.0.get(key).cloned().unwrap_or_default()
-    }
-
-    pub(crate) fn retain(&mut self, keep: impl Fn(&PeerKey) -> bool) {
-        self.0.retain(|key, _| keep(key));
-    }
-
-    pub(crate) fn remove(&mut self, key: &PeerKey) {
-        self.0.remove(key);
-    }
-}
 
 /// Of the addresses that a peer names, those that may lead to it: dialled transports only, and none
 /// nearer than the address that the peer itself is seen at. So a peer from afar cannot have us dial
@@ -78,7 +49,24 @@ fn reach(ip: IpAddr) -> Reach {
     }
 }
 
-fn ip(address: &Multiaddr) -> Option<IpAddr> {
+/// A part of the internet that one party is likely to have whole: 256 addresses of IPv4, a /48 of IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Site {
+    V4([u8; 3]),
+    V6([u8; 6]),
+}
+
+/// The site of an address; `None` for one of this machine or of a private network, whose parties are few and near.
+pub(crate) fn site(address: &Multiaddr) -> Option<Site> {
+    let ip = ip(address).filter(|ip| reach(*ip) == Reach::Global)?;
+    Some(match ip {
+        IpAddr::V4(ip) => Site::V4(*ip.octets().first_chunk()?),
+        IpAddr::V6(ip) => Site::V6(*ip.octets().first_chunk()?),
+    })
+}
+
+/// The IP address that an address begins with.
+pub(crate) fn ip(address: &Multiaddr) -> Option<IpAddr> {
     match address.iter().next()? {
         Protocol::Ip4(ip) => Some(ip.into()),
         Protocol::Ip6(ip) => Some(ip.into()),
@@ -119,6 +107,7 @@ pub(crate) fn named_peer(address: &Multiaddr) -> Option<libp2p::PeerId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::PeerKey;
 
     fn check(named: &str, seen_at: &str, believed: bool) {
         let named = [named.parse().expect("a multiaddress")];

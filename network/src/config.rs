@@ -19,6 +19,9 @@ pub struct NetworkConfig {
     pub external: Vec<Multiaddr>,
     /// Peers to begin with, as IP addresses; any one suffices. The `/p2p` part may be missing.
     pub bootstrap: Vec<Multiaddr>,
+    /// Where an earlier process of this node reached its peers, as [`crate::Network::known`] told. What does not end
+    /// in a peer's key, and what is above the bounds of that, is passed over.
+    pub known: Vec<Multiaddr>,
     /// Local limits.
     pub limits: Limits,
 }
@@ -33,6 +36,7 @@ impl NetworkConfig {
             listen: Vec::new(),
             external: Vec::new(),
             bootstrap: Vec::new(),
+            known: Vec::new(),
             limits: Limits::default(),
         }
     }

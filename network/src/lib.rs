@@ -15,8 +15,8 @@
 //!
 //! # How
 //!
-//! 1. [`Network::start`] listens and dials the bootstrap peers. Any one suffices: the routing table
-//!    (`/frith/kad/1`) finds the others.
+//! 1. [`Network::start`] listens and dials the bootstrap peers and those that an earlier process knew
+//!    ([`Network::known`]). Any one suffices: the routing table (`/frith/kad/1`) finds the others.
 //! 2. Every connection begins with hellos ([`wire`]). Another network, another version and the
 //!    banned are refused with a reason; of two connections between the same two processes one
 //!    stays.
@@ -42,16 +42,19 @@
 //! paths; ITU-T I.371 for the budgets.
 
 mod address;
+mod book;
 mod budget;
 mod config;
 mod driver;
 mod error;
 mod event;
 mod fetch;
+mod guard;
 mod key;
 mod limits;
 mod links;
 mod metrics;
+mod mux;
 mod network;
 mod peer;
 mod reach;

@@ -62,15 +62,21 @@ pub struct Limits {
     /// Connections of one peer (4): two of a simultaneous dial, and room for a restarted process
     /// whose old connection has not timed out.
     pub connections_per_peer_max: u32,
-    /// Connections whose handshake is under way, each direction (64).
+    /// Connections whose handshake is under way, each direction (128).
     pub connections_pending_max: u32,
+    /// Of those that others opened, most from one address of IPv4 or one /64 of IPv6 (16): who opens connections and
+    /// says nothing must not keep everybody else out.
+    pub half_open_per_source_max: u32,
     /// Connections to peers that are no members which are kept although nothing is exchanged (8),
     /// so that a node without neighbours stays findable.
     pub connections_idle_kept: usize,
     /// After this long without a frame or a fetch a peer that is no member is disconnected (120 s).
     pub idle_max: Duration,
-    /// Resident bytes of this process above which no new connection is made or taken (1 GiB).
+    /// Resident bytes of this process above which it has connections with members only (448 MiB: a node fits 512).
     pub memory_bytes_max: usize,
+    /// Bytes that wait for all unknown peers together (64 MiB). Beyond it the one with the most, the slowest reader, is
+    /// disconnected.
+    pub unknown_queue_bytes_max: usize,
     /// What each member may send.
     pub member: PeerBudget,
     /// What each unknown peer may send.
@@ -90,7 +96,7 @@ pub struct Limits {
     pub fetch_served_max: usize,
     /// A fetch that has not ended after this long fails (30 s).
     pub fetch_timeout: Duration,
-    /// A connection must have exchanged hellos after this long (10 s).
+    /// A handshake must have ended after this long, and hellos been exchanged after as long again (10 s).
     pub hello_timeout: Duration,
     /// A frame must have arrived this long after its header (60 s), or its peer is cut off.
     pub frame_timeout: Duration,
@@ -124,10 +130,12 @@ impl Default for Limits {
             connections_in_max: 128,
             connections_out_max: 128,
             connections_per_peer_max: 4,
-            connections_pending_max: 64,
+            connections_pending_max: 128,
+            half_open_per_source_max: 16,
             connections_idle_kept: 8,
             idle_max: Duration::from_secs(120),
-            memory_bytes_max: 1 << 30,
+            memory_bytes_max: 448 << 20,
+            unknown_queue_bytes_max: 64 << 20,
             member: PeerBudget {
                 consensus: Rate::new(16 * MIB, 4000),
                 control: Rate::new(16 * MIB, 4000),

@@ -21,6 +21,8 @@ pub struct NetworkMetrics {
     pub connections_out: u64,
     /// Connections turned away because a limit or a ban stood against them.
     pub connections_denied: u64,
+    /// Times that an unknown peer was disconnected to have memory back.
+    pub let_go: u64,
     /// Dials that failed.
     pub dials_failed: u64,
     /// Hellos refused, by us or by the peer; duplicates are not counted.
@@ -123,6 +125,7 @@ pub(crate) struct Counters {
     pub(crate) connections_in: Counter,
     pub(crate) connections_out: Counter,
     pub(crate) connections_denied: Counter,
+    pub(crate) let_go: Counter,
     pub(crate) dials_failed: Counter,
     pub(crate) hellos_refused: Counter,
     pub(crate) bytes_in: Counter,
@@ -148,6 +151,7 @@ impl Counters {
             connections_in: self.connections_in.get(),
             connections_out: self.connections_out.get(),
             connections_denied: self.connections_denied.get(),
+            let_go: self.let_go.get(),
             dials_failed: self.dials_failed.get(),
             hellos_refused: self.hellos_refused.get(),
             bytes_in: self.bytes_in.get(),

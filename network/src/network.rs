@@ -10,10 +10,10 @@ use libp2p::core::transport::ListenerId;
 use libp2p::identity::Keypair;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, Swarm};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::NetworkConfig;
-use crate::driver::{Command, Driver};
+use crate::driver::{Beginning, Command, Driver};
 use crate::error::{FetchError, SendError, StartError};
 use crate::event::NetworkEvent;
 use crate::fetch;
@@ -35,6 +35,7 @@ const LISTEN_MAX: Duration = Duration::from_secs(5);
 pub struct Network {
     shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
+    known: watch::Receiver<Vec<Multiaddr>>,
 }
 
 impl Network {
@@ -68,16 +69,23 @@ impl Network {
         let NetworkConfig {
             network_id,
             bootstrap,
+            known,
             limits,
             ..
         } = config;
         let (events, event_queue) = mpsc::channel(limits.events_max.max(1));
         let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
         let shared = Arc::new(Shared::new(key, network_id, instance, limits));
-        let mut driver = Driver::new(swarm, shared.clone(), events, command_queue, bootstrap);
+        let begin = Beginning { bootstrap, known };
+        let (mut driver, known) = Driver::new(swarm, shared.clone(), events, command_queue, begin);
         driver.listening_on(listening);
         tokio::spawn(driver.run());
-        Ok((Self { shared, commands }, event_queue))
+        let network = Self {
+            shared,
+            commands,
+            known,
+        };
+        Ok((network, event_queue))
     }
 
     /// This node's own key.
@@ -110,6 +118,10 @@ impl Network {
             });
         }
         let peer = self.shared.peer(&to).ok_or(SendError::NotConnected)?;
+        if !peer.is_member() && !self.shared.has_room_for_unknown(frame.len()) {
+            self.shared.counters.queue_full.add(1);
+            return Err(SendError::QueueFull);
+        }
         match peer.push(priority, frame) {
             Ok(dropped) => {
                 self.shared.counters.consensus_dropped.add(dropped);
@@ -226,6 +238,15 @@ impl Network {
     #[must_use]
     pub fn listen_addresses(&self) -> Vec<Multiaddr> {
         lock(&self.shared.listening).iter().cloned().collect()
+    }
+
+    /// Where peers were reached, for [`NetworkConfig::known`] of the next process: members, and some others that
+    /// this node dialled itself; at most 512 addresses that end in their peer's key. Changes within a second when a
+    /// member's addresses did and seldom otherwise: in the long run every ten seconds at the most. The last change
+    /// comes at the end of the network, after which [`watch::Receiver::changed`] fails.
+    #[must_use]
+    pub fn known(&self) -> watch::Receiver<Vec<Multiaddr>> {
+        self.known.clone()
     }
 
     /// Totals since the start.

@@ -49,6 +49,7 @@ pub(crate) struct Requests {
     pub(crate) announce: BTreeSet<[u8; 32]>,
     pub(crate) withdraw: BTreeSet<[u8; 32]>,
     pub(crate) banned: BTreeSet<PeerKey>,
+    pub(crate) let_go: BTreeSet<PeerKey>,
 }
 
 /// Bytes that frames under way may take.
@@ -111,6 +112,25 @@ impl Shared {
 
     pub(crate) fn peer(&self, key: &PeerKey) -> Option<Arc<Peer>> {
         lock(&self.peers).get(key).cloned()
+    }
+
+    /// Whether `bytes` more may wait for unknown peers. If not, who has the most waiting is let go.
+    pub(crate) fn has_room_for_unknown(&self, bytes: usize) -> bool {
+        let mut total = bytes;
+        let mut slowest = None;
+        for peer in lock(&self.peers).values().filter(|peer| !peer.is_member()) {
+            let queued = peer.queued_bytes();
+            total = total.saturating_add(queued);
+            slowest = slowest.max(Some((queued, peer.key)));
+        }
+        if total <= self.limits.unknown_queue_bytes_max {
+            return true;
+        }
+        if let Some((_, peer)) = slowest {
+            lock(&self.requests).let_go.insert(peer);
+            self.wake.notify_one();
+        }
+        false
     }
 
     pub(crate) fn inbound(&self, member: bool) -> &Memory {

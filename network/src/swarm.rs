@@ -15,13 +15,15 @@ use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, connection_limits,
-    identify, kad, memory_connection_limits, noise, ping, tcp, yamux,
+    identify, kad, noise, ping, tcp,
 };
 
 use crate::config::NetworkConfig;
 use crate::error::StartError;
+use crate::guard;
 use crate::limits::Limits;
 use crate::links;
+use crate::mux::Yamux;
 
 /// The routing table's protocol.
 pub(crate) const KAD: StreamProtocol = StreamProtocol::new("/frith/kad/1");
@@ -38,7 +40,7 @@ pub(crate) struct Behaviour {
     // The first three may deny a connection, so they come first.
     pub(crate) banned: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(crate) limits: connection_limits::Behaviour,
-    memory: memory_connection_limits::Behaviour,
+    pub(crate) guard: guard::Behaviour,
     pub(crate) links: links::Behaviour,
     pub(crate) kad: kad::Behaviour<MemoryStore>,
     identify: identify::Behaviour,
@@ -53,14 +55,12 @@ pub(crate) fn build(
     install_ring();
     let failed = |transport| move |reason: String| StartError::Transport { transport, reason };
     let limits = &config.limits;
-    let mut muxer = yamux::Config::default();
-    muxer.set_max_num_streams(STREAMS_MAX);
     let swarm = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
         .with_tcp(
             tcp::Config::default().nodelay(true),
             noise::Config::new,
-            || muxer,
+            || Yamux::new(STREAMS_MAX),
         )
         .map_err(|e| failed("TCP")(e.to_string()))?
         .with_quic_config(|mut quic| {
@@ -80,6 +80,8 @@ pub(crate) fn build(
                 .with_per_connection_event_buffer_size(8)
                 .with_notify_handler_buffer_size(NonZeroUsize::new(8).expect("eight is not zero"))
         })
+        // Transport, identity and multiplexing; the hello has its own time afterwards.
+        .with_connection_timeout(limits.hello_timeout)
         .build();
     Ok(swarm)
 }
@@ -101,7 +103,7 @@ fn behaviour(limits: &Limits, keypair: &Keypair) -> Behaviour {
                 .with_max_established_outgoing(Some(limits.connections_out_max))
                 .with_max_established_per_peer(Some(limits.connections_per_peer_max)),
         ),
-        memory: memory_connection_limits::Behaviour::with_max_bytes(limits.memory_bytes_max),
+        guard: guard::Behaviour::new(limits.half_open_per_source_max),
         links: links::Behaviour::default(),
         kad: kad(limits, id),
         identify: identify::Behaviour::new(identify),

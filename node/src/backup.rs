@@ -14,7 +14,7 @@
 use crate::failure::{Failure, Result};
 use crate::keystore::{KeyFile, Keystore, Overwrite};
 use crate::node_dir::{
-    self, CONFIG_FILE, GENESIS_FILE, MARK_FILE, NodeDir, STARTED_FILE, STORE_DIR, WORKER_FILE,
+    self, CONFIG_FILE, GENESIS_FILE, MARK_FILE, NodeDir, STORE_DIR, WORKER_FILE,
 };
 use frith_ledger::block::ChainKind;
 use frith_ledger::genesis::Genesis;
@@ -222,12 +222,8 @@ impl Backup {
             let path = dir.join(name);
             std::fs::write(&path, text).map_err(|error| Failure::file("write", &path, error))
         };
-        // Before the key: a directory with this key and without the mark would vote as if for the first time.
-        let mark = dir.join(STARTED_FILE);
-        std::fs::File::create(&mark)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| std::fs::File::open(dir)?.sync_all())
-            .map_err(|error| Failure::file("write", &mark, error))?;
+        // Before the key: a directory with this key and without the mark would be taken for a founder's first.
+        node_dir::mark_started(dir)?;
         KeyFile::write(&dir.join(WORKER_FILE), worker, Overwrite::No).map_err(Failure::other)?;
         write(CONFIG_FILE, &self.config)?;
         // Last, since it is what makes the directory a data directory.
@@ -245,7 +241,7 @@ impl Backup {
 pub fn forget_votes(dir: &Path) -> Result<()> {
     let locked = NodeDir::lock(dir)?;
     // The mark that a node has started here must be there from now on, whatever was copied.
-    locked.first_start()?;
+    locked.mark_started()?;
     let (path, mark) = (dir.join(STORE_DIR), dir.join(MARK_FILE));
     if !path.exists() {
         return Ok(());
@@ -276,12 +272,13 @@ mod tests {
         };
         let planned = crate::devnet::plan(&options).expect("is planned");
         let new = NewNode {
-            genesis: &planned.genesis,
+            genesis: Some(&planned.genesis),
             config: "slots = 3\n",
             seed: &Seed::from_bytes([7; 32]),
             security_level: 17,
             passphrase: &Passphrase::new(Zeroizing::new("open".to_owned())).expect("is one"),
             cost: Cost::CHEAP,
+            history: node_dir::KeyHistory::New,
         };
         node_dir::create(&dir, &new).expect("is made");
         dir

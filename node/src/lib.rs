@@ -4,6 +4,7 @@
 //!   unlocked.
 //! - [`service`] runs the core, [`worker`] its tasks, [`api`] serves what [`views`] describe.
 //! - [`backup`] brings a node back, [`doctor`] checks a machine, [`measure`] says what it can do.
+//! - [`failure`] is why a command failed, [`codes`] what to do about every kind of error.
 //! - [`config`] and [`node_dir`] say how a node is set up; [`devnet`] sets up many.
 //!
 //! Invariants of absence: the API never sees a user's key; the process that runs a stranger's program
@@ -16,6 +17,7 @@ pub mod api;
 pub mod backup;
 pub mod cli;
 pub mod client;
+pub mod codes;
 pub mod config;
 pub mod devnet;
 pub mod doctor;

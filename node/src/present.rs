@@ -5,14 +5,15 @@ mod history;
 pub use history::happening;
 
 use crate::views::{
-    AccountView, ArbitratorView, Entity as EntityJson, EventView, FoundView, OutcomeView,
-    PlaceView, RegistrationView, SeatView, SpecView, SummaryView, TaskView, TermsView, WorkerView,
+    AccountView, ArbitratorView, ChangeView, Entity as EntityJson, EventView, FoundView,
+    NextKeyView, OutcomeView, PlaceView, RegistrationView, RetiredKeyView, SeatView, SpecView,
+    SummaryView, TaskView, TermsView, WorkerView,
 };
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::{
-    Bytes, Entity, FailReason, OutcomeId, Place, PlaceState, RunStatus, Task, TaskOutcome,
-    TaskSpec, TaskState, Terms, Worker, WorkerStatus,
+    Bytes, Entity, FailReason, OutcomeId, PendingChange, Place, PlaceState, RunStatus, Task,
+    TaskOutcome, TaskSpec, TaskState, Terms, Worker, WorkerChange, WorkerStatus,
 };
 use frith_ledger::parameters::Parameters;
 use frith_ledger::tree::Summary;
@@ -114,7 +115,35 @@ pub fn worker(worker: &Worker) -> WorkerView {
             .collect(),
         tasks_paid: worker.tasks_paid,
         tasks_lost: worker.tasks_lost,
+        changes: worker.pending.iter().filter_map(change).collect(),
+        next_key: worker.next_keys().map(|(since, keys)| NextKeyView {
+            key: keys.key.to_string(),
+            since: since.get(),
+        }),
+        retired_keys: worker
+            .retired
+            .iter()
+            .map(|retired| RetiredKeyView {
+                key: retired.key.to_string(),
+                last: retired.last.get(),
+                until: retired.until.get(),
+            })
+            .collect(),
     }
+}
+
+/// A change of stake or terms; one of keys stands in a field of its own.
+fn change(pending: &PendingChange) -> Option<ChangeView> {
+    let (terms, stake) = match &pending.change {
+        WorkerChange::Terms(new) => (Some(terms(new)), None),
+        WorkerChange::AddStake(stake) => (None, Some(stake.to_string())),
+        WorkerChange::Keys(_) => return None,
+    };
+    Some(ChangeView {
+        since: pending.since.get(),
+        terms,
+        stake,
+    })
 }
 
 /// A task with its places.
@@ -360,6 +389,8 @@ pub fn event(event: &TaskEvent, height: u64) -> EventView {
         TaskEvent::Leaving { seat, .. } => ("leaving", None, Some(seat), None),
         TaskEvent::Left { seat, amount, .. } => ("left", None, Some(seat), Some(*amount)),
         TaskEvent::Slashed { seat, burned, .. } => ("slashed", None, Some(seat), Some(*burned)),
+        TaskEvent::Rotating { seat, .. } => ("rotating", None, Some(seat), None),
+        TaskEvent::Rotated { seat, .. } => ("rotated", None, Some(seat), None),
     };
     EventView::Task {
         what: what.to_owned(),

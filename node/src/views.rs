@@ -3,31 +3,16 @@
 //! Amounts are decimal strings in credits with up to six places (`"12.5"`), since JSON numbers lose
 //! digits. Hashes, keys and SCALE bytes are lower-case hexadecimal. Addresses are bech32m.
 
+mod error;
 mod history;
+mod work;
 
+pub use error::{ErrorBody, ErrorView};
 pub use history::{HappeningView, HistoryView};
+pub use work::{KeyState, NextKeyView, OwnKeyView, RetiredKeyView, UnpaidView, WorkStatusView};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-/// Why a request was not served.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ErrorView {
-    /// The error.
-    pub error: ErrorBody,
-}
-
-/// What was wrong, where, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ErrorBody {
-    /// Stable, for programs: `malformed`, `too_large`, `underfunded`, `nonce`, `not_ready`, …
-    pub code: String,
-    /// For people.
-    pub message: String,
-    /// What to do about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub advice: Option<String>,
-}
 
 /// An operation that was taken into the pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -201,6 +186,28 @@ pub struct WorkerView {
     pub tasks_paid: u64,
     /// Tasks for which it lost its bond.
     pub tasks_lost: u64,
+    /// Changes of its stake and terms that don't count yet, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeView>,
+    /// The key that replaces its key, if a rotation waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_key: Option<NextKeyView>,
+    /// Keys that were replaced and still answer for what they signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired_keys: Vec<RetiredKeyView>,
+}
+
+/// A change of a worker that waits for its epoch: one of `terms` and `stake`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeView {
+    /// First epoch in which it counts.
+    pub since: u64,
+    /// What it offers then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<TermsView>,
+    /// What is added to its stake then; collateral until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stake: Option<String>,
 }
 
 /// A compute task.
@@ -497,37 +504,6 @@ pub struct MemberView {
     /// How far it last said it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u64>,
-}
-
-/// What a worker did and earned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct WorkStatusView {
-    /// Its seat.
-    pub seat: String,
-    /// The entity.
-    #[serde(flatten)]
-    pub worker: WorkerView,
-    /// Places in tasks of the present state.
-    pub tasks_seen: u64,
-    /// Tasks that it runs at this moment.
-    pub running: u64,
-    /// Sum of pay in tasks of the present state.
-    pub earned: String,
-    /// Most pay of tasks that aren't settled.
-    pub pending: String,
-    /// Why something was not paid, newest first; at most 20.
-    pub unpaid: Vec<UnpaidView>,
-}
-
-/// A place that brought no pay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct UnpaidView {
-    /// The task.
-    pub task: String,
-    /// Why.
-    pub reason: String,
-    /// What was lost with it.
-    pub lost: String,
 }
 
 /// Something that happened, as `/v1/events` tells it.

@@ -1,7 +1,7 @@
 //! Real processes killed with SIGKILL at random moments, under load: nothing acknowledged as committed is lost,
 //! nobody votes twice, and every node comes back by itself.
 //!
-//! `FRITH_KILL_ROUNDS` says how many kills (4 unless given; `make kill ROUNDS=300`), `FRITH_KILL_SEED` from which
+//! `FRITH_KILL_ROUNDS` says how many kills (4 unless given; `make kill KILL_ROUNDS=300`), `FRITH_KILL_SEED` from which
 //! seed the moments and the nodes are drawn.
 
 mod support;
@@ -64,7 +64,11 @@ fn load(genesis: &Genesis, bases: &Bases, ends: &AtomicBool, told: &Sender<Strin
             std::thread::yield_now();
             continue;
         };
-        let wallet = Wallet::new(genesis, &node, Signer::Key(wallet_seed("alice").account()));
+        let wallet = Wallet::new(
+            genesis,
+            &node,
+            Signer::first_key(wallet_seed("alice").account()),
+        );
         let action = Action::Transfer {
             to: bob,
             amount: Credits::whole(1),

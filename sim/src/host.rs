@@ -30,8 +30,8 @@ pub struct Host {
     /// The power fails, once each, as soon as a write of such a kind isn't synced, which survives or not; then it
     /// is off for so many ms.
     pub dies_at: Vec<(&'static str, bool, u64)>,
-    /// The disk was lost: what the key signed before is unknown here.
-    pub wiped: bool,
+    /// Its directory says that a node has started there before: an empty disk is a lost one.
+    pub marked: bool,
     /// Why the node stopped.
     pub halted: Option<String>,
     /// Results of the worker's runs: lost with the process.
@@ -57,7 +57,7 @@ impl Host {
             tick_at: None,
             dies_after: None,
             dies_at: Vec::new(),
-            wiped: false,
+            marked: false,
             halted: None,
             results: BTreeMap::new(),
             running: BTreeSet::new(),
@@ -87,9 +87,9 @@ impl Host {
         self.running.clear();
     }
 
-    /// The disk is replaced by an empty one.
-    pub fn wipe(&mut self) {
+    /// The disk is replaced by an empty one, whose directory says that a node has started there before, or not.
+    pub fn wipe(&mut self, marked: bool) {
         self.disk.wipe();
-        self.wiped = true;
+        self.marked = marked;
     }
 }

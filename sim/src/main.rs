@@ -5,7 +5,7 @@
     reason = "a command line reports on standard output"
 )]
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum as _};
 use frith_neighbourhood::consensus::Faults as Bugs;
 use frith_sim::adversaries::Adversary;
 use frith_sim::faults::KINDS;
@@ -54,6 +54,9 @@ struct Seeds {
     /// Only a leader that builds on less than it knows, in a network that tears.
     #[arg(long)]
     stale_leader: bool,
+    /// Only a member that loses its disk again and again and is set up as if it had never run.
+    #[arg(long)]
+    remade: bool,
     /// As many members as the others withstand misbehave in this way.
     #[arg(long)]
     adversary: Option<Adversary>,
@@ -73,6 +76,9 @@ struct Planted {
     /// Plant the bug that votes leave before they are synced.
     #[arg(long)]
     plant_vote_before_sync: bool,
+    /// Plant the bug that a founder votes without asking whether the network has begun.
+    #[arg(long)]
+    plant_vote_unasked: bool,
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +117,7 @@ impl Planted {
             skip_lock: self.plant_skip_lock,
             ignore_timeout_high: self.plant_ignore_timeout_high,
             vote_before_sync: self.plant_vote_before_sync,
+            vote_unasked: self.plant_vote_unasked,
             ..Bugs::default()
         }
     }
@@ -122,12 +129,37 @@ impl Seeds {
             Scenario::power_losses(seed, self.nodes.max(4))
         } else if self.stale_leader {
             Scenario::stale_leader(seed, self.nodes.max(4))
+        } else if self.remade {
+            Scenario::remade(seed, self.nodes.max(4))
         } else if let Some(adversary) = self.adversary {
             Scenario::adversarial(seed, self.nodes, adversary)
         } else {
             Scenario::new(seed, self.nodes)
         };
         scenario.with_bugs(self.bugs.bugs())
+    }
+
+    /// The command that runs this seed alone, with the same scenario.
+    fn again(&self, seed: u64) -> String {
+        let mut command = format!("frith-sim --from {seed} --seeds 1 --nodes {}", self.nodes);
+        if let Some(adversary) = self.adversary.and_then(|kind| kind.to_possible_value()) {
+            command += &format!(" --adversary {}", adversary.get_name());
+        }
+        let switches = [
+            (self.power_losses, "--power-losses"),
+            (self.stale_leader, "--stale-leader"),
+            (self.bugs.plant_skip_lock, "--plant-skip-lock"),
+            (
+                self.bugs.plant_ignore_timeout_high,
+                "--plant-ignore-timeout-high",
+            ),
+            (self.bugs.plant_vote_before_sync, "--plant-vote-before-sync"),
+        ];
+        for (_, switch) in switches.into_iter().filter(|(is_on, _)| *is_on) {
+            command += " ";
+            command += switch;
+        }
+        command
     }
 
     fn one(&self, seed: u64) -> anyhow::Result<Report> {
@@ -167,10 +199,7 @@ impl Seeds {
             return ExitCode::SUCCESS;
         };
         println!("FAILED: {error}");
-        println!(
-            "again: frith-sim --from {seed} --seeds 1 --nodes {}",
-            self.nodes
-        );
+        println!("again: {}", self.again(seed));
         println!("{:#?}", self.scenario(seed));
         ExitCode::FAILURE
     }
@@ -250,6 +279,26 @@ fn each(
         }
     });
     failed.into_inner().ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_seed_is_run_again_by_what_is_printed() -> Result<(), Box<dyn std::error::Error>> {
+        let lines = [
+            "frith-sim --from 7 --seeds 1 --nodes 0",
+            "frith-sim --from 8 --seeds 1 --nodes 7 --adversary forger --plant-skip-lock",
+            "frith-sim --from 9 --seeds 1 --nodes 4 --power-losses --plant-vote-before-sync",
+            "frith-sim --from 9 --seeds 1 --nodes 0 --stale-leader --plant-ignore-timeout-high",
+        ];
+        for line in lines {
+            let seeds = Arguments::try_parse_from(line.split(' '))?.seeds;
+            assert_eq!(seeds.again(seeds.from), line);
+        }
+        Ok(())
+    }
 }
 
 fn main() -> ExitCode {

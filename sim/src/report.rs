@@ -29,6 +29,8 @@ pub struct Report {
     pub tasks: usize,
     /// Workers that were registered.
     pub registered: u64,
+    /// Workers that were given the key of another machine.
+    pub rotated: u64,
     /// Workers that left.
     pub left: u64,
     /// Power losses.
@@ -58,8 +60,9 @@ impl Report {
             bytes_per_member_and_epoch: world.bytes / share,
             operations: world.workload.executed(),
             tasks: world.checkers.ended_tasks(),
-            registered: world.workload.moves().0,
-            left: world.workload.moves().1,
+            registered: world.workload.moves().registered,
+            rotated: world.workload.moves().rotated,
+            left: world.workload.moves().left,
             power_losses: world.losses.count,
             writes_lost: world.losses.kinds.clone(),
             forks: 0,
@@ -72,8 +75,8 @@ impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "seed {}: {} members, {} ms, {} epochs, {} blocks, {} operations, {} tasks, {} workers came, {} left, \
-             {} power losses, {} frames, {} bytes per member and epoch, no fork",
+            "seed {}: {} members, {} ms, {} epochs, {} blocks, {} operations, {} tasks, {} workers came, {} got another key, \
+             {} left, {} power losses, {} frames, {} bytes per member and epoch, no fork",
             self.seed,
             self.members,
             self.virtual_ms,
@@ -82,6 +85,7 @@ impl std::fmt::Display for Report {
             self.operations,
             self.tasks,
             self.registered,
+            self.rotated,
             self.left,
             self.power_losses,
             self.frames,

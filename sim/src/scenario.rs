@@ -94,7 +94,7 @@ impl Scenario {
         }
         let moment = |fault: Fault| {
             // What is written only at the first start is struck then.
-            let first = matches!(fault, Fault::PowerAt { kind, .. } if ["genesis", "voting"].contains(&kind));
+            let first = matches!(fault, Fault::PowerAt { kind, .. } if ["genesis", "founding", "voting"].contains(&kind));
             let at = if first {
                 0
             } else {
@@ -103,6 +103,33 @@ impl Scenario {
             (at, fault)
         };
         let mut faults: Vec<(u64, Fault)> = struck.into_iter().map(moment).collect();
+        faults.sort_by_key(|(at, _)| *at);
+        Self {
+            seed,
+            members,
+            newcomers: 0,
+            weather: Weather::calm(),
+            adversaries: Vec::new(),
+            faults,
+            heal_ms,
+            bugs: Bugs::default(),
+        }
+    }
+
+    /// Nothing but one member that loses its disk again and again, soon after it has signed something, each time set
+    /// up as if it had never run: what finds votes of a founder that doesn't ask.
+    #[must_use]
+    pub fn remade(seed: u64, members: usize) -> Self {
+        let mut random = Random::new(seed ^ 0xf0d1_2ab7_0000_0001);
+        let heal_ms = 12_000;
+        let member = random.index(members);
+        let mut faults: Vec<(u64, Fault)> = (0..16)
+            .map(|_| {
+                let off_ms = random.between(5, 200);
+                let fault = Fault::WipeUnmarked { member, off_ms };
+                (random.between(50, heal_ms), fault)
+            })
+            .collect();
         faults.sort_by_key(|(at, _)| *at);
         Self {
             seed,

@@ -133,4 +133,16 @@ pub enum TaskEvent {
         reporter: Address,
         reward: Credits,
     },
+    /// A worker gets another key in this epoch.
+    Rotating {
+        seat: Address,
+        key: PublicKey,
+        since: Epoch,
+    },
+    /// A worker has another key now.
+    Rotated {
+        seat: Address,
+        old: PublicKey,
+        new: PublicKey,
+    },
 }

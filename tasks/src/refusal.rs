@@ -140,7 +140,7 @@ pub enum Refusal {
     Occupied { address: Address },
     /// The worker key is taken.
     #[error(
-        "worker key {key} is registered already, at {at}; use another key, or let that worker leave first"
+        "worker key {key} is taken: a worker at {at} has it, will have it, or had it not long ago; use another key"
     )]
     KeyInUse { key: PublicKey, at: Address },
     /// A list is full.
@@ -236,6 +236,25 @@ pub enum Refusal {
     /// The stake is gone already.
     #[error("the worker at {seat} was slashed already")]
     AlreadySlashed { seat: Address },
+    /// A key that replaced another, or was replaced, and isn't the one that was drawn.
+    #[error(
+        "the place of the worker at {seat} in task {task} belongs to another key of that worker; only the node with that key can serve it"
+    )]
+    OtherKey { task: Address, seat: Address },
+    /// One rotation waits already.
+    #[error(
+        "the worker at {seat} gets another key in epoch {since} already; rotate again from then on"
+    )]
+    RotationPending { seat: Address, since: Epoch },
+    /// Too many keys that were replaced.
+    #[error(
+        "the worker at {seat} has {max} replaced keys that still answer for what they signed; the first is forgotten after epoch {until}"
+    )]
+    RetiredKeys {
+        seat: Address,
+        max: u32,
+        until: Epoch,
+    },
 }
 
 impl From<CreditsError> for Refusal {

@@ -12,7 +12,7 @@ use frith_ledger::entity::{
     Bytes, ContentId, Entity, PlaceState, Task, TaskOutcome, TaskState, Worker,
 };
 use frith_ledger::hash::{Domain, Hash};
-use frith_ledger::key::SecretKey;
+use frith_ledger::key::{PublicKey, SecretKey};
 use frith_ledger::operation::{WorkerAction, WorkerBody, WorkerOperation, result_commitment};
 use frith_ledger::units::{Epoch, Fuel};
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,7 +132,8 @@ pub fn plan(
     let Some(Entity::Worker(worker)) = state.entity(&me.seat) else {
         return Vec::new();
     };
-    if worker.key != me.key.public() {
+    let key = me.key.public();
+    if !worker.acts_with(&key) {
         return Vec::new();
     }
     let step = |(address, role): (Address, Role)| {
@@ -140,7 +141,12 @@ pub fn plan(
             return None;
         };
         let engine = engine(&task, &worker, &me.seat)?;
-        if !is_open(state.epoch(), &task, &worker, &address, &me.seat, role) {
+        let turn = Turn {
+            epoch: state.epoch(),
+            seat: &me.seat,
+            key: &key,
+        };
+        if !turn.is_open(&task, &worker, &address, role) {
             return None;
         }
         match results.get(&address) {
@@ -167,6 +173,27 @@ pub fn plan(
         .collect()
 }
 
+/// The open jobs of a seat that are this key's, by task: what was drawn for another key of the worker is
+/// that key's. Cost: the open jobs of the seat.
+#[must_use]
+pub fn jobs_of_key(state: &LeafState, seat: &Address, key: &PublicKey) -> Vec<(Address, Role)> {
+    let mine = |task: &Task| match &task.state {
+        TaskState::Arbitrating { arbitrators, .. } => {
+            let mut arbitrators = arbitrators.iter();
+            arbitrators.any(|own| own.seat == *seat && own.key == *key)
+        }
+        _ => {
+            let mut places = task.places.iter();
+            places.any(|place| place.seat == *seat && place.key == *key)
+        }
+    };
+    let mut jobs = state.jobs_of(seat);
+    jobs.retain(
+        |(address, _)| matches!(state.entity(address), Some(Entity::Task(task)) if mine(&task)),
+    );
+    jobs
+}
+
 /// The engine of the worker's place; an arbitrator takes the first that it has.
 fn engine(task: &Task, worker: &Worker, seat: &Address) -> Option<u8> {
     let place = task
@@ -180,26 +207,37 @@ fn engine(task: &Task, worker: &Worker, seat: &Address) -> Option<u8> {
     })
 }
 
-/// Whether it is this worker's turn and the time isn't over.
-fn is_open(
+/// Who asks whether something is to be done, and when. What was drawn for another key of the worker isn't.
+struct Turn<'a> {
     epoch: Epoch,
-    task: &Task,
-    worker: &Worker,
-    address: &Address,
-    seat: &Address,
-    role: Role,
-) -> bool {
-    match role {
-        Role::Drawn { .. } => task.places.iter().any(|place| {
-            place.seat == *seat && place.state == PlaceState::Drawn && epoch <= place.commit_until
-        }),
-        Role::Committed => worker.open.iter().any(|open| {
-            open.task == *address
-                && !open.revealed
-                && open.reveal_until.is_some_and(|until| epoch <= until)
-        }),
-        Role::Arbitrator => {
-            matches!(task.state, TaskState::Arbitrating { until, .. } if epoch <= until)
+    seat: &'a Address,
+    key: &'a PublicKey,
+}
+
+impl Turn<'_> {
+    /// Whether it is this key's turn and the time isn't over.
+    fn is_open(&self, task: &Task, worker: &Worker, address: &Address, role: Role) -> bool {
+        let epoch = self.epoch;
+        match role {
+            Role::Drawn { .. } => task.places.iter().any(|place| {
+                place.seat == *self.seat
+                    && place.key == *self.key
+                    && place.state == PlaceState::Drawn
+                    && epoch <= place.commit_until
+            }),
+            Role::Committed => worker.open.iter().any(|open| {
+                open.task == *address
+                    && open.key == *self.key
+                    && !open.revealed
+                    && open.reveal_until.is_some_and(|until| epoch <= until)
+            }),
+            Role::Arbitrator => match &task.state {
+                TaskState::Arbitrating { until, arbitrators } => {
+                    let mut own = arbitrators.iter().filter(|own| own.seat == *self.seat);
+                    epoch <= *until && own.any(|own| own.key == *self.key)
+                }
+                _ => false,
+            },
         }
     }
 }

@@ -144,10 +144,16 @@ fn hostile(state: &LeafState, mut operation: Operation, number: u8) -> Operation
                     Action::AddStake { seat: at, .. }
                     | Action::Unstake { seat: at, .. }
                     | Action::SetTerms { seat: at, .. }
-                    | Action::Leave { seat: at },
+                    | Action::Leave { seat: at }
+                    | Action::RotateWorker { seat: at, .. },
                     Some(seat),
                 ) if number.is_multiple_of(5) => *at = seat,
                 _ => {}
+            }
+            // Few grown keys are points.
+            if let Action::RotateWorker { key: new, vrf, .. } = &mut body.action {
+                *new = key(30 + number % 3).public();
+                *vrf = VrfSecret::from_seed(&[number; 32]).public();
             }
         }
         Operation::Worker(WorkerOperation { body, .. }) => {

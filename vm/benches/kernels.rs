@@ -139,40 +139,57 @@ fn measure(kernel: &Kernel) -> Result<Ratios, Failure> {
     })
 }
 
-/// Shortest time from a compiled module to its outcome, in microseconds: a program that only returns.
-fn start_us() -> Result<f64, Failure> {
-    let wasm = wat::parse_str(
-        r#"(module (memory 16) (data (i32.const 0) "hello") (func (export "run")))"#,
-    )?;
-    let engine = engine(EngineKind::Wasmtime)?;
-    let compiled = engine.compile(&prepare(&wasm, &Limits::default())?)?;
-    let mut best = Duration::MAX;
-    for _ in 0..2_000 {
+/// How often each start is timed.
+const STARTS: usize = 2_000;
+
+/// Median time of `work`, in microseconds.
+fn median_us(mut work: impl FnMut(usize) -> Result<(), Failure>) -> Result<f64, Failure> {
+    let mut times = Vec::with_capacity(STARTS);
+    for turn in 0..STARTS {
         let start = Instant::now();
-        engine.run_here(&compiled, &Job::default())?;
-        best = best.min(start.elapsed());
+        work(turn)?;
+        times.push(start.elapsed());
     }
-    Ok(best.as_secs_f64() * 1e6)
+    times.sort_unstable();
+    Ok(times[STARTS / 2].as_secs_f64() * 1e6)
 }
 
-/// Shortest time from asking a warm runner process for the same program to having its outcome, in microseconds: the
-/// start as above, behind the filter of system calls, and a message each way.
-fn runner_us() -> Result<f64, Failure> {
-    let wasm = wat::parse_str(
-        r#"(module (memory 16) (data (i32.const 0) "hello") (func (export "run")))"#,
-    )?;
+/// A program that only returns; programs of different marks are different.
+fn returns(mark: u8) -> Result<Vec<u8>, Failure> {
+    let text = format!(
+        r#"(module (memory 16) (data (i32.const 0) "hello {mark}") (func (export "run")))"#
+    );
+    Ok(wat::parse_str(text)?)
+}
+
+/// From a compiled module to its outcome, in this process.
+fn engine_start_us() -> Result<f64, Failure> {
+    let engine = engine(EngineKind::Wasmtime)?;
+    let compiled = engine.compile(&prepare(&returns(0)?, &Limits::default())?)?;
+    median_us(|_| {
+        engine.run_here(&compiled, &Job::default())?;
+        Ok(())
+    })
+}
+
+/// From asking a warm runner process for a program to having its outcome: behind the filter of system calls, with a
+/// message each way. With one program the process holds it already; two in turn are each read from the cache of compiled
+/// modules, checked and loaded.
+fn runner_us(programs: u8) -> Result<f64, Failure> {
+    let programs = (0..programs).map(returns).collect::<Result<Vec<_>, _>>()?;
     let directory = tempfile::tempdir()?;
     let program = env!("CARGO_BIN_EXE_frith-vm-runner").into();
     let mut config = RunnerConfig::new(program, Vec::new(), directory.path().to_owned());
     config.jobs_per_process = u32::MAX;
     let runner = Runner::new(config)?;
-    let mut best = Duration::MAX;
-    for _ in 0..2_000 {
-        let start = Instant::now();
-        runner.run(EngineKind::Wasmtime, &wasm, &Job::default())?;
-        best = best.min(start.elapsed());
-    }
-    Ok(best.as_secs_f64() * 1e6)
+    let run = |turn: usize| -> Result<(), Failure> {
+        let wasm = &programs[turn % programs.len()];
+        runner.run(EngineKind::Wasmtime, wasm, &Job::default())?;
+        Ok(())
+    };
+    // Compiled once, and the process is warm.
+    (0..=programs.len()).try_for_each(run)?;
+    median_us(run)
 }
 
 fn geometric_mean(values: &[f64]) -> f64 {
@@ -180,7 +197,9 @@ fn geometric_mean(values: &[f64]) -> f64 {
 }
 
 fn report() -> Result<(), Failure> {
-    let (mut integer, mut float, mut fuel) = (Vec::new(), Vec::new(), Vec::new());
+    // Metered, and with wasmtime's own fuel: of the kernels without floats, and of those with them.
+    let (mut integer, mut integer_fuel) = (Vec::new(), Vec::new());
+    let (mut float, mut float_fuel) = (Vec::new(), Vec::new());
     let mut kernels = serde_json::Map::new();
     for kernel in KERNELS {
         let ratios = measure(kernel)?;
@@ -188,21 +207,24 @@ fn report() -> Result<(), Failure> {
             "{:12} metered {:.3}  wasmtime fuel {:.3}",
             kernel.name, ratios.metered, ratios.fuel
         );
-        if kernel.has_floats {
-            float.push(ratios.metered)
+        let (all_metered, all_fuel) = if kernel.has_floats {
+            (&mut float, &mut float_fuel)
         } else {
-            integer.push(ratios.metered)
-        }
-        fuel.push(ratios.fuel);
+            (&mut integer, &mut integer_fuel)
+        };
+        all_metered.push(ratios.metered);
+        all_fuel.push(ratios.fuel);
         let both = serde_json::json!({ "metered": ratios.metered, "wasmtime_fuel": ratios.fuel });
         kernels.insert(kernel.name.to_owned(), both);
     }
     let result = serde_json::json!({
         "vm.metered_ratio": geometric_mean(&integer),
         "vm.float_ratio": geometric_mean(&float),
-        "vm.wasmtime_fuel_ratio": geometric_mean(&fuel),
-        "vm.start_us": start_us()?,
-        "vm.runner_us": runner_us()?,
+        "vm.wasmtime_fuel_ratio": geometric_mean(&integer_fuel),
+        "vm.wasmtime_float_fuel_ratio": geometric_mean(&float_fuel),
+        "vm.start_us": runner_us(1)?,
+        "vm.load_us": runner_us(2)?,
+        "vm.engine_start_us": engine_start_us()?,
         "vm.kernels": kernels,
     });
     let text = serde_json::to_string_pretty(&result)?;

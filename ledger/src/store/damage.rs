@@ -3,7 +3,7 @@
 
 use super::check::put;
 use super::rocks::{Loss, RocksOptions, RocksStore};
-use super::{Store as _, StoreError, Table};
+use super::{Store as _, StoreError, Table, mark_tells_of_use};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -237,11 +237,15 @@ fn an_older_copy_of_a_store_is_noticed_once() {
 #[test]
 fn a_wiped_store_is_a_loss_and_one_that_was_never_there_is_none() {
     let scratch = tempfile::tempdir().expect("a temporary directory");
+    let tells = || mark_tells_of_use(&scratch.path().join(MARK));
+    assert_eq!(tells(), Ok(false), "there is none");
     let (mut store, lost) = open(scratch.path()).expect("an empty directory");
     assert_eq!(lost, None);
+    assert_eq!(tells(), Ok(false), "nothing is durable yet");
     write(&mut store, 1);
     drop(store);
     fs::remove_dir_all(scratch.path().join(STORE)).expect("removes");
+    assert_eq!(tells(), Ok(true), "the mark knows of a store that is gone");
     let (_, lost) = open(scratch.path()).expect("an empty directory");
     let expected = Loss::Batches {
         held: 0,

@@ -172,25 +172,23 @@ impl Mark {
     /// # Errors
     /// [`MarkError`].
     pub(super) fn open(path: &Path, store: &Path) -> Result<Self, MarkError> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(path).map_err(at(path))?;
-        let found = newest(&file).map_err(at(path))?;
-        // The list that was noted is an older one's.
-        let note = Note {
-            list: Note::default().list,
-            ..found.unwrap_or_default()
-        };
-        if found.is_none() {
-            let made = || -> io::Result<()> {
-                file.set_len(SLOT_BYTES * SLOTS)?;
-                file.write_all_at(&note.encode(), 0)?;
-                file.sync_all()?;
-                let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-                File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
-            };
-            made().map_err(at(path))?;
+        let mut found = None;
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => found = newest(&file).map_err(at(path))?.map(|note| (file, note)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(at(path)(error)),
         }
+        let (file, note) = match found {
+            // The list that was noted is an older one's.
+            Some((file, note)) => (
+                file,
+                Note {
+                    list: Note::default().list,
+                    ..note
+                },
+            ),
+            None => (make(path).map_err(at(path))?, Note::default()),
+        };
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -237,6 +235,37 @@ impl Mark {
         }
         Ok(())
     }
+}
+
+/// Makes a mark that claims nothing, durable with its name. A power loss leaves either nothing there or all of it.
+fn make(path: &Path) -> io::Result<File> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true);
+    let file = options.open(&new)?;
+    file.set_len(SLOT_BYTES * SLOTS)?;
+    file.write_all_at(&Note::default().encode(), 0)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(file)
+}
+
+/// Whether the mark at `path` says that something was durable in its store, or can't be believed: the store was used then,
+/// though it be gone. Not when there is no mark, or one of a store that nothing was synced in.
+///
+/// # Errors
+/// [`StoreError`] when it can't be read.
+pub fn mark_tells_of_use(path: &Path) -> Result<bool, StoreError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(MarkError::failed("open")(at(path)(error))),
+    };
+    let note = newest(&file).map_err(|error| MarkError::failed("open")(at(path)(error)))?;
+    Ok(note.is_none_or(|note| note.batches > 0))
 }
 
 /// The newest note that holds; `None` when neither does.

@@ -14,8 +14,9 @@ mod memory;
 #[cfg(feature = "rocks")]
 mod rocks;
 
-pub use memory::{Faults, MemoryStore, SharedMemoryStore};
 #[cfg(feature = "rocks")]
+pub use mark::mark_tells_of_use;
+pub use memory::{Faults, MemoryStore, SharedMemoryStore};
 pub use rocks::{FORMAT, Loss, RocksOptions, RocksStore};
 
 /// A table of a store. The discriminant is part of the storage format.

@@ -4,6 +4,7 @@
 //! changes is visited and hashed once. What a batch doesn't change is shared, and a change that
 //! changes nothing (an equal leaf, the deletion of nothing) makes no new nodes.
 
+use super::ahead;
 use super::node::{Change, Child, InnerNode, LeafNode, Link};
 use super::prefix::NodePrefix;
 use super::summary::TreeError;
@@ -40,7 +41,12 @@ pub(super) fn apply(
         });
     }
     match root {
-        Some(old) => Ok(update(old, &mut changes)?.or(old)),
+        Some(old) => {
+            if changes.len() <= ahead::CHANGES {
+                ahead::look(old, &changes);
+            }
+            Ok(update(old, &mut changes)?.or(old))
+        }
         None => build(&mut changes),
     }
 }
@@ -93,23 +99,35 @@ fn update(old: &Child, changes: &mut [Change]) -> Result<Update, TreeError> {
         return beside(old, &prefix, at, changes);
     }
     match &old.link {
-        Link::Leaf(node) => replace(node, changes),
+        Link::Leaf(node) => replace(old, node, changes),
         Link::Inner(node) => below(node, changes),
     }
 }
 
-/// The changes hit exactly this leaf; they are one.
-fn replace(node: &LeafNode, changes: &mut [Change]) -> Result<Update, TreeError> {
-    match changes.first_mut().and_then(|change| change.leaf.take()) {
-        Some(leaf) if leaf == node.leaf => Ok(Update::Same),
-        Some(leaf) => Ok(Update::Now(Some(Child::leaf(node.address, leaf)?))),
-        None => Ok(Update::Now(None)),
+/// The changes hit exactly this leaf; they are one. Summaries are compared, not entities: the old
+/// entity need not be read.
+fn replace(old: &Child, node: &LeafNode, changes: &mut [Change]) -> Result<Update, TreeError> {
+    let Some(leaf) = changes.first_mut().and_then(|change| change.leaf.take()) else {
+        return Ok(Update::Now(None));
+    };
+    let new = Child::leaf(node.address, leaf)?;
+    if new.summary == old.summary {
+        return Ok(Update::Same);
     }
+    Ok(Update::Now(Some(new)))
 }
 
 /// All changes lie under the inner node.
 fn below(node: &InnerNode, changes: &mut [Change]) -> Result<Update, TreeError> {
+    let many = changes.len() > ahead::CHANGES;
     let (zeros, ones) = divide(changes, node.prefix.len());
+    if many {
+        for (half, changes) in [(&node.left, &*zeros), (&node.right, &*ones)] {
+            if changes.len() <= ahead::CHANGES {
+                ahead::look(half, changes);
+            }
+        }
+    }
     match (update(&node.left, zeros)?, update(&node.right, ones)?) {
         (Update::Same, Update::Same) => Ok(Update::Same),
         (left, right) => {

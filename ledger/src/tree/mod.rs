@@ -8,7 +8,8 @@
 //! - An empty subtree has the zero summary.
 //! - A leaf's hash covers its address, the hash of its entity, its credits and its stake.
 //! - An inner node's hash covers its own prefix (bits and length) and the *full* summaries of its
-//!   two children, neither of which is empty. Sums are added, checked.
+//!   two children, neither of which is empty, each number in as few bytes as hold it. Sums are
+//!   added, checked.
 //! - [`combine`]`(prefix, empty, x) = x` for every x: paths are compressed.
 //!
 //! So the tree over a set of entities is unique, and the root depends neither on the order of the
@@ -33,6 +34,7 @@
 //! ("Provisions", CCS 2015: children's sums are hashed apart, not only their total); PATRICIA
 //! compression (Morrison 1968); persistent nodes as in Driscoll et al. 1989.
 
+mod ahead;
 mod apply;
 mod draw;
 mod frontier;
@@ -43,6 +45,7 @@ mod path;
 mod persist;
 mod prefix;
 mod range;
+mod shared;
 mod summary;
 mod version;
 

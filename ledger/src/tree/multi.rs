@@ -58,7 +58,7 @@ impl MultiProof {
     }
 
     /// Checks the proof and says what is at each of `addresses`, in their order: `None` where
-    /// nothing is. About three hashes an item.
+    /// nothing is. About one hash an item.
     ///
     /// # Errors
     /// [`ProofError`] when the proof is not of this root, or leaves an address out.

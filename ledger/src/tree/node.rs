@@ -4,6 +4,7 @@
 //! doesn't touch the other. 256 bytes an inner node, about 100 and the entity a leaf.
 
 use super::prefix::NodePrefix;
+use super::shared::SharedNode;
 use super::summary::{Summary, TreeError};
 use crate::address::Address;
 use crate::credits::Credits;
@@ -57,7 +58,7 @@ pub(super) struct InnerNode {
 #[derive(Debug, Clone)]
 pub(super) enum Link {
     Leaf(Arc<LeafNode>),
-    Inner(Arc<InnerNode>),
+    Inner(SharedNode),
 }
 
 /// A subtree that is not empty.
@@ -115,7 +116,7 @@ impl Child {
         let summary = Summary::of_inner(&prefix, &left.summary, &right.summary)?;
         Ok(Self {
             summary,
-            link: Link::Inner(Arc::new(InnerNode {
+            link: Link::Inner(SharedNode::new(InnerNode {
                 prefix,
                 left,
                 right,

@@ -183,7 +183,7 @@ impl PathProof {
 
     /// Checks the proof and says what is at `address`: `None` when nothing is.
     ///
-    /// `root` is a summary that the caller trusts, all of it. Costs three hashes a step.
+    /// `root` is a summary that the caller trusts, all of it. Costs one hash a step.
     ///
     /// # Errors
     /// [`ProofError`] when the proof isn't one of this address under this root.

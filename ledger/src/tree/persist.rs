@@ -24,6 +24,7 @@
 
 use super::node::{Child, InnerNode, Leaf, Link};
 use super::prefix::NodePrefix;
+use super::shared::SharedNode;
 use super::summary::Summary;
 use super::version::Version;
 use crate::codec::{DecodeError, decode};
@@ -173,7 +174,7 @@ fn unsealed<T: Encode + Decode>(bytes: &[u8]) -> Result<T, &'static str> {
     }
     decode(bytes, RECORD_BYTES_MAX).map_err(|error| match error {
         DecodeError::TooLong { .. } => "it is too long",
-        DecodeError::Malformed { .. } | DecodeError::NotCanonical => "it does not decode",
+        DecodeError::Malformed { .. } | DecodeError::NotCanonical { .. } => "it does not decode",
     })
 }
 
@@ -507,7 +508,7 @@ fn load_node(records: &Records<'_>, place: &Place) -> Result<Child, LoadError> {
                 .map_err(|_| place.corrupt("its sums are impossible"))?;
             Child {
                 summary,
-                link: Link::Inner(Arc::new(InnerNode {
+                link: Link::Inner(SharedNode::new(InnerNode {
                     prefix,
                     left,
                     right,

@@ -73,9 +73,6 @@ impl Summary {
         entities: 0,
     };
 
-    /// Bytes that enter a parent's hash.
-    const HASHED_BYTES: usize = 72;
-
     /// Whether nothing is below.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -120,24 +117,71 @@ impl Summary {
             .entities
             .checked_add(right.entities)
             .ok_or_else(overflow)?;
-        let mut bytes = [0; 34 + 2 * Self::HASHED_BYTES];
-        bytes[..32].copy_from_slice(&prefix.first().0);
-        bytes[32..34].copy_from_slice(&prefix.len().to_le_bytes());
-        left.put(&mut bytes[34..34 + Self::HASHED_BYTES]);
-        right.put(&mut bytes[34 + Self::HASHED_BYTES..]);
+        let mut preimage = Preimage::new();
+        preimage.prefix(prefix);
+        preimage.summary(left);
+        preimage.summary(right);
         Ok(Self {
-            hash: Hash::of_bytes(Domain::TreeInner, &bytes),
+            hash: Hash::of_bytes(Domain::TreeInner, preimage.as_bytes()),
             credits,
             stake,
             entities,
         })
     }
+}
 
-    fn put(&self, bytes: &mut [u8]) {
-        bytes[..32].copy_from_slice(&self.hash.0);
-        bytes[32..48].copy_from_slice(&self.credits.get().to_le_bytes());
-        bytes[48..64].copy_from_slice(&self.stake.get().to_le_bytes());
-        bytes[64..].copy_from_slice(&self.entities.to_le_bytes());
+/// What the hash of an inner node covers.
+///
+/// The length of its prefix (two bytes, little-endian), the bytes that hold the prefix's bits, and of
+/// both children hash, credits, stake and entities. A number is the count of its bytes, then those
+/// bytes, little-endian, as few as hold it. So two different nodes never have the same bytes, and
+/// those of a usual node fill two blocks of BLAKE3 instead of three.
+struct Preimage {
+    bytes: [u8; Self::BYTES_MAX + Self::NUMBER_BYTES],
+    len: usize,
+}
+
+impl Preimage {
+    /// Longest encoding of a number, without its count.
+    const NUMBER_BYTES: usize = 16;
+    const BYTES_MAX: usize = 2 + 32 + 2 * (32 + 2 * (1 + Self::NUMBER_BYTES) + (1 + 8));
+
+    const fn new() -> Self {
+        Self {
+            bytes: [0; Self::BYTES_MAX + Self::NUMBER_BYTES],
+            len: 0,
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Adds the first `len` of `bytes`. All of them are copied, since a copy of fixed length costs
+    /// less; what comes next overwrites the rest, for which there is room at the end.
+    fn put<const N: usize>(&mut self, bytes: &[u8; N], len: usize) {
+        self.bytes[self.len..self.len + N].copy_from_slice(bytes);
+        self.len += len;
+    }
+
+    fn prefix(&mut self, prefix: &NodePrefix) {
+        self.put(&prefix.len().to_le_bytes(), 2);
+        self.put(&prefix.first().0, usize::from(prefix.len().div_ceil(8)));
+    }
+
+    fn number(&mut self, number: u128) {
+        let bits = u128::BITS - number.leading_zeros();
+        // At most 16.
+        let count = bits.div_ceil(8) as u8;
+        self.put(&[count], 1);
+        self.put(&number.to_le_bytes(), usize::from(count));
+    }
+
+    fn summary(&mut self, summary: &Summary) {
+        self.put(&summary.hash.0, 32);
+        self.number(summary.credits.get());
+        self.number(summary.stake.get());
+        self.number(u128::from(summary.entities));
     }
 }
 

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// The entities of a tree, as a test knows them.
 type Entities = BTreeMap<Address, Leaf>;
 
-fn leaf(content: u8, credits: u32, stake: u32) -> Leaf {
+pub(super) fn leaf(content: u8, credits: u32, stake: u32) -> Leaf {
     let credits_held = u128::from(credits.max(stake));
     Leaf {
         bytes: vec![content; usize::from(content % 7)].into(),

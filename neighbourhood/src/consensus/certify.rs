@@ -318,9 +318,14 @@ impl Consensus {
         }
     }
 
-    /// An own signature in `view` was shown, by whomever: the record must know of it.
+    /// An own signature in `view` was shown, by whomever: the record must know of it. A founder has none.
     pub(super) fn shown(&mut self, cx: &mut Cx<'_>, view: View, recorded: View) {
-        if self.safety.standing == Standing::Signing && view > recorded {
+        let lost = match self.safety.standing {
+            Standing::Signing => view > recorded,
+            Standing::Abstaining => std::mem::take(&mut self.founder),
+            Standing::Silent => false,
+        };
+        if lost {
             self.safety.standing = Standing::Abstaining;
             self.own_votes.clear();
             cx.out.push(Effect::RecordLost { shown: view });

@@ -56,6 +56,8 @@ pub struct Consensus {
     pub(super) key: SecretKey,
     pub(super) base: Base,
     pub(super) safety: Safety,
+    /// It abstains because this is said to be its first start, and asks whether it is.
+    pub(super) founder: bool,
     pub(super) pacemaker: Pacemaker,
     pub(super) schedule: Schedule,
     pub(super) tree: Tree,
@@ -103,6 +105,7 @@ impl Consensus {
             key: setup.key,
             base: setup.base,
             safety,
+            founder: false,
             pacemaker: Pacemaker::new(setup.timeout, setup.timeout_max, View::new(1)),
             tree: Tree::new(head),
             verified: Verified::default(),

@@ -95,7 +95,7 @@ mod verified;
 pub use self::chain::FETCH_DEPTH;
 pub use self::core::Consensus;
 pub use self::messages::{ConsensusMessage, Effect, Fault, Proven};
-pub use self::recovery::{RecoverError, Report, ReportRequest};
+pub use self::recovery::{RecoverError, Report, ReportRequest, ReporterRecord};
 pub use self::safety::SafetyRecord;
 #[cfg(any(test, feature = "planted-bugs"))]
 pub use self::setup::Faults;

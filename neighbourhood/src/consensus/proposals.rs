@@ -282,7 +282,7 @@ impl Consensus {
     }
 
     /// Votes for an executed block, if the rules allow.
-    fn vote(&mut self, cx: &mut Cx<'_>, id: &BlockId) {
+    pub(super) fn vote(&mut self, cx: &mut Cx<'_>, id: &BlockId) {
         let Some(vote) = self.sign_vote(cx, id) else {
             return;
         };

@@ -26,6 +26,23 @@
 //! certificate of a view in [w, u), which came with a quorum certificate as high as it names: by
 //! induction at least w − 1.
 //!
+//! # The first start
+//!
+//! A member of the genesis that starts for the first time has signed nothing, but can't tell that from a lost
+//! disk whose directory was made anew. So it abstains and asks too, as a *founder*
+//! ([`Consensus::first_start`]). It signs from view 1 on, without a floor, once members that are a quorum
+//! *together with it* have answered that they know no certificate of the instance, and none shows a vote of
+//! its own ([`Consensus::may_found`]). Founders that ask themselves count here: else all would wait for each
+//! other. If too many know a certificate, it recovers as above, where founders don't count, nor itself. An own
+//! signature that anybody shows ends the matter: it isn't its first start.
+//!
+//! Let w be the highest view that it signed in an earlier life all the same. Whoever signed in w − 1 > 1 had
+//! entered that view by a certificate. The quorum that did so and the one that answered share more than a
+//! third of the weight, so a correct member that lost no record, since less than a third is corrupt or has
+//! (the asker among them). Its answer is younger than the nonce and would name that certificate. So w ≤ 2:
+//! what can go unnoticed is a signature in the first two views of a network, made before a certificate of the
+//! first had reached those who answer.
+//!
 //! Limit: a member that holds a third of the weight or more can't recover this way, and nobody can
 //! when the others are no quorum. Deviation from the first design: two thirds *of the others'*
 //! weight is not enough when weights differ, and one view more is left out, since a report may come
@@ -35,9 +52,9 @@ use super::core::{Consensus, Cx};
 use super::messages::Effect;
 use super::safety::Standing;
 use super::setup::Host;
-use frith_ledger::block::Instance;
+use frith_ledger::block::{BlockId, Instance};
 use frith_ledger::certificate::{
-    CertificateError, QuorumCertificate, TimeoutCertificate, Vote, Weight,
+    CertificateError, Committee, QuorumCertificate, TimeoutCertificate, Vote, Weight,
 };
 use frith_ledger::hash::Hash;
 use frith_ledger::key::{PublicKey, Role, Signature, signing_hash};
@@ -53,6 +70,17 @@ pub struct ReportRequest {
     pub instance: Instance,
     /// Drawn afresh by the asker.
     pub nonce: [u8; 32],
+}
+
+/// What a reporter says of its own record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum ReporterRecord {
+    /// It doesn't know what it signed, or may not sign yet: its report doesn't count.
+    Lost,
+    /// It knows what it signed.
+    Kept,
+    /// It is a founder that asks itself whether the network has begun: counts for another founder only.
+    Founder,
 }
 
 /// What a member knows of an instance, said to one asker.
@@ -72,8 +100,8 @@ pub struct Report {
     pub timeout: Option<TimeoutCertificate>,
     /// The asker's newest vote that the reporter has.
     pub your_vote: Option<Vote>,
-    /// Whether the reporter knows what it signed. Otherwise it doesn't count.
-    pub has_record: bool,
+    /// Whether the reporter knows what it signed.
+    pub record: ReporterRecord,
     /// In [`Role::Report`].
     pub signature: Signature,
 }
@@ -89,7 +117,7 @@ impl Report {
             &self.high,
             &self.timeout,
             &self.your_vote,
-            self.has_record,
+            self.record,
         );
         signing_hash(Role::Report, genesis, &body)
     }
@@ -132,8 +160,6 @@ pub enum RecoverError {
 pub(super) enum ReportError {
     #[error("it answers another question")]
     Other,
-    #[error("the reporter has no record")]
-    NoRecord,
     #[error("a signature does not hold")]
     Signature,
     #[error("a certificate does not hold: {0}")]
@@ -154,11 +180,73 @@ impl Consensus {
             high: self.high.clone(),
             timeout: self.timeout.clone(),
             your_vote: asker.and_then(|asker| self.last_vote_of(asker)),
-            has_record: self.signs(),
+            record: self.own_record(),
             signature: Signature([0; 64]),
         };
         report.signature = self.key.sign(&report.signing_hash(&self.genesis));
         Some(report)
+    }
+
+    fn own_record(&self) -> ReporterRecord {
+        if self.signs() {
+            ReporterRecord::Kept
+        } else if self.founder {
+            ReporterRecord::Founder
+        } else {
+            ReporterRecord::Lost
+        }
+    }
+
+    /// Marks an instance that abstains as a founder's: the first start of a member of the genesis.
+    pub fn first_start(&mut self) {
+        self.founder = self.abstains();
+    }
+
+    /// Whether reports that answer `nonce` show that nothing was certified before this founder asked: reports of
+    /// members that are a quorum together with it, see the module. Costs the signature checks.
+    pub fn may_found(&mut self, nonce: [u8; 32], reports: &[Report]) -> bool {
+        let Some(me) = self.me.filter(|_| self.founder && self.abstains()) else {
+            return false;
+        };
+        let mut weight = weight_of(&self.committee, me);
+        let mut counted = BTreeSet::new();
+        for report in reports {
+            let valid = report.record != ReporterRecord::Lost
+                && !counted.contains(&report.member)
+                && self.check_report(&nonce, report).is_ok();
+            if valid && report.your_vote.is_some() {
+                self.founder = false;
+                return false;
+            }
+            if valid && report.high.is_none() && report.timeout.is_none() {
+                counted.insert(report.member);
+                weight = weight.saturating_add(weight_of(&self.committee, report.member));
+            }
+        }
+        self.committee.is_quorum(weight)
+    }
+
+    /// Begins to sign as a founder, after [`Self::may_found`]. The host has written a fresh record, and syncs it
+    /// before what comes of this call.
+    pub fn found(&mut self, now: Millis, host: &mut dyn Host, out: &mut Vec<Effect>) {
+        if !std::mem::take(&mut self.founder) || !self.abstains() {
+            return;
+        }
+        self.safety.standing = Standing::Signing;
+        let mut cx = Cx { now, host, out };
+        // Proposals came while it abstained.
+        let view = self.view();
+        let waiting: Vec<BlockId> = self
+            .tree
+            .nodes()
+            .filter(|(_, node)| node.view() == view)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in waiting {
+            self.vote(&mut cx, &id);
+        }
+        self.eager = true;
+        self.settle(&mut cx);
     }
 
     /// Ends the abstention with reports that answer `nonce`. Reports that don't count are skipped.
@@ -197,6 +285,7 @@ impl Consensus {
         let record = &mut self.safety.record;
         (record.voted, record.proposed, record.floor) = (floor, floor, floor);
         self.safety.standing = Standing::Signing;
+        self.founder = false;
         let saved = self.save(&mut cx, None);
         self.settle(&mut cx);
         saved.map_err(RecoverError::Store)
@@ -224,12 +313,14 @@ impl Consensus {
         let mut weight: Weight = 0;
         let mut valid = Vec::new();
         for report in reports {
-            if counted.contains(&report.member) || self.check_report(nonce, report).is_err() {
+            if report.record != ReporterRecord::Kept
+                || counted.contains(&report.member)
+                || self.check_report(nonce, report).is_err()
+            {
                 continue;
             }
             counted.insert(report.member);
-            let member = self.committee.get(report.member);
-            weight = weight.saturating_add(member.map_or(0, |member| member.weight));
+            weight = weight.saturating_add(weight_of(&self.committee, report.member));
             valid.push(report);
         }
         if self.committee.is_quorum(weight) {
@@ -249,9 +340,6 @@ impl Consensus {
             && Some(report.member) != self.me;
         if !answers {
             return Err(ReportError::Other);
-        }
-        if !report.has_record {
-            return Err(ReportError::NoRecord);
         }
         let member = self
             .committee
@@ -276,4 +364,8 @@ impl Consensus {
         self.check_certificates(&report.high, &report.timeout)?;
         Ok(())
     }
+}
+
+fn weight_of(committee: &Committee, member: u16) -> Weight {
+    committee.get(member).map_or(0, |member| member.weight)
 }

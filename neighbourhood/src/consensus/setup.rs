@@ -71,6 +71,8 @@ pub struct Faults {
     pub ignore_timeout_high: bool,
     /// Sends a vote before it is synced.
     pub vote_before_sync: bool,
+    /// Votes at what is said to be its first start without asking whether it is.
+    pub vote_unasked: bool,
     /// Misbehaves as a leader: after a view that was given up it builds on less than it knows.
     pub stale_leader: bool,
 }

@@ -23,8 +23,9 @@ pub struct NodeConfig {
     pub vrf_seed: [u8; 32],
     /// Gets the reporter's share when evidence found here is accepted.
     pub reporter: Address,
-    /// The first start of a member of the genesis: an empty store has never voted. Otherwise an empty
-    /// store means that the record was lost, and the node asks others before it votes.
+    /// The first start of a member of the genesis, as far as the host knows: with an empty store the node votes as
+    /// soon as the others know of nothing that was decided. Otherwise an empty store means that the record was
+    /// lost. Matters with an empty store only.
     pub founding: bool,
     /// Random for every start of the process.
     pub entropy: [u8; 32],

@@ -6,6 +6,7 @@ use crate::leaf::Fault;
 use crate::persist::{self, Tail};
 use crate::wire::{CertifiedBlocks, PeerMessage, Request, Response};
 use frith_ledger::block::{BatchDigest, Block, ChainKind, Payload, Proposal};
+use frith_ledger::certificate::Weight;
 use frith_ledger::key::PublicKey;
 use frith_ledger::light::CertifiedRoot;
 use frith_ledger::units::{Height, Millis};
@@ -123,10 +124,11 @@ impl Node {
             Request::Blocks { from } => *from == head.next(),
             Request::Roots { from } => *from == roots,
             Request::Proposal { .. } => false,
-            Request::Checkpoint { .. } | Request::Range { .. } | Request::Summaries { .. } => false,
-            Request::Batch(_) => true,
+            Request::Range { .. } | Request::Summaries { .. } => false,
+            Request::Checkpoint { .. } | Request::Batch(_) => true,
         });
-        let (mut unserved, mut ahead, mut records) = (0_usize, Vec::new(), Vec::new());
+        let voices = self.voices();
+        let (mut unserved, mut ahead, mut records): (Weight, _, _) = (0, Vec::new(), Vec::new());
         let patience = self.behind_ms();
         for (peer, status, since) in self.peers.statuses() {
             if self.distrusted.contains(peer) {
@@ -138,30 +140,37 @@ impl Node {
             if past && status.first <= head.next() {
                 ahead.push(*peer);
             }
-            unserved += usize::from(past && status.first > head.next());
+            if past && status.first > head.next() {
+                let weight = voices.get(peer).copied().unwrap_or(0);
+                unserved = unserved.saturating_add(weight);
+            }
             if status.roots > roots && roots <= epoch && (waited || status.epoch > epoch) {
                 records.push(*peer);
             }
         }
-        let nobody_serves = ahead.is_empty() && unserved * 2 > self.peers.connected().len();
-        if nobody_serves || self.is_far() {
-            self.begin_copy(now, out);
+        let total = voices
+            .values()
+            .fold(0, |sum: Weight, w| sum.saturating_add(*w));
+        let served = ahead.iter().any(|peer| voices.contains_key(peer));
+        let nobody_serves = !served && unserved.saturating_mul(2) > total;
+        if self.seek(now, nobody_serves, out) {
             return true;
         }
+        // Peers without a seat are asked when nobody else has it: there may be many, and none has to answer.
+        let seated = &self.members;
+        let heard = |peers: Vec<PublicKey>| {
+            let heard = peers.into_iter();
+            heard.filter(|peer| seated.contains(peer))
+        };
         if !ahead.is_empty() && self.arrived.is_none() {
-            self.wants
-                .want(now, Request::Blocks { from: head.next() }, ahead);
+            let request = Request::Blocks { from: head.next() };
+            self.wants.want(now, request, heard(ahead));
         }
         if !records.is_empty() {
-            self.wants
-                .want(now, Request::Roots { from: roots }, records);
+            let request = Request::Roots { from: roots };
+            self.wants.want(now, request, heard(records));
         }
         moved
-    }
-
-    fn is_far(&self) -> bool {
-        let others = self.peers.median_epoch().unwrap_or_default();
-        others.get().saturating_sub(self.chain.epoch.get()) > self.limits.block_sync_epochs
     }
 
     /// An answer from a peer.

@@ -155,6 +155,7 @@ impl Node {
                 },
                 Effect::RecordLost { shown } => {
                     Self::event(NodeEvent::RecordLost { view: shown }, out);
+                    self.unfound();
                     self.recovery.begin(now, source.instance);
                     let reason = format!(
                         "a member shows a signature of this key in view {shown}: the data directory is an older copy"

@@ -4,7 +4,7 @@ use super::api::{Misbehaviour, NodeEvent, Output};
 use super::core::{Copying, Node};
 use crate::membership::period_of;
 use crate::persist;
-use crate::sync::{BeginError, Copied, CopyError, Pulls, StateCopy};
+use crate::sync::{Copied, CopyError, Pulls, StateCopy};
 use crate::wire::{Checkpoint, Request};
 use frith_ledger::address::{Address, Prefix};
 use frith_ledger::key::PublicKey;
@@ -16,56 +16,51 @@ use frith_ledger::units::{Epoch, Millis};
 const PROGRESS: u64 = 10_000;
 
 impl Node {
-    /// Begins to copy the state, or goes on with a copy that an earlier run began.
-    pub(super) fn begin_copy(&mut self, now: Millis, out: &mut Vec<Output>) {
-        let base = self.chain.saved().cloned();
-        match StateCopy::begin(&self.rules, &*self.store, base, &self.limits) {
-            Ok(copy) => {
-                self.arrived = None;
-                self.copying = Some(Copying {
-                    copy,
-                    pulls: Pulls::new(&self.limits),
-                    said: 0,
-                });
-                self.go_on(now, out);
-            }
-            Err(BeginError::Store(error)) => {
-                self.failed.get_or_insert(error);
-            }
-            Err(BeginError::Genesis(error)) => self.halt(error.to_string(), out),
-        }
+    /// Begins to copy the state at a record that was verified and is far enough ahead.
+    pub(super) fn begin_copy(&mut self, now: Millis, copy: StateCopy, out: &mut Vec<Output>) {
+        (self.arrived, self.seeking) = (None, None);
+        self.copying = Some(Copying {
+            copy,
+            pulls: Pulls::new(&self.limits),
+            said: 0,
+            renew: now,
+        });
+        self.go_on(now, out);
     }
 
-    /// Wants what the copy needs next. Changes its target when nobody can have the copied state any more.
-    pub(super) fn watch_copy(&mut self, now: Millis) {
-        let newest = self.peers.median_epoch().unwrap_or_default();
+    /// Whether others say that they are so far that they keep the copied state no more.
+    fn is_outdated(&self) -> bool {
         let kept = u64::try_from(self.limits.versions_kept).unwrap_or(u64::MAX);
+        let copied = self.copying.as_ref().and_then(|c| c.copy.progress());
+        copied.is_some_and(|(epoch, _, _)| {
+            self.claimed_epoch().get() > epoch.get().saturating_add(kept)
+        })
+    }
+
+    /// Wants what the copy needs next, and a newer record when nobody can have the copied state any more.
+    pub(super) fn watch_copy(&mut self, now: Millis) {
+        let outdated = self.is_outdated();
         let Some(copying) = &mut self.copying else {
             return;
         };
-        if copying
-            .copy
-            .progress()
-            .is_some_and(|(epoch, _, _)| newest.get() > epoch.get().saturating_add(kept))
-        {
-            copying.copy.restart();
-            copying.pulls.want(Vec::new());
-            copying.said = 0;
-        }
+        let newer = (outdated && now >= copying.renew).then(|| copying.copy.asks_checkpoint());
         let wanted = copying.copy.request();
         self.wants.retain(|request| match request {
-            Request::Checkpoint { .. } | Request::Summaries { .. } => Some(*request) == wanted,
+            Request::Checkpoint { .. } | Request::Summaries { .. } => {
+                [wanted, newer].contains(&Some(*request))
+            }
             Request::Batch(_) => true,
             Request::Range { .. }
             | Request::Proposal { .. }
             | Request::Blocks { .. }
             | Request::Roots { .. } => false,
         });
-        if let Some(request) = wanted {
+        for request in [wanted, newer].into_iter().flatten() {
             let honest = self.peers.connected().iter();
             let honest = honest.filter(|peer| !copying.pulls.is_liar(peer)).copied();
             self.wants.want(now, request, honest);
-        } else if copying.said == 0 {
+        }
+        if wanted.is_none() && copying.said == 0 {
             copying.pulls.want(copying.copy.pieces());
         }
     }
@@ -97,16 +92,22 @@ impl Node {
         out: &mut Vec<Output>,
     ) {
         let Some(copying) = &mut self.copying else {
-            return;
+            return self.found_record(now, from, checkpoint, out);
         };
-        let wanted = copying.copy.request();
-        if !matches!(wanted, Some(request @ Request::Checkpoint { .. }) if self.wants.done(&request))
-        {
+        if !self.wants.done(&copying.copy.asks_checkpoint()) {
             return;
         }
-        match copying.copy.checkpoint(&self.rules, checkpoint) {
-            Ok(writes) => {
-                self.write(writes);
+        let copied = copying.copy.progress();
+        let newer = copied.map_or(Epoch::ZERO, |(epoch, _, _)| epoch.next());
+        match copying.copy.checkpoint(&self.rules, checkpoint, newer) {
+            Ok(checked) => {
+                if checked.aimed {
+                    copying.pulls.want(Vec::new());
+                    copying.said = 0;
+                } else if checked.record.is_some() {
+                    copying.renew = now.plus(self.limits.retry_max.get());
+                }
+                self.write(checked.writes);
                 self.go_on(now, out);
             }
             Err(error) => self.copy_failed(now, from, &error, out),

@@ -1,6 +1,7 @@
 //! The frame: opening, one input, deadlines.
 
 use super::api::{Input, NodeConfig, NodeEvent, OpenError, Output, Priority, SubmitError, earlier};
+use super::seeking::Seeking;
 use crate::chain::Chain;
 use crate::consensus::Consensus;
 use crate::leaf::{LeafBlocks, Missing};
@@ -48,14 +49,8 @@ pub(super) struct Copying {
     pub(super) pulls: Pulls,
     /// Entities when progress was last said.
     pub(super) said: u64,
-}
-
-/// How a node starts.
-struct Begin {
-    /// The store was empty.
-    fresh: bool,
-    /// It is the first start of a member of the genesis.
-    founding: bool,
+    /// When others may be asked for a newer record again.
+    pub(super) renew: Millis,
 }
 
 /// The core of one node.
@@ -80,6 +75,7 @@ pub struct Node {
     /// Certified blocks that wait for what they name.
     pub(super) arrived: Option<CertifiedBlocks>,
     pub(super) copying: Option<Copying>,
+    pub(super) seeking: Option<Seeking>,
     pub(super) recovery: Recovery,
     pub(super) twin: Twin,
     pub(super) missing: Missing,
@@ -119,8 +115,8 @@ impl Node {
     /// # Errors
     /// [`OpenError`].
     pub fn open(config: NodeConfig, store: Box<dyn Store>, now: Millis) -> Result<Self, OpenError> {
-        let (node, begin) = Self::load(config, store, now)?;
-        node.begin(now, begin)
+        let (node, fresh) = Self::load(config, store, now)?;
+        node.begin(now, fresh)
     }
 
     /// The same with bugs, for a simulator to find.
@@ -134,17 +130,17 @@ impl Node {
         now: Millis,
         bugs: crate::consensus::Faults,
     ) -> Result<Self, OpenError> {
-        let (mut node, begin) = Self::load(config, store, now)?;
+        let (mut node, fresh) = Self::load(config, store, now)?;
         node.faults = bugs;
-        node.begin(now, begin)
+        node.begin(now, fresh)
     }
 
-    /// What the store holds, before the instances run.
+    /// What the store holds, before the instances run; and whether it was empty.
     fn load(
         config: NodeConfig,
         store: Box<dyn Store>,
         now: Millis,
-    ) -> Result<(Self, Begin), OpenError> {
+    ) -> Result<(Self, bool), OpenError> {
         let NodeConfig {
             rules,
             key,
@@ -164,7 +160,8 @@ impl Node {
                 });
             }
         };
-        let clean = persist::voting(&*store)? || (fresh && founding);
+        let clean = persist::voting(&*store)?;
+        let founding = (fresh && founding) || persist::founding(&*store)?;
         let me = key.public();
         let chain = Chain::open(&rules, &*store, &limits)?;
         let genesis = rules
@@ -181,7 +178,8 @@ impl Node {
                 clean,
                 entropy,
                 (limits.retry_min.get(), limits.retry_max.get()),
-            ),
+            )
+            .founding(founding),
             pool: Pool::new(me, number, &limits),
             wants: Wants::new(&limits),
             vrf: VrfSecret::from_seed(&vrf_seed),
@@ -200,6 +198,7 @@ impl Node {
             distrusted: BTreeSet::new(),
             arrived: None,
             copying: None,
+            seeking: None,
             missing: Missing::default(),
             failed: None,
             contents_held: BTreeSet::new(),
@@ -219,18 +218,19 @@ impl Node {
             #[cfg(any(test, feature = "planted-bugs"))]
             faults: crate::consensus::Faults::default(),
         };
-        Ok((node, Begin { fresh, founding }))
+        Ok((node, fresh))
     }
 
-    fn begin(mut self, now: Millis, begin: Begin) -> Result<Self, OpenError> {
-        let Begin { fresh, founding } = begin;
-        self.resume(now, fresh && founding)?;
+    fn begin(mut self, now: Millis, fresh: bool) -> Result<Self, OpenError> {
         if fresh {
-            // Last: a store that says that it may vote holds the records of what runs, also after a crash
-            // in between. Two founders that only say so would wait for each other for ever.
+            // One write: a store that belongs to a network, but doesn't say that a founder started on it, is a lost one.
             let mut writes = vec![persist::put_genesis(&self.rules.hash)];
-            writes.extend(founding.then(persist::put_voting));
+            writes.extend(self.recovery.founding.then(persist::put_founding));
             self.store.write(writes)?;
+        }
+        self.resume(now)?;
+        if fresh {
+            self.resumed.insert(0, Output::Sync);
         }
         Ok(self)
     }
@@ -289,6 +289,7 @@ impl Node {
         }
         next = earlier(next, self.recovery.next());
         next = earlier(next, self.next_behind());
+        next = earlier(next, self.next_search());
         let pulls = self.copying.as_ref().map(|copying| &copying.pulls);
         next = earlier(next, pulls.and_then(Pulls::next));
         earlier(next, self.wants.next())

@@ -190,7 +190,7 @@ impl Node {
     }
 
     /// Executes the stored blocks of the running epoch, and begins its instances.
-    pub(super) fn resume(&mut self, now: Millis, founding: bool) -> Result<(), OpenError> {
+    pub(super) fn resume(&mut self, now: Millis) -> Result<(), OpenError> {
         let proof = self.replay()?;
         for (digest, mark) in persist::held(&*self.store, RESUMED_MAX)? {
             let Some(signed) = persist::batch(&*self.store, &digest)? else {
@@ -211,7 +211,7 @@ impl Node {
         let mut out = Vec::new();
         let empty = self.empty_leaf(now);
         let blocks = std::mem::replace(&mut self.leaf, empty).blocks;
-        self.begin_leaf(now, Some(blocks), founding, &mut out);
+        self.begin_leaf(now, Some(blocks), false, &mut out);
         self.leaf_call(now, &mut out, |core, host, effects| {
             if let Some(proof) = &proof {
                 // The proof was verified before it was stored.
@@ -219,6 +219,7 @@ impl Node {
             }
             core.restore(now, host, proposals, effects);
         });
+        self.try_found(now, &mut out);
         self.begin_root(now, false);
         if let Some(root) = &self.root {
             let epoch = root.blocks.epoch();
@@ -353,7 +354,13 @@ impl Node {
         (self.half_over, self.epoch_over) = (false, false);
         Self::event(NodeEvent::Epoch { epoch, member }, out);
         if self.leaf.core.abstains() {
-            let reason = "this data directory has no record of what this key signed".to_owned();
+            let reason = if self.recovery.founding {
+                self.leaf.core.first_start();
+                "this is said to be its first start, and the others have to confirm it"
+            } else {
+                "this data directory has no record of what this key signed"
+            };
+            let reason = reason.to_owned();
             Self::event(NodeEvent::Recovering { reason }, out);
         }
     }
@@ -448,6 +455,10 @@ impl Node {
         }
         if self.recovery.ended(closing.epoch) {
             writes.push(persist::put_voting());
+        }
+        if std::mem::take(&mut self.recovery.founding) {
+            // The network went on without it: it asks like who lost a record.
+            writes.push(persist::delete_founding());
         }
         writes.extend(self.fresh_records(closing.epoch));
         writes

@@ -6,8 +6,10 @@ use crate::consensus::{ConsensusMessage, RecoverError, Report, ReportRequest};
 use crate::twin::TwinFinding;
 use crate::wire::{Answer, Hello, PeerMessage, Status};
 use frith_ledger::block::ChainKind;
+use frith_ledger::certificate::Committee;
 use frith_ledger::key::PublicKey;
 use frith_ledger::units::{Epoch, Millis};
+use std::sync::Arc;
 
 impl Node {
     /// A connection stands: both say who and how far they are, and members what brings the other up to
@@ -18,6 +20,13 @@ impl Node {
         }
         self.send(peer, &PeerMessage::Hello(self.twin.hello()), out);
         self.send(peer, &PeerMessage::Status(self.status_message()), out);
+        for (instance, nonce) in self.recovery.asked().collect::<Vec<_>>() {
+            let committee = self.committee_of(instance.kind);
+            if committee.is_some_and(|committee| committee.index_of(&peer).is_some()) {
+                let request = ReportRequest { instance, nonce };
+                self.send(peer, &PeerMessage::ReportRequest(request), out);
+            }
+        }
         let mut messages = Vec::new();
         let leaf = &self.leaf.core;
         if self.leaf.blocks.committee.index_of(&peer).is_some() {
@@ -284,7 +293,7 @@ impl Node {
 
     fn reported(&mut self, now: Millis, from: PublicKey, report: Report, out: &mut Vec<Output>) {
         let (kind, epoch) = (report.instance.kind, report.instance.epoch);
-        if !self.recovery.report(from, report) {
+        if !self.recovery.report(from, report) || self.try_found(now, out) {
             return;
         }
         let Some(collection) = self.recovery.get(kind, epoch) else {
@@ -320,13 +329,19 @@ impl Node {
         }
     }
 
+    /// Who decides the instance of a kind that runs.
+    fn committee_of(&self, kind: ChainKind) -> Option<&Arc<Committee>> {
+        match kind {
+            ChainKind::Leaf => Some(&self.leaf.blocks.committee),
+            ChainKind::Root => self.root.as_ref().map(|root| &root.blocks.committee),
+        }
+    }
+
     /// Asks members what this node may have signed, where it doesn't know.
     pub(super) fn ask_reports(&mut self, now: Millis, out: &mut Vec<Output>) {
         for (instance, nonce) in self.recovery.due(now) {
-            let committee = match (instance.kind, &self.root) {
-                (ChainKind::Leaf, _) => self.leaf.blocks.committee.clone(),
-                (ChainKind::Root, Some(root)) => root.blocks.committee.clone(),
-                (ChainKind::Root, None) => continue,
+            let Some(committee) = self.committee_of(instance.kind).cloned() else {
+                continue;
             };
             let request = ReportRequest { instance, nonce };
             self.send_members(&committee, &PeerMessage::ReportRequest(request), out);

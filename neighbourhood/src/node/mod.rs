@@ -11,9 +11,9 @@
 //! committed also the root's instance of that. Messages of instances that are still to begin are kept, a
 //! few per peer; to those of past ones it answers how far it is.
 //!
-//! Map: `api` what goes in and out; `core` the frame; `epochs` begin and end of instances; `commits`
-//! blocks and records; `messages` what peers say; `operations` the op pool; `serving` answers;
-//! `catching_up` blocks and records, `copying` the state; `queries` what may be asked at any time.
+//! Map: `api` what goes in and out; `core` the frame; `epochs` begin and end of instances; `founding` the first
+//! start of a member of the genesis; `commits` blocks and records; `messages` what peers say; `operations` the op pool; `serving` answers;
+//! `catching_up` blocks and records, `seeking` whether others are far ahead, `copying` the state; `queries` what may be asked at any time.
 
 mod api;
 mod catching_up;
@@ -21,10 +21,12 @@ mod commits;
 mod copying;
 mod core;
 mod epochs;
+mod founding;
 mod history;
 mod messages;
 mod operations;
 mod queries;
+mod seeking;
 mod serving;
 
 pub use api::{

@@ -51,6 +51,10 @@ impl Node {
             roots: self.roots.next(),
             view: self.leaf_view(),
             member: self.index_in(committee),
+            root_member: self
+                .committees
+                .root(period_of(self.rules.parameters(), self.roots.next()))
+                .is_some_and(|committee| self.index_in(committee).is_some()),
             members: members.collect(),
             peers: self.peers.connected().len(),
             queued: self.pool.queue.len(),

@@ -52,6 +52,17 @@ struct Target {
     previous: Option<CertifiedRoot>,
 }
 
+/// What an answer to [`Request::Checkpoint`] came to.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// What is to be written.
+    pub writes: Vec<Write>,
+    /// The epoch of the record that it showed, which holds; `None` when it showed links only.
+    pub record: Option<Epoch>,
+    /// Whether that record is copied from now on.
+    pub aimed: bool,
+}
+
 /// What a finished copy gives.
 pub struct Copied {
     /// The end of the epoch that was copied.
@@ -167,10 +178,21 @@ impl StateCopy {
                 epoch: target.record.epoch,
                 bits: tree.bits(),
             }),
-            _ => Some(Request::Checkpoint {
-                period: self.light.period(),
-            }),
+            _ => Some(self.asks_checkpoint()),
         }
+    }
+
+    /// What asks for the newest record.
+    #[must_use]
+    pub const fn asks_checkpoint(&self) -> Request {
+        Request::Checkpoint {
+            period: self.light.period(),
+        }
+    }
+
+    /// Compares with this version, the newest that the store keeps, from the next aim on.
+    pub fn rebase(&mut self, base: Option<Version>) {
+        self.base = base;
     }
 
     /// The pieces to ask for, in order.
@@ -182,7 +204,7 @@ impl StateCopy {
         }
     }
 
-    /// Forgets the target: nobody has its state any more. What was copied stays, to be compared.
+    /// Forgets the target. What was copied stays, to be compared.
     pub fn restart(&mut self) {
         self.target = None;
     }
@@ -194,30 +216,35 @@ impl StateCopy {
         Ok(())
     }
 
-    /// Takes an answer to [`Request::Checkpoint`]. One certificate's checks a link. Gives what is to be
-    /// written.
+    /// Takes an answer to [`Request::Checkpoint`]: aims at its record when that is of epoch `least` or later.
+    /// One certificate's checks a link.
     ///
     /// # Errors
-    /// [`CopyError`]: the peer's fault; what was verified stays.
+    /// [`CopyError`]: the peer's fault; what was verified stays, and so does the target.
     pub fn checkpoint(
         &mut self,
         rules: &Rules,
         checkpoint: Checkpoint,
-    ) -> Result<Vec<Write>, CopyError> {
-        if self.target.is_some() {
-            return Err(CopyError::Unasked);
-        }
-        let mut writes = Vec::new();
+        least: Epoch,
+    ) -> Result<Checked, CopyError> {
+        let mut checked = Checked::default();
         for link in checkpoint.links.into_inner() {
             self.follow(link.clone())?;
-            writes.push(kept::put_link(self.light.period(), &link));
+            checked
+                .writes
+                .push(kept::put_link(self.light.period(), &link));
         }
         if let Some(tip) = checkpoint.tip {
-            self.aim(rules, tip.clone())?;
-            let bits = self.tree.as_ref().map_or(0, TreeCopy::bits);
-            writes.push(kept::put_aim(&Aim { bits, tip }));
+            let epoch = self.light.root(&tip.root)?.epoch;
+            checked.record = Some(epoch);
+            if epoch >= least {
+                self.aim(rules, tip.clone())?;
+                let bits = self.tree.as_ref().map_or(0, TreeCopy::bits);
+                checked.writes.push(kept::put_aim(&Aim { bits, tip }));
+                checked.aimed = true;
+            }
         }
-        Ok(writes)
+        Ok(checked)
     }
 
     /// Aims the copy of the tree at the target.

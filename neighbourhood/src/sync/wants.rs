@@ -65,6 +65,11 @@ impl Wants {
         };
         for peer in from {
             if want.preferred.len() < PREFERRED_MAX && !want.preferred.contains(&peer) {
+                if want.turn >= want.preferred.len() {
+                    // Others were asked meanwhile: now there is one who should have it.
+                    want.turn = want.preferred.len();
+                    want.at = want.at.min(now.plus(retry_min));
+                }
                 want.preferred.push(peer);
             }
         }
@@ -170,7 +175,7 @@ mod tests {
     #[test]
     fn who_should_have_it_is_asked_first_and_others_after_a_pause() {
         let mut wants = Wants::new(&Limits::default());
-        let [a, b] = [PublicKey([1; 32]), PublicKey([2; 32])];
+        let [a, b, c] = [1, 2, 3].map(|key| PublicKey([key; 32]));
         let request = Request::Blocks {
             from: Height::new(1),
         };
@@ -179,7 +184,13 @@ mod tests {
         assert_eq!(wants.due(Millis::ZERO, &connected), [(b, request)]);
         assert!(wants.due(Millis::new(1), &connected).is_empty());
         assert_eq!(wants.due(Millis::new(10_000), &connected), [(a, request)]);
-        wants.refused(Millis::new(10_000), &request, &a);
+        wants.want(Millis::new(10_000), request, [c]);
+        assert_eq!(
+            wants.due(Millis::new(10_300), &[a, b, c].into()),
+            [(c, request)],
+            "who should have it is asked soon, also when others were meanwhile"
+        );
+        wants.refused(Millis::new(10_000), &request, &c);
         assert!(wants.next().is_some_and(|at| at < Millis::new(10_100)));
         assert!(wants.done(&request) && !wants.done(&request));
     }

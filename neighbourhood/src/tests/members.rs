@@ -31,7 +31,7 @@ fn register(world: &mut World, index: usize, user: usize) {
 }
 
 /// Adds a machine that follows until its node may vote in what begins.
-fn newcomer(world: &mut World, index: usize) -> usize {
+pub(super) fn newcomer(world: &mut World, index: usize) -> usize {
     let new = world.add(index);
     world.start(new, false);
     assert!(
@@ -41,7 +41,7 @@ fn newcomer(world: &mut World, index: usize) -> usize {
     new
 }
 
-fn is_member(world: &World, of: usize) -> bool {
+pub(super) fn is_member(world: &World, of: usize) -> bool {
     let key = world.key(of);
     world.node(0).committee().index_of(&key).is_some()
 }

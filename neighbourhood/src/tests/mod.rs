@@ -5,9 +5,12 @@ mod basics;
 mod copying;
 mod damage;
 mod faults;
+mod founders;
 mod hostile;
 mod members;
 mod restarts;
+mod rotation;
+mod strangers;
 mod world;
 
 pub(crate) use world::{transfer, worker_key, world_rules};

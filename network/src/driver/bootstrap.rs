@@ -3,8 +3,12 @@
 //! Each address is dialled at the start, and then, with doubling pauses, as long as no peer is
 //! connected at all. Every [`REVISIT`] one is dialled although there are peers, so that two parts
 //! of a network that lost each other meet again.
+//!
+//! [`Revisits`] does the like with peers that the book knows and that are no members: each is dialled once while there
+//! are fewer than [`PEERS_WANTED`] peers, and again, with doubling pauses, as long as there is none at all. Few at one
+//! time: a book full of what is gone must not become a flood of dials.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use libp2p::Multiaddr;
@@ -14,6 +18,10 @@ use crate::key::PeerKey;
 
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// With fewer peers than these the book's are dialled too.
+const PEERS_WANTED: usize = 4;
+/// Peers of the book dialled at one time.
+const REVISITED_MAX: usize = 8;
 /// How often one address is dialled although there are peers.
 const REVISIT: Duration = Duration::from_secs(600);
 
@@ -110,6 +118,56 @@ impl Bootstrap {
     }
 }
 
+/// When peers of the book that are no members are dialled.
+#[derive(Debug, Default)]
+pub(crate) struct Revisits(BTreeMap<PeerKey, Revisit>);
+
+#[derive(Debug, Default)]
+struct Revisit {
+    failures: u32,
+    next_at: Duration,
+}
+
+impl Revisits {
+    /// Whom of the `strangers` to dial now; to be asked about once a second. `connected` says whether one is a peer.
+    pub(crate) fn due(
+        &mut self,
+        now: Duration,
+        peers: usize,
+        strangers: impl Iterator<Item = PeerKey>,
+        connected: impl Fn(&PeerKey) -> bool,
+    ) -> Vec<PeerKey> {
+        if peers >= PEERS_WANTED {
+            return Vec::new();
+        }
+        let strangers: BTreeSet<_> = strangers.collect();
+        self.0.retain(|key, _| strangers.contains(key));
+        let mut due = Vec::new();
+        for key in strangers.into_iter().filter(|key| !connected(key)) {
+            let revisit = self.0.entry(key).or_default();
+            if revisit.next_at <= now && (peers == 0 || revisit.failures == 0) {
+                due.push((revisit.failures, key));
+            }
+        }
+        // Who was tried least comes first, so that nobody waits behind those that never answer.
+        due.sort_unstable();
+        due.truncate(REVISITED_MAX);
+        for (failures, key) in &due {
+            let next_at = now + pause(*failures);
+            let failures = failures.saturating_add(1);
+            self.0.insert(*key, Revisit { failures, next_at });
+        }
+        due.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// The peer said hello: its pauses begin anew.
+    pub(crate) fn met(&mut self, peer: &PeerKey) {
+        if let Some(revisit) = self.0.get_mut(peer) {
+            revisit.failures = 1;
+        }
+    }
+}
+
 fn pause(failures: u32) -> Duration {
     PAUSE_MIN
         .saturating_mul(1 << failures.min(16))
@@ -183,5 +241,48 @@ mod tests {
         assert!(bootstrap.due(REVISIT / 2, 5, |_| false).is_empty());
         assert_eq!(bootstrap.next_deadline(5), Some(REVISIT));
         assert_eq!(bootstrap.due(REVISIT, 5, |_| false), [0]);
+    }
+
+    #[test]
+    fn who_is_known_is_dialled_once_while_there_are_few_peers_and_again_while_there_are_none() {
+        let keys = [KEY, PeerKey::new([2; 32])];
+        let mut revisits = Revisits::default();
+        let mut due = |second, peers| {
+            let now = Duration::from_secs(second);
+            revisits.due(now, peers, keys.into_iter(), |key| peers > 0 && *key == KEY)
+        };
+        assert!(due(0, PEERS_WANTED).is_empty());
+        assert_eq!(due(0, 1), [keys[1]]);
+        assert!(due(100, 1).is_empty());
+        assert_eq!(due(100, 0), keys);
+        // KEY at 101, 103, 107, 115 and 131, the other one at 102, 106, 114 and 130.
+        let dialled: Vec<_> = (100..160).map(|second| due(second, 0).len()).collect();
+        assert_eq!(dialled.iter().sum::<usize>(), 5 + 4);
+    }
+
+    #[test]
+    fn a_known_peer_that_says_hello_and_goes_is_not_dialled_without_a_pause() {
+        let mut revisits = Revisits::default();
+        let mut dials = 0;
+        for second in 0..60 {
+            let now = Duration::from_secs(second);
+            dials += revisits.due(now, 0, [KEY].into_iter(), |_| false).len();
+            revisits.met(&KEY);
+        }
+        assert_eq!(dials, 31);
+    }
+
+    #[test]
+    fn a_book_of_peers_that_are_gone_is_no_flood_of_dials_and_each_has_its_turn() {
+        let keys = (0..128).map(|number| PeerKey::new([number; 32]));
+        let mut revisits = Revisits::default();
+        let mut dialled = BTreeSet::new();
+        for second in 0..16 {
+            let now = Duration::from_secs(second);
+            let due = revisits.due(now, 0, keys.clone(), |_| false);
+            assert_eq!(due.len(), REVISITED_MAX);
+            dialled.extend(due);
+        }
+        assert_eq!(dialled.len(), 128);
     }
 }

@@ -1,5 +1,6 @@
 //! Connections: established, watched, closed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use libp2p::core::ConnectedPoint;
@@ -48,6 +49,14 @@ pub(super) enum Stage {
     Greeted { instance: [u8; 16] },
     /// Refused or superfluous, to be closed at this time.
     Surplus { until: Duration },
+}
+
+/// Bytes of memory that this process holds; 0 where the system doesn't tell.
+fn resident_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = text.split_ascii_whitespace().nth(1);
+    let pages: u64 = pages.and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    pages.saturating_mul(rustix::param::page_size() as u64)
 }
 
 impl Connection {
@@ -317,6 +326,38 @@ impl Driver {
         }
         for key in idle {
             tracing::debug!(peer = %key, "idle");
+            self.disconnect(key);
+        }
+    }
+
+    /// Lets strangers go while this process has more memory than its limit.
+    pub(super) fn mind_memory(&mut self) {
+        let full = resident_bytes() > self.shared.limits.memory_bytes_max as u64;
+        self.swarm.behaviour_mut().guard.set_memory_is_full(full);
+        if !full {
+            return;
+        }
+        let strangers: BTreeSet<_> = self
+            .connections
+            .values()
+            .map(|connection| connection.peer)
+            .filter(|key| !self.members.contains(key))
+            .collect();
+        if !strangers.is_empty() {
+            tracing::warn!(
+                strangers = strangers.len(),
+                "memory is above its limit: strangers are disconnected, members stay"
+            );
+        }
+        for key in strangers {
+            self.let_go(key);
+        }
+    }
+
+    /// Disconnects a stranger to have its memory back.
+    pub(super) fn let_go(&mut self, key: PeerKey) {
+        if !self.members.contains(&key) {
+            self.shared.counters.let_go.add(1);
             self.disconnect(key);
         }
     }

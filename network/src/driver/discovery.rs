@@ -109,6 +109,16 @@ impl Driver {
         }
     }
 
+    /// Dials peers of the book that are no members, when there are few others.
+    pub(super) fn revisit(&mut self, now: Duration) {
+        let greeted = &self.greeted;
+        let strangers = self.book.strangers();
+        let connected = |key: &PeerKey| greeted.contains_key(key);
+        for key in self.revisits.due(now, greeted.len(), strangers, connected) {
+            self.dial(key, Vec::new());
+        }
+    }
+
     pub(super) fn on_identify(&mut self, event: identify::Event) {
         let identify::Event::Received {
             connection_id,
@@ -144,9 +154,7 @@ impl Driver {
         if let Some(peer) = self.shared.peer(&key) {
             peer.set_addresses(addresses.clone());
         }
-        if self.members.contains(&key) {
-            self.book.set(key, addresses);
-        }
+        self.book.named(key, addresses);
     }
 
     /// The peer is not of this network: it has no place in the routing table.

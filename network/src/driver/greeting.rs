@@ -242,6 +242,9 @@ impl Driver {
         connection.stage = Stage::Greeted { instance };
         let early = std::mem::take(&mut connection.early);
         let link = connection.link.clone();
+        if connection.is_outbound() {
+            self.book.proven(key, &link.address);
+        }
 
         self.greeted.entry(key).or_default().insert(id);
         let others = self.others_of(key, instance);
@@ -264,6 +267,7 @@ impl Driver {
             }
         }
         self.bootstrap.met(key);
+        self.revisits.met(&key);
         self.reach.connected(self.shared.now(), key);
         for reply in self.waiters.remove(&key).into_iter().flatten() {
             self.open_fetch(key, id, reply);

@@ -14,4 +14,4 @@ mod own_key;
 mod run;
 
 pub(crate) use commands::Command;
-pub(crate) use run::Driver;
+pub(crate) use run::{Beginning, Driver};

@@ -7,14 +7,15 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, Swarm};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::bootstrap::Bootstrap;
+use super::bootstrap::{Bootstrap, Revisits};
 use super::commands::{Command, Report};
 use super::connection::Connection;
 use super::discovery::Discovery;
 use super::own_key::OwnKey;
-use crate::address::{AddressBook, dialable, named_peer, without_peer};
+use crate::address::{dialable, named_peer, without_peer};
+use crate::book::Book;
 use crate::event::NetworkEvent;
 use crate::key::PeerKey;
 use crate::links::{OpenError, OpenReply, Protocol};
@@ -45,10 +46,12 @@ pub(crate) struct Driver {
     pub(super) members: BTreeSet<PeerKey>,
     pub(super) reach: Reach,
     pub(super) waiters: BTreeMap<PeerKey, Vec<OpenReply>>,
-    pub(super) book: AddressBook,
+    pub(super) book: Book,
     pub(super) discovery: Discovery,
     pub(super) bootstrap: Bootstrap,
+    pub(super) revisits: Revisits,
     pub(super) own_key: OwnKey,
+    known: watch::Sender<Vec<Multiaddr>>,
     commands: mpsc::Receiver<Command>,
     report_queue: mpsc::Receiver<Report>,
     pending: VecDeque<Pending>,
@@ -62,14 +65,26 @@ struct Pending {
     announces: Option<Arc<Peer>>,
 }
 
+/// Whom to begin with.
+pub(crate) struct Beginning {
+    /// See [`crate::NetworkConfig::bootstrap`].
+    pub(crate) bootstrap: Vec<Multiaddr>,
+    /// See [`crate::NetworkConfig::known`].
+    pub(crate) known: Vec<Multiaddr>,
+}
+
 impl Driver {
+    /// The driver, and what of its book is worth keeping.
     pub(crate) fn new(
         swarm: Swarm<Behaviour>,
         shared: Arc<Shared>,
         events: mpsc::Sender<NetworkEvent>,
         commands: mpsc::Receiver<Command>,
-        bootstrap: Vec<Multiaddr>,
-    ) -> Self {
+        begin: Beginning,
+    ) -> (Self, watch::Receiver<Vec<Multiaddr>>) {
+        let Beginning { bootstrap, known } = begin;
+        let book = Book::new(known, shared.key);
+        let (known, knowing) = watch::channel(Vec::new());
         let (reports, report_queue) = mpsc::channel(REPORTS_MAX);
         let own_id = *swarm.local_peer_id();
         let bootstrap = bootstrap.into_iter().filter(|address| {
@@ -83,7 +98,7 @@ impl Driver {
             .instance
             .iter()
             .fold(1, |seed: u64, byte| seed.rotate_left(8) ^ u64::from(*byte));
-        Self {
+        let driver = Self {
             reach: Reach::new(shared.limits.redial_min, shared.limits.redial_max),
             bootstrap: Bootstrap::new(bootstrap),
             swarm,
@@ -94,7 +109,9 @@ impl Driver {
             greeted: BTreeMap::new(),
             members: BTreeSet::new(),
             waiters: BTreeMap::new(),
-            book: AddressBook::default(),
+            book,
+            known,
+            revisits: Revisits::default(),
             discovery: Discovery::default(),
             own_key: OwnKey::default(),
             commands,
@@ -102,7 +119,8 @@ impl Driver {
             pending: VecDeque::new(),
             tick_at: Duration::ZERO,
             seed: seed | 1,
-        }
+        };
+        (driver, knowing)
     }
 
     /// Runs until told to stop, or until every handle or the receiver of the events is gone.
@@ -159,6 +177,9 @@ impl Driver {
             let _ = self.swarm.disconnect_peer_id(peer);
         }
         self.connections.clear();
+        if let Some(known) = self.book.last_snapshot() {
+            self.known.send_replace(known);
+        }
         let closing = async {
             while self.swarm.connected_peers().next().is_some() {
                 self.swarm.select_next_some().await;
@@ -179,6 +200,7 @@ impl Driver {
         [
             self.reach.next_deadline(),
             self.bootstrap.next_deadline(self.greeted.len()),
+            self.book.next_snapshot(),
         ]
         .into_iter()
         .flatten()
@@ -194,8 +216,13 @@ impl Driver {
         let Self { reach, seed, .. } = self;
         reach.tick(now, || next_random(seed), &mut actions);
         self.act(actions);
+        if let Some(known) = self.book.snapshot(now) {
+            self.known.send_replace(known);
+        }
         if now >= self.tick_at {
             self.tick_at = now + TICK;
+            self.mind_memory();
+            self.revisit(now);
             self.check_connections(now);
             self.end_bans(now);
             if self.own_key.is_elsewhere(now) {
@@ -291,6 +318,9 @@ impl Driver {
         for key in requests.banned {
             self.ban(key);
         }
+        for key in requests.let_go {
+            self.let_go(key);
+        }
     }
 
     fn set_members(&mut self, members: BTreeSet<PeerKey>) {
@@ -307,6 +337,8 @@ impl Driver {
         for key in members.difference(&self.members) {
             limits.bypass_peer_id(&key.to_peer_id());
         }
+        let ids = members.iter().map(|key| key.to_peer_id()).collect();
+        self.swarm.behaviour_mut().guard.set_members(ids);
         for (key, peer) in lock(&self.shared.peers).iter() {
             peer.set_member(members.contains(key));
         }
@@ -314,7 +346,7 @@ impl Driver {
         let greeted = &self.greeted;
         self.reach
             .set_members(now, &members, |key| greeted.contains_key(key));
-        self.book.retain(|key| members.contains(key));
+        self.book.set_members(members.clone());
         // What connected members said of their addresses before they were members is worth keeping
         // now.
         for connection in self
@@ -323,7 +355,8 @@ impl Driver {
             .filter(|connection| members.contains(&connection.peer))
         {
             if !connection.addresses.is_empty() {
-                self.book.set(connection.peer, connection.addresses.clone());
+                self.book
+                    .named(connection.peer, connection.addresses.clone());
             }
         }
         self.members = members;

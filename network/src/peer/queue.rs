@@ -66,6 +66,11 @@ impl Queues {
     pub(crate) fn bytes(&self, priority: Priority) -> usize {
         self.classes[priority.index()].bytes
     }
+
+    /// Bytes of all classes.
+    pub(crate) fn total(&self) -> usize {
+        self.classes.iter().map(|class| class.bytes).sum()
+    }
 }
 
 #[cfg(test)]

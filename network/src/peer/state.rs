@@ -102,6 +102,11 @@ impl Peer {
         Ok(dropped)
     }
 
+    /// Bytes that wait to be sent.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        lock(&self.outgoing).queues.total()
+    }
+
     /// The next frame that `connection` is to write, if it is the route.
     pub(crate) fn pop(&self, connection: ConnectionId, priority: Priority) -> Option<Bytes> {
         let mut outgoing = lock(&self.outgoing);

@@ -113,6 +113,79 @@ async fn a_member_that_returns_on_its_port_is_dialled_until_it_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_returns_on_another_port_without_bootstrap_peers_finds_all_by_its_book() {
+    let first = start(config(1)).await;
+    let third = start(config_knowing(3, &first)).await;
+    let node = start(config_knowing(2, &first)).await;
+    let members = BTreeSet::from([first.key(), node.key(), third.key()]);
+    for node in [&first, &node, &third] {
+        node.network.set_members(members.clone());
+    }
+    let known = node.knows(&[&first, &third]).await;
+    guarded("a shutdown", node.network.shutdown()).await;
+
+    let mut again = config(2);
+    again.known = known;
+    let mut node = start(again).await;
+    node.network.set_members(members);
+    let mut missing = BTreeSet::from([first.key(), third.key()]);
+    node.wait("both others", |event| {
+        if let NetworkEvent::Connected(key) = event {
+            missing.remove(&key);
+        }
+        missing.is_empty().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_no_member_comes_back_by_its_book_too() {
+    let first = start(config(1)).await;
+    let node = start(config_knowing(2, &first)).await;
+    let known = node.knows(&[&first]).await;
+    guarded("a shutdown", node.network.shutdown()).await;
+    let mut again = config(2);
+    again.known = known;
+    start(again).await.connected_to(first.key()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stranger_names_enters_no_book_and_what_a_member_names_does() {
+    let node = start(config(1)).await;
+    let stranger = start(config_knowing(2, &node)).await;
+    until("its address", || {
+        node.network
+            .connected()
+            .first()
+            .is_some_and(|peer| !peer.addresses.is_empty())
+    })
+    .await;
+    assert_eq!(*node.network.known().borrow(), []);
+    node.network.set_members(BTreeSet::from([stranger.key()]));
+    node.knows(&[&stranger]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changed_in_the_book_just_before_the_end_is_told_at_the_end() {
+    let (first, second) = (start(config(1)).await, start(config(2)).await);
+    let mut config = config_knowing(3, &first);
+    config.bootstrap.extend(second.network.listen_addresses());
+    let mut node = start(config).await;
+    let mut missing = BTreeSet::from([first.key(), second.key()]);
+    node.wait("both others", |event| {
+        if let NetworkEvent::Connected(key) = event {
+            missing.remove(&key);
+        }
+        missing.is_empty().then_some(())
+    })
+    .await;
+    let mut known = node.network.known();
+    guarded("a shutdown", node.network.shutdown()).await;
+    guarded("the end", async { while known.changed().await.is_ok() {} }).await;
+    assert_eq!(known.borrow().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_node_announced_is_found_by_others() {
     let first = start(config(1)).await;
     let mut second = start(config_knowing(2, &first)).await;

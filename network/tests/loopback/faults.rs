@@ -1,11 +1,12 @@
 //! Strangers, offenders, crowds.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 use frith_network::{NetworkEvent, PeerFault, Priority, Refusal, WireError};
 
-use crate::support::{NETWORK, config, config_knowing, pair, start, until};
+use crate::support::{NETWORK, Node, config, config_knowing, pair, start, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_of_another_network_is_refused_and_both_know_why() {
@@ -129,4 +130,87 @@ async fn the_limit_of_connections_holds_for_strangers_and_not_for_members() {
     node.network.set_members(BTreeSet::from([late.key()]));
     node.connected_to(late.key()).await;
     assert_eq!(node.network.connected().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_of_half_open_connections_keeps_nobody_else_out() {
+    let mut patient = config(1);
+    // What is half-open stays so for the whole test.
+    patient.limits.hello_timeout = Duration::from_secs(3600);
+    patient.limits.connections_pending_max = 32;
+    let mut node = start(patient).await;
+    let target = socket_address(&node);
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket
+            .bind(([127, 0, 0, 2], 0).into())
+            .expect("an address of this machine");
+        silent.push(socket.connect(target).await.expect("a connection"));
+    }
+    until("denied connections", || {
+        node.network.metrics().connections_denied >= 100 - 16
+    })
+    .await;
+    let guest = start(config_knowing(2, &node)).await;
+    node.connected_to(guest.key()).await;
+    drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn above_the_limit_of_memory_strangers_are_let_go_and_members_come_in() {
+    let mut full = config(1);
+    full.limits.memory_bytes_max = 1;
+    let mut node = start(full).await;
+    let member = start(config_knowing(2, &node)).await;
+    let _stranger = start(config_knowing(3, &node)).await;
+    node.network.set_members(BTreeSet::from([member.key()]));
+    node.connected_to(member.key()).await;
+    until("a denied stranger", || {
+        node.network.metrics().connections_denied > 0
+    })
+    .await;
+    assert_eq!(node.network.connected().len(), 1);
+
+    node.network.set_members(BTreeSet::new());
+    node.disconnected_from(member.key()).await;
+    assert!(node.network.metrics().let_go > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_slowest_of_the_strangers_gives_way_when_too_much_waits_for_them() {
+    const FRAME: usize = 64 << 10;
+    let mut small = config(1);
+    small.limits.unknown_queue_bytes_max = 4 * FRAME;
+    let mut node = start(small).await;
+    // Its events are not read, so that neither are its frames.
+    let mut deaf = config_knowing(2, &node);
+    deaf.limits.events_max = 1;
+    let deaf = start(deaf).await;
+    node.connected_to(deaf.key()).await;
+    let mut reader = start(config_knowing(3, &node)).await;
+    node.connected_to(reader.key()).await;
+    let frame = Bytes::from(vec![1; FRAME]);
+    until("a full queue", || {
+        node.network
+            .send(deaf.key(), Priority::Bulk, frame.clone())
+            .is_err()
+    })
+    .await;
+    node.disconnected_from(deaf.key()).await;
+    let whole = Bytes::from_static(b"whole");
+    node.network
+        .send(reader.key(), Priority::Bulk, whole.clone())
+        .expect("there is room again");
+    assert_eq!(reader.message().await, (node.key(), whole));
+}
+
+/// Where a node listens on TCP.
+fn socket_address(node: &Node) -> std::net::SocketAddr {
+    let address = node.network.listen_addresses()[0].to_string();
+    let port = address
+        .rsplit('/')
+        .next()
+        .and_then(|port| port.parse().ok());
+    ([127, 0, 0, 1], port.expect("a TCP port")).into()
 }

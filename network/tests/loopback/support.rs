@@ -103,6 +103,26 @@ impl Node {
         .await;
     }
 
+    /// What the node would give to its next process, once it has an address of each of these peers.
+    pub(crate) async fn knows(&self, peers: &[&Node]) -> Vec<Multiaddr> {
+        let mut known = self.network.known();
+        let has = |known: &[Multiaddr], peer: &Node| {
+            let listening = peer.network.listen_addresses();
+            known.iter().any(|known| {
+                listening
+                    .iter()
+                    .any(|address| known.to_string().starts_with(&format!("{address}/p2p/")))
+            })
+        };
+        guarded("peers' addresses", async {
+            let known = known
+                .wait_for(|known| peers.iter().all(|peer| has(known, peer)))
+                .await;
+            known.expect("the network runs").clone()
+        })
+        .await
+    }
+
     pub(crate) async fn message(&mut self) -> (PeerKey, Bytes) {
         self.wait("a message", |event| match event {
             NetworkEvent::Message { from, frame } => Some((from, frame)),

@@ -2,6 +2,7 @@
 
 use super::client::{Agent, AgentError, private_folder};
 use super::server::{Held, serve};
+use frith_ledger::address::Address;
 use frith_ledger::key::SecretKey;
 use rustix::mm::MlockAllFlags;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
@@ -20,7 +21,7 @@ const ARGUMENTS: [&str; 2] = ["key", "agent"];
 /// What it says when it listens.
 const READY: &str = "ready";
 /// Bytes that are handed over beside the socket's path.
-const FIXED: usize = 32 + 8;
+const FIXED: usize = 32 + 32 + 8;
 /// Bytes of what it says before it is ready: an error's words.
 const WORDS_MAX: u64 = 4096;
 
@@ -30,8 +31,10 @@ pub struct Hand {
     pub socket: PathBuf,
     /// How long it holds the key.
     pub time: Duration,
-    /// The account's key.
+    /// The account's key in force.
     pub key: SecretKey,
+    /// The account.
+    pub account: Address,
 }
 
 /// How starting an agent failed.
@@ -79,12 +82,13 @@ pub fn start(program: &Path, hand: &Hand) -> Started {
 }
 
 impl Hand {
-    /// Secret, seconds, path.
+    /// Secret, account, seconds, path.
     fn bytes(&self) -> Zeroizing<Vec<u8>> {
         let path = self.socket.as_os_str().as_encoded_bytes();
         // Allocated once: a vector that grows leaves pieces of the secret behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(FIXED + path.len()));
         bytes.extend_from_slice(&*self.key.to_bytes());
+        bytes.extend_from_slice(&self.account.0);
         bytes.extend_from_slice(&self.time.as_secs().to_le_bytes());
         bytes.extend_from_slice(path);
         bytes
@@ -94,6 +98,8 @@ impl Hand {
     fn read(mut input: impl io::Read) -> io::Result<Self> {
         let mut secret = Zeroizing::new([0; 32]);
         input.read_exact(&mut *secret)?;
+        let mut account = [0; 32];
+        input.read_exact(&mut account)?;
         let mut seconds = [0; 8];
         input.read_exact(&mut seconds)?;
         let mut path = String::new();
@@ -102,6 +108,7 @@ impl Hand {
             socket: PathBuf::from(path),
             time: Duration::from_secs(u64::from_le_bytes(seconds)),
             key: SecretKey::from_bytes(&secret),
+            account: Address(account),
         })
     }
 }
@@ -129,7 +136,7 @@ pub fn run() -> io::Result<()> {
             return Err(error);
         }
     };
-    let held = Rc::new(Held::new(hand.key, hand.time));
+    let held = Rc::new(Held::new(hand.key, hand.account, hand.time));
     // Now that the key lies where it stays. It needs more rights than most users have.
     held.in_memory
         .set(rustix::mm::mlockall(MlockAllFlags::CURRENT).is_ok());

@@ -29,9 +29,9 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn new(key: SecretKey, time: Duration) -> Self {
+    pub(super) fn new(key: SecretKey, account: Address, time: Duration) -> Self {
         Self {
-            account: key.public().address(),
+            account,
             key,
             until: Instant::now() + time,
             in_memory: Cell::new(false),
@@ -153,7 +153,9 @@ mod tests {
             .block_on(async { UnixListener::bind(&socket) })
             .expect("binds");
         let asking = std::thread::spawn(move || client(&socket));
-        let held = Rc::new(Held::new(SecretKey::from_bytes(&[1; 32]), time));
+        let key = SecretKey::from_bytes(&[1; 32]);
+        let account = key.public().address();
+        let held = Rc::new(Held::new(key, account, time));
         runtime.block_on(serve(listener, held, pending()));
         drop(runtime);
         asking.join().expect("the client found what it expected");

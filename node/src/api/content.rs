@@ -3,6 +3,7 @@
 use super::error::ApiError;
 use super::operations::parse_hash;
 use super::router::Api;
+use crate::codes::Code;
 use crate::views::{ContentView, ErrorView};
 use axum::Json;
 use axum::body::Bytes;
@@ -32,10 +33,9 @@ pub(super) async fn put(
         .map_err(|reason| {
             ApiError::new(
                 StatusCode::INSUFFICIENT_STORAGE,
-                "store",
+                Code::Store,
                 format!("the content could not be stored: {reason}"),
             )
-            .advise("see the node's log; its disk may be full")
         })?;
     api.fetcher.hold(id);
     Ok((

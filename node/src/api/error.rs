@@ -1,5 +1,6 @@
 //! Answers that aren't 2xx.
 
+use crate::codes::Code;
 use crate::service::{ContentError, CoreError};
 use crate::views::{ErrorBody, ErrorView};
 use axum::Json;
@@ -19,34 +20,30 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// An error without advice.
-    pub fn new(status: StatusCode, code: &str, message: impl Display) -> Self {
+    /// An error with its code's advice.
+    pub fn new(status: StatusCode, code: Code, message: impl Display) -> Self {
         Self {
             status,
-            body: ErrorBody {
-                code: code.to_owned(),
-                message: message.to_string(),
-                advice: None,
-            },
+            body: ErrorBody::new(code, message),
         }
     }
 
     /// 400: the request can't be read.
     pub fn malformed(message: impl Display) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed", message)
+        Self::new(StatusCode::BAD_REQUEST, Code::Malformed, message)
     }
 
     /// 404.
     pub fn not_found(message: impl Display) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+        Self::new(StatusCode::NOT_FOUND, Code::NotFound, message)
     }
 
     /// 500: this node's own failure.
     pub fn internal(message: impl Display) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, message)
     }
 
-    /// The same error with what to do.
+    /// The same error with what to do here, which is more than the code alone can say.
     #[must_use]
     pub fn advise(mut self, advice: impl Display) -> Self {
         self.body.advice = Some(advice.to_string());
@@ -62,14 +59,11 @@ impl IntoResponse for ApiError {
 
 impl From<CoreError> for ApiError {
     fn from(error: CoreError) -> Self {
-        match error {
-            CoreError::Gone => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error)
-                .advise("start the node again, or ask another one"),
-            CoreError::Store(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_failed", error)
-                    .advise("ask another node; this one's disk has to be mended")
-            }
-        }
+        let code = match error {
+            CoreError::Gone => Code::Stopping,
+            CoreError::Store(_) => Code::StoreFailed,
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, error)
     }
 }
 
@@ -77,8 +71,7 @@ impl From<ContentError> for ApiError {
     fn from(error: ContentError) -> Self {
         match error {
             ContentError::Unavailable { .. } => {
-                Self::new(StatusCode::NOT_FOUND, "content_unavailable", error)
-                    .advise("ask again when the workers that hold it are connected")
+                Self::new(StatusCode::NOT_FOUND, Code::ContentUnavailable, error)
             }
             ContentError::Store { .. } => Self::internal(error),
             ContentError::Stopped => CoreError::Gone.into(),
@@ -86,57 +79,24 @@ impl From<ContentError> for ApiError {
     }
 }
 
-/// A refusal's code for programs.
-#[must_use]
-pub fn refusal_code(refusal: &Refusal) -> String {
-    // The variant's name: the first word of its `Debug` form.
-    let debug = format!("{refusal:?}");
-    let name: String = debug
-        .chars()
-        .take_while(char::is_ascii_alphanumeric)
-        .collect();
-    snake_case(&name)
-}
-
-fn snake_case(name: &str) -> String {
-    let mut text = String::with_capacity(name.len() + 4);
-    for (index, character) in name.chars().enumerate() {
-        if character.is_ascii_uppercase() && index > 0 {
-            text.push('_');
-        }
-        text.push(character.to_ascii_lowercase());
-    }
-    text
-}
-
 /// A refusal as the API and the CLI show it.
 #[must_use]
 pub(crate) fn refusal_body(refusal: &Refusal) -> ErrorBody {
-    ErrorBody {
-        code: refusal_code(refusal),
-        message: refusal.to_string(),
-        advice: None,
-    }
+    ErrorBody::new(refusal.into(), refusal)
 }
 
 impl From<SubmitError> for ApiError {
     fn from(error: SubmitError) -> Self {
-        let message = error.to_string();
-        let (status, code) = match error {
-            SubmitError::Refused(refusal) => {
-                return Self {
-                    status: StatusCode::UNPROCESSABLE_ENTITY,
-                    body: refusal_body(&refusal),
-                };
-            }
-            SubmitError::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
-            SubmitError::Signature => (StatusCode::UNPROCESSABLE_ENTITY, "signature"),
+        let (status, code) = match &error {
+            SubmitError::Refused(refusal) => (StatusCode::UNPROCESSABLE_ENTITY, refusal.into()),
+            SubmitError::Malformed(_) => (StatusCode::BAD_REQUEST, Code::Malformed),
+            SubmitError::Signature => (StatusCode::UNPROCESSABLE_ENTITY, Code::Signature),
             SubmitError::MissingContent { .. } => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "missing_content")
+                (StatusCode::UNPROCESSABLE_ENTITY, Code::MissingContent)
             }
-            SubmitError::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
-            SubmitError::Halted { .. } => (StatusCode::SERVICE_UNAVAILABLE, "halted"),
+            SubmitError::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, Code::Overloaded),
+            SubmitError::Halted { .. } => (StatusCode::SERVICE_UNAVAILABLE, Code::Halted),
         };
-        Self::new(status, code, message)
+        Self::new(status, code, error)
     }
 }

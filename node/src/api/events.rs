@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use super::router::Api;
+use crate::codes::Code;
 use crate::views::{ErrorView, EventView};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -23,10 +24,9 @@ pub(super) async fn stream(
     let permit = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
         ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "busy",
+            Code::Busy,
             "too many event streams at one time",
         )
-        .advise("end one of them")
     })?;
     let mut ending = api.ending.clone();
     let ended = async move {

@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use super::router::Api;
+use crate::codes::Code;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri, header};
@@ -16,27 +17,28 @@ pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) 
     if !api.public && !is_this_machine(&request) {
         return ApiError::new(
             StatusCode::FORBIDDEN,
-            "host",
+            Code::Host,
             "the Host header names another machine; this API serves 127.0.0.1, [::1] and localhost only",
         )
-        .advise("use http://127.0.0.1 with the API's port")
         .into_response();
     }
     let Ok(_permit) = api.requests.try_acquire() else {
         return ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "busy",
+            Code::Busy,
             "too many requests at one time",
         )
-        .advise("try again in a moment")
         .into_response();
     };
     match tokio::time::timeout(api.request_time_max, next.run(request)).await {
         Ok(response) => as_error_view(response).await,
         Err(_) => ApiError::new(
             StatusCode::GATEWAY_TIMEOUT,
-            "timeout",
-            "the request took too long",
+            Code::Timeout,
+            format!(
+                "the request took more than {} s",
+                api.request_time_max.as_secs()
+            ),
         )
         .into_response(),
     }
@@ -54,10 +56,10 @@ async fn as_error_view(response: Response) -> Response {
         return response;
     }
     let code = match status {
-        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "media_type",
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => "malformed",
-        _ => "http",
+        StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::MediaType,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Code::Malformed,
+        _ => Code::Http,
     };
     let words = to_bytes(response.into_body(), WORDS_MAX).await;
     let words = words.unwrap_or_default();
@@ -102,8 +104,7 @@ pub(super) async fn unknown(uri: Uri) -> ApiError {
 pub(super) async fn method(uri: Uri) -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        "method",
+        Code::Method,
         format!("{} is not asked in this way", uri.path()),
     )
-    .advise("GET /v1/openapi.json lists what there is")
 }

@@ -21,6 +21,6 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
+pub use error::ApiError;
 pub(crate) use error::refusal_body;
-pub use error::{ApiError, refusal_code};
 pub use router::{Api, Limits, router, serve};

@@ -2,6 +2,7 @@
 
 use super::error::{ApiError, refusal_body};
 use super::router::Api;
+use crate::codes::Code;
 use crate::views::{ErrorView, Finality, OperationRequest, OperationView, SubmittedView};
 use axum::Json;
 use axum::body::Bytes;
@@ -58,7 +59,7 @@ pub(super) async fn submit(
         );
         return Err(ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
+            Code::TooLarge,
             message,
         ));
     }

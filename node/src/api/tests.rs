@@ -33,6 +33,7 @@ use tower::ServiceExt as _;
 
 mod damage;
 mod fuzz;
+mod refusals;
 
 struct Nowhere;
 
@@ -79,10 +80,14 @@ fn genesis(user: &Seed, worker: &Seed) -> Genesis {
 }
 
 fn world() -> World {
-    world_on(MemoryStore::default())
+    world_with(Limits::default())
 }
 
-fn world_on(store: impl Store + 'static) -> World {
+fn world_with(limits: Limits) -> World {
+    world_on(MemoryStore::default(), limits)
+}
+
+fn world_on(store: impl Store + 'static, limits: Limits) -> World {
     let (user, worker) = (Seed::from_bytes([1; 32]), Seed::from_bytes([2; 32]));
     let rules = Arc::new(Rules::new(genesis(&user, &worker)).expect("a usable genesis"));
     let clock = Clock::start();
@@ -108,7 +113,7 @@ fn world_on(store: impl Store + 'static) -> World {
     };
     let (ending, ended) = watch::channel(false);
     let fetcher = Fetcher::new(handle.clone(), None, std::env::temp_dir());
-    let router = router(Api::new(status, fetcher, false, Limits::default(), ended));
+    let router = router(Api::new(status, fetcher, false, limits, ended));
     World {
         router,
         core: handle,
@@ -168,6 +173,7 @@ impl World {
     async fn refused(&self, kind: &str, body: impl Into<Body>) -> (u16, ErrorBody) {
         let (status, body) = self.send("POST", "/v1/operations", kind, body).await;
         let view: ErrorView = serde_json::from_slice(&body).expect("an error has one form");
+        assert!(view.error.advice.is_some(), "what to do: {:?}", view.error);
         (status.as_u16(), view.error)
     }
 
@@ -228,114 +234,6 @@ async fn a_transfer_is_committed_and_becomes_final_with_a_proof_that_holds() {
     assert_eq!(
         other.expect_err("is about another address").exit,
         crate::failure::Exit::Proof
-    );
-    world.core.stop().await;
-}
-
-#[tokio::test]
-async fn bodies_that_are_no_operation_are_refused_with_what_is_wrong() {
-    let world = world();
-    for (kind, body) in [
-        ("application/json", "{".to_owned()),
-        ("application/json", "{\"operation\": 5}".to_owned()),
-        ("application/json", "{\"operation\": \"xyz\"}".to_owned()),
-        ("application/json", "{\"operation\": \"00\"}".to_owned()),
-        ("application/octet-stream", "not an operation".to_owned()),
-        ("application/octet-stream", String::new()),
-    ] {
-        let (status, error) = world.refused(kind, body.clone()).await;
-        assert_eq!((status, error.code.as_str()), (400, "malformed"), "{body}");
-    }
-    world.core.stop().await;
-}
-
-#[tokio::test]
-async fn bodies_that_are_too_large_are_refused() {
-    let world = world();
-    let (status, error) = world
-        .refused("application/octet-stream", vec![0; 65 * 1024])
-        .await;
-    assert_eq!((status, error.code.as_str()), (413, "too_large"));
-    let (status, error) = world
-        .refused("application/json", vec![b' '; 200 * 1024])
-        .await;
-    assert_eq!((status, error.code.as_str()), (413, "too_large"));
-    let (status, _) = world
-        .send(
-            "PUT",
-            "/v1/content",
-            "application/octet-stream",
-            vec![0; (16 << 20) + 1],
-        )
-        .await;
-    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
-    world.core.stop().await;
-}
-
-#[tokio::test]
-async fn a_refused_operation_says_why_in_a_code_of_its_own() {
-    let world = world();
-    let octets = "application/octet-stream";
-    let cases: [(&str, Vec<u8>); 5] = [
-        (
-            "wrong_network",
-            world.transfer(|body| body.genesis = Hash([7; 32])),
-        ),
-        (
-            "nonce_ahead",
-            world.transfer(|body| body.nonce = Nonce::new(1 << 40)),
-        ),
-        (
-            "expiry_far",
-            world.transfer(|body| body.expires = Epoch::new(1 << 40)),
-        ),
-        (
-            "underfunded",
-            world.transfer(|body| {
-                body.action = Action::Transfer {
-                    to: Address([9; 32]),
-                    amount: Credits::whole(11),
-                }
-            }),
-        ),
-        ("fee", world.transfer(|body| body.fee = Credits::ZERO)),
-    ];
-    for (code, operation) in cases {
-        let (status, error) = world.refused(octets, operation).await;
-        assert_eq!(
-            (status, error.code.as_str()),
-            (422, code),
-            "{}",
-            error.message
-        );
-    }
-    let mut forged = world.transfer(|_| {});
-    if let Some(last) = forged.last_mut() {
-        *last ^= 1;
-    }
-    assert_eq!(world.refused(octets, forged).await.1.code, "signature");
-    world.core.stop().await;
-}
-
-#[tokio::test]
-async fn an_operation_whose_time_is_over_is_refused() {
-    let world = world();
-    let mut progress = world.core.progress();
-    progress
-        .wait_for(|progress| progress.roots >= 2)
-        .await
-        .expect("epochs go by");
-    let (status, error) = world
-        .refused(
-            "application/octet-stream",
-            world.transfer(|body| body.expires = Epoch::ZERO),
-        )
-        .await;
-    assert_eq!(
-        (status, error.code.as_str()),
-        (422, "expired"),
-        "{}",
-        error.message
     );
     world.core.stop().await;
 }
@@ -405,6 +303,7 @@ async fn what_does_not_exist_is_not_found_and_what_is_no_name_is_malformed() {
     ] {
         let (status, error) = world.get::<ErrorView>(path).await;
         assert_eq!(status.as_u16(), expected, "{path}: {}", error.error.message);
+        assert!(error.error.advice.is_some(), "{path}: what to do");
     }
     let task = Address([4; 32]);
     assert_eq!(
@@ -438,16 +337,21 @@ async fn events_are_told_as_they_happen_and_end_with_the_node() {
     world.core.stop().await;
 }
 
+/// The names of the figures in an answer of `/metrics`.
+fn figures(metrics: &str) -> BTreeSet<&str> {
+    metrics
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split([' ', '{']).next())
+        .collect()
+}
+
 #[tokio::test]
 async fn every_figure_that_the_rules_for_prometheus_name_is_served() {
     let world = world();
     let (_, metrics) = world.send("GET", "/metrics", "", "").await;
     let metrics = String::from_utf8(metrics).expect("is text");
-    let served: BTreeSet<&str> = metrics
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split([' ', '{']).next())
-        .collect();
+    let served = figures(&metrics);
     let rules = include_str!("../../../deploy/alerts.yml");
     let expressions = rules
         .lines()
@@ -460,6 +364,24 @@ async fn every_figure_that_the_rules_for_prometheus_name_is_served() {
     assert!(
         missing.is_empty(),
         "{missing:?} are in deploy/alerts.yml and not in:\n{metrics}"
+    );
+}
+
+#[tokio::test]
+async fn the_operators_guide_says_what_every_figure_means() {
+    let world = world();
+    let (_, metrics) = world.send("GET", "/metrics", "", "").await;
+    let metrics = String::from_utf8(metrics).expect("is text");
+    let guide = include_str!("../../../docs/operators.md");
+    let served = figures(&metrics);
+    assert!(served.len() > 40, "{served:?}");
+    let missing: Vec<&&str> = served
+        .iter()
+        .filter(|name| !name.starts_with("frith_alert_") && !guide.contains(&format!("`{name}`")))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "docs/operators.md doesn't explain {missing:?}"
     );
 }
 

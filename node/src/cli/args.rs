@@ -1,14 +1,16 @@
 //! What can be typed.
 
+mod genesis;
 mod machine;
 mod node;
 mod task;
 mod wallet;
 
+pub(super) use genesis::{FoundArgs, FounderArgs, GenesisCommand};
 pub(super) use machine::{BenchArgs, ConfigCommand, DoctorArgs, KeyCommand};
 pub(super) use node::{InitArgs, NodeCommand, RunArgs, SafetyCommand};
 pub(super) use task::{SpecArgs, TaskCommand};
-pub(super) use wallet::{StakeArgs, WalletCommand};
+pub(super) use wallet::{OfferArgs, RotateWorkerArgs, StakeArgs, TermsArgs, WalletCommand};
 
 use crate::config::Origin;
 use crate::views::Finality;
@@ -34,8 +36,9 @@ pub struct Cli {
 
 /// Under every command's help, and in every manual page.
 pub(super) const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 node unreachable or not ready, \
-5 a proof does not hold.\nPassphrases come from FRITH_PASSPHRASE, FRITH_PASSPHRASE_FILE, an unlocked agent (`frith key unlock`) \
-or the terminal, never from the command line.";
+5 a proof does not hold, 6 another process runs with the node's key.\nPassphrases come from FRITH_PASSPHRASE, \
+FRITH_PASSPHRASE_FILE, an unlocked agent (`frith key unlock`) or the terminal, never from the command line; a worker's also from \
+FRITH_WORKER_PASSPHRASE and FRITH_WORKER_PASSPHRASE_FILE.";
 
 /// The command line as clap knows it, with the exit codes under every command's help.
 pub(super) fn command() -> clap::Command {
@@ -106,6 +109,9 @@ pub enum Command {
     /// Look at blocks.
     #[command(subcommand)]
     Block(BlockCommand),
+    /// Found a network of your own.
+    #[command(subcommand)]
+    Genesis(GenesisCommand),
     /// Check proofs without asking anyone.
     #[command(subcommand)]
     Proof(ProofCommand),
@@ -217,6 +223,7 @@ mod tests {
             "frith key show --json",
             "frith key unlock main --timeout 60",
             "frith key lock",
+            "frith key rotate second --yes --wait final",
             "frith config show --origin --dir d",
             "frith doctor --dir d --json",
             "frith bench --price 0.002 --slots 2",
@@ -236,8 +243,13 @@ mod tests {
             "frith task list --all",
             "frith wallet balance --save-proof p.json",
             "frith wallet stake --worker-dir d --stake 100 --collateral 10",
+            "frith wallet terms --price 0.0002 --slots 3",
+            "frith wallet terms --worker-dir d --engines wasmi --yes",
             "frith wallet unstake 5",
+            "frith wallet rotate-worker --worker-dir d",
+            "frith wallet rotate-worker --consent f --yes --wait final",
             "frith wallet history --limit 5 --before 12.3",
+            "frith genesis new --name n --preset devnet --worker a.json --worker b.json --out g.json",
             "frith block show 12",
             "frith proof verify p.json --genesis g.json",
             "frith devnet --nodes 5 --fault 4=wrong-result",
@@ -248,6 +260,8 @@ mod tests {
             "frith task status X",
             "frith task result X -o f",
             "frith wallet send X 0.25 --yes --wait final",
+            "frith genesis worker --dir d --account X --stake 1000 --collateral 100 --json",
+            "frith genesis new --name n --account X=12.5 --worker a.json --out g.json",
         ] {
             let line = line.replace('X', &address);
             assert!(check(&line).is_ok(), "{line}");
@@ -259,6 +273,10 @@ mod tests {
         use clap::error::ErrorKind;
         assert_eq!(
             check("frith task run p.wasm").err(),
+            Some(ErrorKind::MissingRequiredArgument)
+        );
+        assert_eq!(
+            check("frith wallet rotate-worker --yes").err(),
             Some(ErrorKind::MissingRequiredArgument)
         );
         assert_eq!(

@@ -3,9 +3,8 @@
 use super::Report;
 use super::args::ConfigCommand;
 use super::session::Session;
-use crate::config::{Origin, Partial, Settings};
+use crate::config::{Origin, Settings};
 use crate::failure::{Failure, Result};
-use crate::node_dir::CONFIG_FILE;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -34,9 +33,7 @@ fn node_settings(dir: &Path) -> Result<Vec<Setting>> {
             dir.display()
         )));
     }
-    let file = Partial::from_file(&dir.join(CONFIG_FILE))?;
-    let environment = Partial::from_environment(|name| std::env::var(name).ok())?;
-    all_of(&Settings::resolve(Partial::default(), environment, file)?)
+    all_of(&Settings::of_dir(dir)?)
 }
 
 /// The settings of a node one by one.

@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::args::DevnetArgs;
-use super::output::note;
+use super::output::{note, say};
 use super::session::Session;
 use crate::client::{Home, HomeConfig};
 use crate::config::Fault;
@@ -39,7 +39,7 @@ pub(super) fn run(session: &Session, args: &DevnetArgs) -> Result<Report> {
     let mut devnet = start(planned, faults, "info")?;
     devnet.await_ready(READY_MAX)?;
     if session.json {
-        note(&describe(&devnet)?.to_string());
+        say(&describe(&devnet)?)?;
     } else {
         note(&how_to_talk(&devnet)?);
     }

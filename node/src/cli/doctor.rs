@@ -5,10 +5,11 @@ use super::args::DoctorArgs;
 use super::output::spinner;
 use super::session::Session;
 use crate::client::{NodeClient, read_genesis};
-use crate::config::{Partial, Settings};
+use crate::codes::Code;
+use crate::config::Settings;
 use crate::doctor::{self, Check, State};
 use crate::failure::{Exit, Failure, Result};
-use crate::node_dir::{CONFIG_FILE, GENESIS_FILE, announced_api};
+use crate::node_dir::{GENESIS_FILE, announced_api};
 use serde_json::json;
 use std::path::Path;
 
@@ -35,10 +36,10 @@ pub(super) fn run(session: &Session, options: &DoctorArgs) -> Result<Report> {
         .count();
     let failure = Failure::new(
         Exit::Other,
-        "unhealthy",
+        Code::Unhealthy,
         format!("{failed} of {} checks failed", checks.len()),
     );
-    Ok(report.with_failure(failure.advise("each says what to do; run it again afterwards")))
+    Ok(report.with_failure(failure))
 }
 
 /// Without a data directory: the user's own things, and the node that is asked.
@@ -57,9 +58,7 @@ fn of_user(session: &Session) -> Result<Vec<Check>> {
 
 /// What a node on `dir` needs.
 fn of_node(session: &Session, dir: &Path) -> Result<Vec<Check>> {
-    let file = Partial::from_file(&dir.join(CONFIG_FILE))?;
-    let environment = Partial::from_environment(|name| std::env::var(name).ok())?;
-    let settings = Settings::resolve(Partial::default(), environment, file)?;
+    let settings = Settings::of_dir(dir)?;
     let genesis = read_genesis(&dir.join(GENESIS_FILE)).ok();
     let found = doctor::directory(dir);
     let is_running = |check: &Check| check.figures.get("running") == Some(&json!(true));

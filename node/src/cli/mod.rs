@@ -12,16 +12,19 @@ mod config;
 mod demo;
 mod devnet;
 mod doctor;
+mod genesis;
 mod history;
 mod key;
 mod manual;
 mod node;
 mod output;
 mod program;
+mod rotate;
 mod run;
 mod session;
 mod spec;
 mod task;
+mod terms;
 mod wallet;
 mod welcome;
 
@@ -84,6 +87,7 @@ fn run(cli: Cli) -> Result<Report> {
         args::Command::Task(command) => task::run(&session, command),
         args::Command::Wallet(command) => wallet::run(&session, command),
         args::Command::Block(args::BlockCommand::Show { height }) => block::show(&session, &height),
+        args::Command::Genesis(command) => genesis::run(command),
         args::Command::Proof(args::ProofCommand::Verify { file }) => block::verify(&session, &file),
         args::Command::Config(command) => config::run(&session, command),
         args::Command::Completions { shell } => manual::completions(shell),

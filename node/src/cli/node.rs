@@ -7,10 +7,11 @@ use super::session::Session;
 use super::wallet::{carry_out, confirm_cost, consent, consent_report, network, own_seat};
 use crate::amounts::{bytes, grouped, short};
 use crate::config::Partial;
-use crate::failure::{Context as _, Exit, Failure, Result};
-use crate::keystore::{Cost, Phrase};
-use crate::node_dir::{self, NewNode};
-use crate::views::{Finality, StatusView};
+use crate::failure::{Context as _, Failure, Result};
+use crate::keystore::{Cost, Phrase, WORKER_UNLOCK};
+use crate::node_dir::{self, KeyHistory, NewNode};
+use crate::views::{ChangeView, Finality, KeyState, OwnKeyView, StatusView, TermsView};
+use frith_ledger::genesis::Genesis;
 use frith_ledger::key::{SecurityLevel, Seed};
 use frith_ledger::operation::Action;
 use frith_ledger::units::Nonce;
@@ -59,33 +60,21 @@ fn init(session: &Session, options: &InitArgs) -> Result<Report> {
     // Before the user writes down words that would be for nothing.
     frith_tasks::Rules::new(genesis.clone())
         .map_err(|error| Failure::usage(format!("this genesis can't be used: {error}")))?;
-    let phrase = if options.import {
-        ask_phrase(options.weak_passphrase)?
-    } else {
-        Phrase::generate().doing("cannot make a key")?
-    };
-    let passphrase = ask_passphrase()?;
-    let level = SecurityLevel::DEFAULT;
-    let seed = Seed::from_passphrase(phrase.as_str(), level);
-    let config = Partial {
-        bootstrap: (!options.bootstrap.is_empty()).then(|| options.bootstrap.clone()),
-        ..Partial::default()
-    };
-    let new = NewNode {
-        genesis: &genesis,
-        config: &config.to_toml()?,
-        seed: &seed,
-        security_level: level.get(),
-        passphrase: &passphrase,
-        cost: Cost::DEFAULT,
-    };
-    node_dir::create(&options.dir, &new)?;
-    if !options.import {
-        show_phrase(&phrase);
+    if node_dir::is_founders(&options.dir) {
+        return found(&genesis, options);
     }
-    let key = seed.worker().public();
+    let key = make_worker(Some(&genesis), options)?.worker().public();
+    let history = key_history(options);
+    let founder = genesis.workers.iter().any(|worker| worker.key == key.0);
+    let asks = match history {
+        KeyHistory::MayHaveRun if founder => {
+            "votes      after asking the others what this key has signed: it is one of the genesis. If the network begins \
+             only now, make the directory again with --new-network\n"
+        }
+        _ => "",
+    };
     let text = format!(
-        "directory  {}\nnetwork    {} ({})\nworker     {key}\n\nNext: `frith node run --dir {}`, and from the account that pays for it:\n\
+        "directory  {}\nnetwork    {} ({})\nworker     {key}\n{asks}\nNext: `frith node run --dir {}`, and from the account that pays for it:\n\
          `frith wallet stake --worker-dir {} --stake {} --collateral 100`",
         options.dir.display(),
         genesis.name,
@@ -96,7 +85,79 @@ fn init(session: &Session, options: &InitArgs) -> Result<Report> {
     );
     Report::new(
         text,
-        &json!({"dir": options.dir, "network": genesis.name, "genesis": genesis.hash().to_hex(), "worker": key.to_string()}),
+        &json!({"dir": options.dir, "network": genesis.name, "genesis": genesis.hash().to_hex(), "worker": key.to_string(), "first_start": history == KeyHistory::New}),
+    )
+}
+
+/// Makes a directory with a worker's key, shows its words once if they are new, and gives its seed.
+///
+/// # Errors
+/// There is one already, or the words or the passphrase aren't to be had.
+pub(super) fn make_worker(genesis: Option<&Genesis>, options: &InitArgs) -> Result<Seed> {
+    node_dir::refuse_existing(&options.dir)?;
+    let phrase = if options.import {
+        ask_phrase(options.weak_passphrase)?
+    } else {
+        Phrase::generate().doing("cannot make a key")?
+    };
+    let passphrase = ask_passphrase(WORKER_UNLOCK)?;
+    let level = SecurityLevel::DEFAULT;
+    let seed = Seed::from_passphrase(phrase.as_str(), level);
+    let new = NewNode {
+        genesis,
+        config: &settings(options).to_toml()?,
+        seed: &seed,
+        security_level: level.get(),
+        passphrase: &passphrase,
+        cost: Cost::DEFAULT,
+        // Before there is a genesis, no key can have run in its network.
+        history: genesis.map_or(KeyHistory::New, |_| key_history(options)),
+    };
+    node_dir::create(&options.dir, &new)?;
+    if !options.import {
+        show_phrase(&phrase);
+    }
+    Ok(seed)
+}
+
+/// Whether the key of a directory to be made may have signed in its network before.
+fn key_history(options: &InitArgs) -> KeyHistory {
+    if options.import && !options.new_network {
+        KeyHistory::MayHaveRun
+    } else {
+        KeyHistory::New
+    }
+}
+
+/// The settings that a new directory begins with.
+fn settings(options: &InitArgs) -> Partial {
+    Partial {
+        bootstrap: (!options.bootstrap.is_empty()).then(|| options.bootstrap.clone()),
+        ..Partial::default()
+    }
+}
+
+/// A founder's directory gets the genesis that names its worker.
+fn found(genesis: &Genesis, options: &InitArgs) -> Result<Report> {
+    let dir = &options.dir;
+    if options.import || !options.bootstrap.is_empty() {
+        return Err(Failure::usage(format!(
+            "{} has a founder's key and settings already",
+            dir.display()
+        ))
+        .advise("leave out --import, and name the peers as bootstrap in its config.toml or with `node run --bootstrap`"));
+    }
+    let worker = node_dir::found(dir, genesis)?;
+    let (name, hash) = (&genesis.name, genesis.hash());
+    let text = format!(
+        "directory  {}\nnetwork    {name} ({hash})\nworker     {worker}, a founder\n\n\
+         Compare the network's hash with the other founders, then: `frith node run --dir {}`",
+        dir.display(),
+        dir.display(),
+    );
+    Report::new(
+        text,
+        &json!({"dir": dir, "network": name, "genesis": hash.to_hex(), "founder": worker}),
     )
 }
 
@@ -104,17 +165,10 @@ fn status(session: &Session) -> Result<Report> {
     let node = session.node()?;
     let view = node.status()?;
     let report = Report::new(describe(node.base(), &view), &view)?;
-    if view.readiness.ready {
-        return Ok(report);
-    }
-    Ok(report.with_failure(Failure::new(
-        Exit::Unreachable,
-        "not_ready",
-        format!(
-            "the node is not ready: {}",
-            view.readiness.reasons.join("; ")
-        ),
-    )))
+    Ok(match node.unready(&view) {
+        None => report,
+        Some(failure) => report.with_failure(failure),
+    })
 }
 
 /// A node on one screen.
@@ -180,6 +234,28 @@ fn describe(base: &str, view: &StatusView) -> String {
     text
 }
 
+/// What a worker offers, in words.
+pub(super) fn describe_terms(terms: &TermsView) -> String {
+    format!(
+        "engines {}, {} slots, at least {} credits for 10⁶ fuel",
+        terms.engines.join(" and "),
+        terms.slots,
+        terms.price
+    )
+}
+
+/// A change that waits for its epoch, in words.
+fn describe_change(change: &ChangeView) -> String {
+    let stake = change
+        .stake
+        .iter()
+        .map(|stake| format!("{stake} credits more of stake"));
+    let what: Vec<String> = stake
+        .chain(change.terms.iter().map(describe_terms))
+        .collect();
+    format!("epoch {}: {}", change.since, what.join(", "))
+}
+
 /// The worker's part of the screen.
 fn describe_worker(view: &StatusView, line: &mut impl FnMut(&str, String)) {
     let Some(work) = &view.worker else {
@@ -190,15 +266,21 @@ fn describe_worker(view: &StatusView, line: &mut impl FnMut(&str, String)) {
         );
     };
     let worker = &work.worker;
-    let engines = worker.terms.engines.join(" and ");
     line(
         "worker",
         format!(
-            "seat {}, {}, engines {engines}",
+            "seat {}, {}, {}",
             short(&work.seat),
-            worker.status
+            worker.status,
+            describe_terms(&worker.terms),
         ),
     );
+    for change in &worker.changes {
+        line("from", describe_change(change));
+    }
+    if let Some(standing) = describe_key(&work.own_key) {
+        line("key", format!("{} {standing}", short(&view.key)));
+    }
     line(
         "stake",
         format!("{} credits, collateral {}", worker.stake, worker.collateral),
@@ -206,7 +288,9 @@ fn describe_worker(view: &StatusView, line: &mut impl FnMut(&str, String)) {
     line(
         "tasks",
         format!(
-            "{} paid, {} lost; {} open, {} running now",
+            "{} drawn, {} run since the start, {} paid, {} lost; {} open, {} running now",
+            work.tasks_seen,
+            work.runs,
             worker.tasks_paid,
             worker.tasks_lost,
             worker.open.len(),
@@ -226,5 +310,95 @@ fn describe_worker(view: &StatusView, line: &mut impl FnMut(&str, String)) {
             "not paid",
             format!("{}: {}{lost}", short(&unpaid.task), unpaid.reason),
         );
+    }
+}
+
+/// How the node's key stands, when there is something to say of it.
+fn describe_key(own: &OwnKeyView) -> Option<String> {
+    let other = short(own.other.as_deref().unwrap_or_default());
+    let since = own.since.unwrap_or_default();
+    match own.state {
+        KeyState::InForce if own.other.is_none() => None,
+        KeyState::InForce => Some(format!(
+            "is replaced by {other} from epoch {since} on; keep this node running until it says that it can be stopped"
+        )),
+        KeyState::Next => Some(format!(
+            "replaces {other} from epoch {since} on; keep both nodes running"
+        )),
+        KeyState::Retired if own.may_stop => Some(format!(
+            "was replaced by {other} and has nothing open: this node can be stopped"
+        )),
+        KeyState::Retired => {
+            let votes = match own.last {
+                Some(last) if own.votes => format!(", votes until epoch {last} at the latest"),
+                _ => String::new(),
+            };
+            Some(format!(
+                "was replaced by {other}{votes}, has {} places open: keep this node running",
+                own.open
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_says_whether_its_key_was_replaced_and_when_it_can_be_stopped() {
+        let own = OwnKeyView {
+            state: KeyState::InForce,
+            other: None,
+            since: None,
+            last: None,
+            votes: true,
+            open: 0,
+            may_stop: false,
+        };
+        let check = |own: OwnKeyView, expected: &[&str]| {
+            let said = describe_key(&own).unwrap_or_default();
+            assert!(!expected.is_empty() || said.is_empty(), "{said}");
+            for words in expected {
+                assert!(said.contains(words), "{words}: {said}");
+            }
+        };
+        check(own.clone(), &[]);
+        let other = Some("abcdefabcdef".to_owned());
+        let waits = OwnKeyView {
+            other: other.clone(),
+            since: Some(12),
+            ..own.clone()
+        };
+        check(waits.clone(), &["is replaced by", "epoch 12"]);
+        let next = OwnKeyView {
+            state: KeyState::Next,
+            votes: false,
+            ..waits
+        };
+        check(next, &["replaces", "epoch 12", "keep both"]);
+        let retired = OwnKeyView {
+            state: KeyState::Retired,
+            other,
+            last: Some(59),
+            open: 2,
+            ..own
+        };
+        check(
+            retired.clone(),
+            &[
+                "was replaced",
+                "votes until epoch 59",
+                "2 places open",
+                "keep this node",
+            ],
+        );
+        let done = OwnKeyView {
+            votes: false,
+            open: 0,
+            may_stop: true,
+            ..retired
+        };
+        check(done, &["was replaced", "can be stopped"]);
     }
 }

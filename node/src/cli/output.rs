@@ -1,6 +1,7 @@
 //! What is printed, and where.
 
-use crate::failure::{Failure, Result};
+use crate::codes::Code;
+use crate::failure::{Context as _, Failure, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -113,6 +114,17 @@ fn complain(failure: &Failure, json: bool) {
     let _closed = writeln!(std::io::stderr(), "{text}");
 }
 
+/// Tells programs something before the answer: one JSON value on a line of its own, on standard output.
+///
+/// # Errors
+/// Standard output is closed, or full.
+pub(super) fn say(value: &Value) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{value}")
+        .and_then(|()| out.flush())
+        .doing("cannot write to standard output")
+}
+
 /// Says something beside the answer, on standard error.
 pub(super) fn note(text: &str) {
     let _closed = writeln!(std::io::stderr(), "{text}");
@@ -143,7 +155,7 @@ pub(super) fn confirm(question: &str, yes: bool) -> Result<()> {
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {
-        Err(Failure::refused("declined", "nothing was done"))
+        Err(Failure::refused(Code::Declined, "you did not agree"))
     }
 }
 

@@ -6,6 +6,7 @@ use super::output::{note, spinner};
 use super::session::Session;
 use super::spec::prepare;
 use crate::amounts::grouped;
+use crate::codes::Code;
 use crate::config::Engine;
 use crate::failure::{Failure, Result};
 use crate::present;
@@ -103,13 +104,10 @@ pub(super) fn run_local(
         }
     };
     Ok(match outcome.status {
-        RunStatus::Refused { .. } => report.with_failure(
-            Failure::refused(
-                "module_refused",
-                format!("workers refuse this module: {}", shown.status),
-            )
-            .advise("docs/tasks.md lists what a module may have"),
-        ),
+        RunStatus::Refused { .. } => report.with_failure(Failure::refused(
+            Code::ModuleRefused,
+            format!("workers refuse this module: {}", shown.status),
+        )),
         _ => report,
     })
 }

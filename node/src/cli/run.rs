@@ -3,6 +3,7 @@
 use super::Report;
 use super::args::RunArgs;
 use super::session::{Session, worker_seed};
+use crate::codes::Code;
 use crate::config::{LogFormat, Partial, Settings};
 use crate::failure::{Context as _, Exit, Failure, Result};
 use crate::node_dir::{CONFIG_FILE, GENESIS_FILE, NodeDir};
@@ -40,6 +41,7 @@ pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
         ))
         .advise("make room, or lower disk_free_mib_min in config.toml"));
     }
+    raise_descriptors();
     let seed = worker_seed(dir.path())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -59,13 +61,40 @@ pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
         let ended = service.run_until(asked_to_end(until_stdin_closes)).await;
         Ok::<_, Failure>(ended)
     })?;
+    said(stopped)
+}
+
+/// How a node's end is told.
+fn said(stopped: Stopped) -> Result<Report> {
     match stopped {
         Stopped::Asked => Report::new("", &serde_json::json!({"stopped": "asked"})),
+        Stopped::KeyElsewhere => Err(Failure::new(
+            Exit::KeyElsewhere,
+            Code::KeyElsewhere,
+            "another process runs with this node's key, so this one has stopped: two voters with one key lose their stake",
+        )),
         Stopped::ByItself => Err(Failure::new(
             Exit::Other,
-            "stopped",
-            "the node has stopped by itself; its log says why",
+            Code::Stopped,
+            "the node has stopped by itself",
         )),
+    }
+}
+
+/// Lets this process open as many files and sockets as it may: many systems begin with 1024, and the store's files, the
+/// peers and the API's clients share them.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => tracing::debug!(limit = ?limit.maximum, "descriptors"),
+        Err(error) => {
+            tracing::warn!(%error, limit = ?limit.current, "the limit of descriptors stays as it is");
+        }
     }
 }
 
@@ -142,5 +171,24 @@ pub(super) async fn signal() {
     tokio::select! {
         _ = interrupt.recv() => tracing::info!("interrupted: shutting down"),
         _ = terminate.recv() => tracing::info!("asked to end: shutting down"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_met_its_twin_ends_with_a_code_that_the_unit_does_not_restart() {
+        let failure = said(Stopped::KeyElsewhere).expect_err("it isn't in order");
+        let code = failure.exit as u8;
+        assert_eq!((code, failure.code.as_str()), (6, "key_elsewhere"));
+        let unit = include_str!("../../../deploy/frith.service");
+        let settings: Vec<&str> = unit.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(settings.contains(&"Restart=on-failure"));
+        assert!(settings.contains(&format!("RestartPreventExitStatus={code}").as_str()));
+        assert!(super::super::args::EXIT_CODES.contains(&format!("{code} another process")));
+        let other = said(Stopped::ByItself).expect_err("neither is this");
+        assert_eq!(other.exit as u8, 1, "what a restart may mend is restarted");
     }
 }

@@ -4,9 +4,10 @@ use super::args::Common;
 use super::config::Setting;
 use crate::agent::{Agent, AgentError, socket_path};
 use crate::client::{Home, HomeConfig, NodeClient, Signer, Wallet};
+use crate::codes::Code;
 use crate::config::Origin;
 use crate::failure::{Exit, Failure, Result};
-use crate::keystore::{FileError, KeyFile, Kind, Source, UNLOCK};
+use crate::keystore::{FileError, KeyFile, Kind, Label, Source, UNLOCK, Variables, WORKER_UNLOCK};
 use frith_ledger::address::Address;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::key::{SecretKey, Seed};
@@ -78,18 +79,18 @@ impl Session {
     /// The account of the key, without its passphrase.
     pub(super) fn address(&self) -> Result<Address> {
         let file = self.key_file()?;
-        label_address(&file)
+        label_account(&file)
     }
 
     /// The account's key. Asks for the passphrase; takes half a second.
-    fn unlock(&self) -> Result<SecretKey> {
+    fn unlock(&self) -> Result<(SecretKey, Address)> {
         self.unlock_named(&self.key_name()?)
     }
 
-    /// The key of this name. Asks for the passphrase; takes half a second.
-    pub(super) fn unlock_named(&self, name: &str) -> Result<SecretKey> {
+    /// The key of this name and the account that it signs for. Asks for the passphrase; takes half a second.
+    pub(super) fn unlock_named(&self, name: &str) -> Result<(SecretKey, Address)> {
         let file = self.named_file(name)?;
-        let (kind, secret) = unlock(&file)?;
+        let (kind, secret) = unlock(&file, UNLOCK)?;
         let key = match kind {
             Kind::Seed => Seed::from_bytes(*secret).account(),
             Kind::Account => SecretKey::from_bytes(&secret),
@@ -107,7 +108,7 @@ impl Session {
                 file.path().display()
             )));
         }
-        Ok(key)
+        Ok((key, label_account(&file)?))
     }
 
     /// The account with its key.
@@ -118,7 +119,10 @@ impl Session {
     ) -> Result<Wallet<'a>> {
         let signer = match self.agent()? {
             Some(agent) => Signer::Agent(agent),
-            None => Signer::Key(self.unlock()?),
+            None => {
+                let (key, account) = self.unlock()?;
+                Signer::Key { key, account }
+            }
         };
         Ok(Wallet::new(genesis, node, signer))
     }
@@ -130,6 +134,16 @@ impl Session {
         let account = self.address()?;
         // A key file that was replaced since: its own passphrase is asked for.
         Ok(agent.filter(|agent| agent.described.account == account))
+    }
+
+    /// Makes a key the one that is used when none is named, if `before` was.
+    pub(super) fn follow_default(&self, before: &str, key: &str) -> Result<()> {
+        if self.config.key.as_deref() != Some(before) {
+            return Ok(());
+        }
+        let mut config = self.config.clone();
+        config.key = Some(key.to_owned());
+        self.home.write_config(&config)
     }
 
     /// What this command goes by, and which layer decided it.
@@ -183,29 +197,40 @@ pub(super) fn agent_failure(error: AgentError) -> Failure {
             "remove that file if nothing of yours listens there"
         }
     };
-    Failure::new(Exit::Other, "agent", error).advise(advice)
+    Failure::new(Exit::Other, Code::Agent, error).advise(advice)
 }
 
-/// The address that a key file's label names.
+/// The address of the key that a key file's label names.
 pub(super) fn label_address(file: &KeyFile) -> Result<Address> {
-    let label = file.keystore().label().ok_or_else(|| {
+    parse_address(file, &label(file)?.address)
+}
+
+/// The account that the key of a key file signs for: its own, or one whose key it replaced.
+pub(super) fn label_account(file: &KeyFile) -> Result<Address> {
+    let label = label(file)?;
+    parse_address(file, label.account.as_ref().unwrap_or(&label.address))
+}
+
+fn label(file: &KeyFile) -> Result<&Label> {
+    file.keystore().label().ok_or_else(|| {
         Failure::usage(format!(
             "{} was not written by frith: it doesn't say whose key it is",
             file.path().display()
         ))
-    })?;
-    label
-        .address
-        .parse()
+    })
+}
+
+fn parse_address(file: &KeyFile, text: &str) -> Result<Address> {
+    text.parse()
         .map_err(|error| Failure::usage(format!("in {}: {error}", file.path().display())))
 }
 
 /// A key file's secret and what it is for; the passphrase from the environment or the terminal.
-pub(crate) fn unlock(file: &KeyFile) -> Result<(Kind, Zeroizing<[u8; 32]>)> {
+fn unlock(file: &KeyFile, variables: Variables) -> Result<(Kind, Zeroizing<[u8; 32]>)> {
     let prompt = format!("Passphrase of {}: ", file.path().display());
-    let passphrase = Source::of_process(UNLOCK)
+    let passphrase = Source::of_process(variables)
         .existing(&prompt)
-        .map_err(|error| Failure::refused("no_passphrase", error))?;
+        .map_err(|error| Failure::refused(Code::NoPassphrase, error))?;
     let secret = file.unlock(&passphrase).map_err(key_failure)?;
     Ok((
         file.keystore()
@@ -220,11 +245,14 @@ pub(crate) fn key_failure(error: FileError) -> Failure {
     let message = error.to_string();
     match error {
         FileError::WrongPassphrase { .. } | FileError::WrongPassphraseOrDamaged { .. } => {
-            Failure::refused("wrong_passphrase", message)
-                .advise("try again; without the passphrase, `frith key import` brings the key back from its words")
+            Failure::refused(Code::WrongPassphrase, message)
         }
-        FileError::Exists { .. } => Failure::usage(message).advise("choose another name, or move that file away"),
-        FileError::NotFound { .. } => Failure::usage(message).advise("see `frith key show` for the keys that there are"),
+        FileError::Exists { .. } => {
+            Failure::usage(message).advise("choose another name, or move that file away")
+        }
+        FileError::NotFound { .. } => {
+            Failure::usage(message).advise("see `frith key show` for the keys that there are")
+        }
         _ => Failure::other(message),
     }
 }
@@ -237,7 +265,7 @@ pub(crate) fn worker_seed(dir: &Path) -> Result<Seed> {
              worker.json from there to here; keep everything else that stands here",
         )
     })?;
-    let (_, secret) = unlock(&file)?;
+    let (_, secret) = unlock(&file, WORKER_UNLOCK)?;
     let seed = Seed::from_bytes(*secret);
     if seed.worker().public().address() != label_address(&file)? {
         return Err(Failure::other(format!(

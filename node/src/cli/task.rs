@@ -2,12 +2,13 @@
 
 use super::Report;
 use super::args::{SpecArgs, TaskCommand, WaitArgs};
-use super::output::{confirm, spinner};
+use super::output::{confirm, is_terminal, note, spinner};
 use super::session::Session;
 use super::spec::{Prepared, prepare};
-use super::wallet::{carry_out, how_sure, network, proven, submit};
+use super::wallet::{carry_out, held, how_sure, network, proven, submit};
 use crate::amounts::{grouped, short};
 use crate::client::{NodeClient, fee_of};
+use crate::codes::Code;
 use crate::failure::{Failure, Result};
 use crate::present;
 use crate::views::{Finality, OperationView, PlaceView, TaskView};
@@ -142,15 +143,19 @@ fn send(
     }
     let cost = cost(&genesis, &prepared)?;
     if !yes {
-        super::output::note(&cost.text());
-        super::output::note(
-            "Program, input, arguments and result are public: every node may read them.",
-        );
+        let held = held(&node, &session.address()?)?;
+        if is_terminal() {
+            note(&format!(
+                "{}\nyou hold  {held} credits\nProgram, input, arguments and result are public: every node may read them.",
+                cost.text()
+            ));
+        }
+        let most = cost.most;
+        confirm(
+            &format!("Submit it for at most {most} of your {held} credits?"),
+            yes,
+        )?;
     }
-    confirm(
-        &format!("Submit it for at most {} credits?", cost.most),
-        yes,
-    )?;
     let wallet = session.wallet(&genesis, &node)?;
     node.put_content(&prepared.program)?;
     if let Some(input) = prepared.input_content() {
@@ -210,7 +215,7 @@ fn check_module(program: &[u8]) -> Result<()> {
     match frith_vm::prepare(program, &frith_vm::Limits::default()) {
         Ok(_) => Ok(()),
         Err(refusal) => Err(Failure::refused(
-            "module_refused",
+            Code::ModuleRefused,
             format!("workers would refuse this module: {refusal}"),
         )
         .advise("docs/tasks.md lists what a module may have; --unchecked submits it all the same, and you pay for the refusal")),
@@ -354,7 +359,7 @@ fn proven_outcome(
                 TaskState::Failed { .. } | TaskState::Cancelled { .. } => {
                     let view = present::task(task, found);
                     return Err(Failure::refused(
-                        "no_result",
+                        Code::NoResult,
                         format!("task {task} has no result: {}", view.explanation),
                     ));
                 }
@@ -416,7 +421,7 @@ fn result(
         ))
         .advise("write them to a file with --output FILE"));
     }
-    super::output::note(&format!(
+    note(&format!(
         "{}; verified by its proof under the root of epoch {epoch}",
         shown.status
     ));

@@ -2,15 +2,15 @@
 
 use super::Report;
 use super::args::{StakeArgs, WaitArgs, WalletCommand};
-use super::output::{confirm, note, spinner};
+use super::output::{confirm, is_terminal, note, spinner};
 use super::session::Session;
 use crate::client::{NodeClient, Proven, SavedProof, Wallet, fee_of, prove};
-use crate::config::Engine;
+use crate::codes::Code;
 use crate::failure::{Failure, Result};
 use crate::views::{Entity as EntityJson, EntityView, OperationView};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
-use frith_ledger::entity::{Entity, Terms};
+use frith_ledger::entity::Entity;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::key::{PublicKey, Signature};
 use frith_ledger::operation::{Action, consent_hash};
@@ -40,6 +40,8 @@ pub(super) fn run(session: &Session, command: WalletCommand) -> Result<Report> {
             before,
         } => super::history::run(session, address, usize::from(limit), before.as_deref()),
         WalletCommand::Stake(options) => stake(session, &options),
+        WalletCommand::Terms(options) => super::terms::change(session, &options),
+        WalletCommand::RotateWorker(options) => super::rotate::worker(session, &options),
         WalletCommand::Unstake {
             collateral,
             seat,
@@ -64,13 +66,13 @@ pub(super) fn run(session: &Session, command: WalletCommand) -> Result<Report> {
     }
 }
 
-/// The trusted genesis and a node that follows it.
+/// The trusted genesis and a node that follows it and is ready: what is signed for any other would only wait.
 pub(super) fn network(session: &Session) -> Result<(Genesis, NodeClient)> {
     let (genesis, node) = (session.genesis()?, session.node()?);
     let status = node.status()?;
     if status.genesis != genesis.hash().to_hex() {
         return Err(Failure::refused(
-            "wrong_network",
+            Code::WrongNetwork,
             format!(
                 "the node at {} is of network {} ({}), your genesis file is of {} ({})",
                 node.base(),
@@ -82,7 +84,10 @@ pub(super) fn network(session: &Session) -> Result<(Genesis, NodeClient)> {
         )
         .advise("name the right node with --api, or the right genesis file with --genesis"));
     }
-    Ok((genesis, node))
+    match node.unready(&status) {
+        None => Ok((genesis, node)),
+        Some(failure) => Err(failure),
+    }
 }
 
 /// What a balance command shows.
@@ -232,11 +237,16 @@ pub(super) fn confirm_cost(
         return Ok(());
     }
     let fee = fee_of(action, &genesis.parameters);
-    let held = match node.entity(&session.address()?.to_string())?.local {
-        Some(EntityJson::Account(account)) => account.balance,
-        _ => "0".to_owned(),
-    };
+    let held = held(node, &session.address()?)?;
     confirm(&format!("{question} (fee {fee}, you hold {held})?"), yes)
+}
+
+/// What an account holds by the node's word, for questions; nothing when there is none.
+pub(super) fn held(node: &NodeClient, account: &Address) -> Result<String> {
+    match node.entity(&account.to_string())?.local {
+        Some(EntityJson::Account(account)) => Ok(account.balance),
+        _ => Ok("0".to_owned()),
+    }
 }
 
 /// Signs, submits and waits; says how sure it is.
@@ -294,7 +304,7 @@ pub(super) fn own_seat(
     }
     let Some(EntityJson::Account(account)) = node.entity(&owner.to_string())?.local else {
         return Err(Failure::refused(
-            "no_account",
+            Code::NoAccount,
             format!("there is no account {owner}"),
         ));
     };
@@ -306,7 +316,7 @@ pub(super) fn own_seat(
     match seats.as_slice() {
         [seat] => seat.parse().map_err(Failure::other),
         [] => Err(Failure::refused(
-            "no_worker",
+            Code::NoWorker,
             format!("the account {owner} has no worker with a seat"),
         )
         .advise("a registration gets its seat some epochs later; is it the right --key?")),
@@ -387,29 +397,54 @@ fn registration(
     account: Address,
     options: &StakeArgs,
 ) -> Result<Action> {
-    let given = match (&options.worker_dir, &options.consent) {
+    let (dir, file) = (options.worker_dir.as_deref(), options.consent.as_deref());
+    let Consented { key, vrf, consent } = consented(genesis, node, account, dir, file)?;
+    Ok(Action::RegisterWorker {
+        key,
+        consent,
+        vrf,
+        stake: options.stake,
+        collateral: options.collateral,
+        terms: super::terms::offered(&options.offer, options.worker_dir.as_deref())?,
+    })
+}
+
+/// A worker's keys and its consent, as operations carry them.
+pub(super) struct Consented {
+    /// The worker's key.
+    pub(super) key: PublicKey,
+    /// Its VRF key.
+    pub(super) vrf: VrfPublic,
+    /// Its signature.
+    pub(super) consent: Signature,
+}
+
+/// The consent that the worker of `dir` signs now, or that `file` holds.
+pub(super) fn consented(
+    genesis: &Genesis,
+    node: &NodeClient,
+    account: Address,
+    dir: Option<&Path>,
+    file: Option<&Path>,
+) -> Result<Consented> {
+    let given = match (dir, file) {
         (Some(dir), _) => {
             let nonce = match node.entity(&account.to_string())?.local {
                 Some(EntityJson::Account(account)) => Nonce::new(account.nonce),
                 _ => Nonce::ZERO,
             };
-            note("The worker's passphrase is needed to sign its consent.");
+            if is_terminal() {
+                note("The worker's passphrase is needed to sign its consent.");
+            }
             consent(genesis, dir, account, nonce)?
         }
         (None, Some(file)) => read_consent(file, &account)?,
-        (None, None) => return Err(Failure::usage("nothing to register")),
+        (None, None) => return Err(Failure::usage("no worker is named")),
     };
-    Ok(Action::RegisterWorker {
+    Ok(Consented {
         key: PublicKey(fixed(&given.key)?),
-        consent: Signature(fixed(&given.signature)?),
         vrf: VrfPublic(fixed(&given.vrf)?),
-        stake: options.stake,
-        collateral: options.collateral,
-        terms: Terms {
-            engines: Engine::bits(&options.engines),
-            price: options.price,
-            slots: options.slots,
-        },
+        consent: Signature(fixed(&given.signature)?),
     })
 }
 

@@ -1,9 +1,11 @@
 //! The API's client. Answers are bounded, times are bounded, errors keep the node's own words.
 
+use crate::codes::Code;
 use crate::failure::{Exit, Failure, Result};
 use crate::views::{
-    BlockView, ContentView, EntityView, ErrorView, Finality, HistoryView, OperationRequest,
-    OperationView, ReadyView, RootView, StatusView, SubmittedView, TaskView, TasksView,
+    BlockView, ContentView, EntityView, ErrorBody, ErrorView, Finality, HistoryView,
+    OperationRequest, OperationView, ReadyView, RootView, StatusView, SubmittedView, TaskView,
+    TasksView,
 };
 use frith_ledger::genesis::Genesis;
 use frith_ledger::parameters::CONTENT_BYTES_MAX;
@@ -75,12 +77,11 @@ impl NodeClient {
         if (200..300).contains(&status) {
             return Ok(bytes);
         }
-        let (code, message, advice) = match serde_json::from_slice::<ErrorView>(&bytes) {
-            Ok(view) => (view.error.code, view.error.message, view.error.advice),
-            Err(_) => (
-                "http".to_owned(),
+        let body = match serde_json::from_slice::<ErrorView>(&bytes) {
+            Ok(view) => view.error,
+            Err(_) => ErrorBody::new(
+                Code::Http,
                 format!("the node at {} answered with status {status}", self.base),
-                None,
             ),
         };
         let exit = match status {
@@ -88,12 +89,7 @@ impl NodeClient {
             400..=499 => Exit::Refused,
             _ => Exit::Other,
         };
-        Err(Failure {
-            exit,
-            code,
-            message,
-            advice,
-        })
+        Err(Failure::answered(exit, body))
     }
 
     fn json<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
@@ -244,6 +240,22 @@ impl NodeClient {
     /// The node can't be reached.
     pub fn status(&self) -> Result<StatusView> {
         self.get("/v1/status")
+    }
+
+    /// Why nothing is to be expected of the node by this status: it has stopped taking part, or isn't ready.
+    #[must_use]
+    pub fn unready(&self, status: &StatusView) -> Option<Failure> {
+        let base = &self.base;
+        if let Some(reason) = &status.halted {
+            let message = format!("the node at {base} has stopped taking part: {reason}");
+            return Some(Failure::new(Exit::Unreachable, Code::Halted, message));
+        }
+        if status.readiness.ready {
+            return None;
+        }
+        let reasons = status.readiness.reasons.join("; ");
+        let message = format!("the node at {base} is not ready: {reasons}");
+        Some(Failure::new(Exit::Unreachable, Code::NotReady, message))
     }
 
     /// The node's time of day in seconds since 1970, if its answers say it.

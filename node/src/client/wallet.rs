@@ -2,7 +2,8 @@
 
 use super::http::NodeClient;
 use crate::agent::Agent;
-use crate::failure::{Failure, Result};
+use crate::codes::Code;
+use crate::failure::{Exit, Failure, Result};
 use crate::views::{Entity, EntityView, Finality, OperationView};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
@@ -41,27 +42,39 @@ pub fn fee_of(action: &Action, parameters: &Parameters) -> Credits {
 /// Who signs for an account.
 #[derive(Debug)]
 pub enum Signer {
-    /// Its key, in this process.
-    Key(SecretKey),
+    /// Its key in force, in this process.
+    Key {
+        /// The key.
+        key: SecretKey,
+        /// The account.
+        account: Address,
+    },
     /// The agent that holds its key.
     Agent(Agent),
 }
 
 impl Signer {
+    /// The key that its account began with.
+    #[must_use]
+    pub fn first_key(key: SecretKey) -> Self {
+        let account = key.public().address();
+        Self::Key { key, account }
+    }
+
     /// The account.
     #[must_use]
     pub fn account(&self) -> Address {
         match self {
-            Self::Key(key) => key.public().address(),
+            Self::Key { account, .. } => *account,
             Self::Agent(agent) => agent.described.account,
         }
     }
 
     fn sign(&self, body: OperationBody) -> Result<SignedOperation> {
         match self {
-            Self::Key(key) => Ok(SignedOperation::sign(body, key)),
+            Self::Key { key, .. } => Ok(SignedOperation::sign(body, key)),
             Self::Agent(agent) => agent.sign(body).map_err(|error| {
-                Failure::refused("agent", error)
+                Failure::refused(Code::Agent, error)
                     .advise("unlock the key again with `frith key unlock`, or lock it and say the passphrase")
             }),
         }
@@ -109,14 +122,11 @@ impl<'a> Wallet<'a> {
         let view = self.local()?;
         let Some(Entity::Account(account)) = &view.local else {
             return Err(Failure::refused(
-                "no_account",
+                Code::NoAccount,
                 format!(
                     "the account {} doesn't exist: nothing was ever sent to it",
                     self.account
                 ),
-            )
-            .advise(
-                "send credits to it first; or is it the wrong --key, or a node of another network?",
             ));
         };
         let parameters = &self.genesis.parameters;
@@ -156,7 +166,7 @@ impl<'a> Wallet<'a> {
         }
         let fate = self.node.operation(&submitted.id, finality, time)?;
         if let Some(refusal) = &fate.refusal {
-            return Err(Failure::refused(refusal.code.clone(), &refusal.message));
+            return Err(Failure::answered(Exit::Refused, refusal.clone()));
         }
         if fate.finality < finality {
             let asked = if finality == Finality::Final {

@@ -5,4 +5,4 @@
 
 mod node;
 
-pub use node::{Engine, Fault, LogFormat, Origin, Partial, Settings};
+pub use node::{Engine, Fault, LogFormat, Origin, Partial, SLOTS_DEFAULT, Settings};

@@ -11,6 +11,9 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// Peers that a node can be given to begin with.
 const ADDRESSES_MAX: usize = 64;
 
+/// Tasks that a worker runs at one time, and registers for, unless something else is said. Registered slots that the
+/// machine doesn't have are no-shows: more places than it can run in time.
+pub const SLOTS_DEFAULT: u8 = 2;
 /// The least urgent niceness that there is.
 const NICE_MAX: u8 = 19;
 /// Memory that a node itself needs beside its cache, in MiB, with room for a full network.
@@ -202,7 +205,7 @@ settings! {
     engines: Vec<Engine> = vec![Engine::Wasmtime, Engine::Wasmi], "FRITH_ENGINES",
         |text| list(text)?.iter().map(|name| named(name)).collect();
     /// Tasks run at one time.
-    slots: u8 = 2, "FRITH_SLOTS", parsed;
+    slots: u8 = SLOTS_DEFAULT, "FRITH_SLOTS", parsed;
     /// Longest that one run of a task may take on this machine, in seconds. A longer one is given up, never a result.
     run_seconds_max: u64 = 300, "FRITH_RUN_SECONDS_MAX", parsed;
     /// Most memory of the process that runs tasks, in MiB.
@@ -274,6 +277,16 @@ impl Settings {
         ]);
         settings.check()?;
         Ok(settings)
+    }
+
+    /// The settings of a data directory, by its file and this process's environment.
+    ///
+    /// # Errors
+    /// What is wrong in either, or settings that can't work.
+    pub fn of_dir(dir: &Path) -> Result<Self> {
+        let file = Partial::from_file(&dir.join(crate::node_dir::CONFIG_FILE))?;
+        let environment = Partial::from_environment(|name| std::env::var(name).ok())?;
+        Self::resolve(Partial::default(), environment, file)
     }
 
     /// Memory that all runner processes may take together, in MiB.

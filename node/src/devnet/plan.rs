@@ -4,7 +4,7 @@ use crate::client::{Home, HomeConfig};
 use crate::config::{Engine, Partial};
 use crate::failure::{Failure, Result};
 use crate::keystore::{Cost, KeyFile, Keystore, Kind, Label, Overwrite, Passphrase};
-use crate::node_dir::{self, NewNode};
+use crate::node_dir::{self, KeyHistory, NewNode};
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::Terms;
 use frith_ledger::genesis::{Genesis, GenesisAccount, GenesisWorker, seat};
@@ -92,12 +92,13 @@ pub fn plan(options: &PlanOptions) -> Result<Plan> {
             ..Partial::default()
         };
         let new = NewNode {
-            genesis: &genesis,
+            genesis: Some(&genesis),
             config: &config.to_toml()?,
             seed: &seed(&format!("worker {index}")),
             security_level: SecurityLevel::TEST.get(),
             passphrase: &passphrase,
             cost: Cost::CHEAP,
+            history: KeyHistory::New,
         };
         node_dir::create(&path, &new)?;
         nodes.push(path);
@@ -213,6 +214,7 @@ fn write_home(dir: &Path, genesis: &Genesis, passphrase: &Passphrase) -> Result<
             kind: Kind::Seed,
             security_level: SecurityLevel::TEST.get(),
             address: seed.account().public().address().to_string(),
+            account: None,
         };
         let keystore = Keystore::seal(
             seed.as_bytes(),

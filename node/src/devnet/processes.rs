@@ -220,6 +220,19 @@ impl Devnet {
         self.await_api(index)
     }
 
+    /// Starts one more node, on a data directory of its network that [`PASSPHRASE`] opens. Its number.
+    ///
+    /// # Errors
+    /// It doesn't start.
+    pub fn join(&mut self, dir: PathBuf) -> Result<usize> {
+        let index = self.children.len();
+        self.plan.nodes.push(dir);
+        self.children.push(None);
+        self.apis.push(None);
+        self.restart(index)?;
+        Ok(index)
+    }
+
     /// The process id of a node.
     #[must_use]
     pub fn process(&self, index: usize) -> Option<u32> {

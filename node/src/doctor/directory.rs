@@ -119,8 +119,8 @@ fn record(dir: &Path) -> Check {
         (false, false) => Check::ok(NAME, "the node has never started here"),
         (true, false) => Check::warn(
             NAME,
-            "the node has started here before, and its store is gone",
-            "start it: it asks the others what it said, and votes when more than two thirds of them have answered",
+            "the key may have run before, and its store is gone or elsewhere",
+            "start the node: it asks the others what it said, and votes when more than two thirds of them have answered",
         ),
         (false, true) => Check::warn(
             NAME,
@@ -170,7 +170,7 @@ mod tests {
         };
         state(State::Ok, "never started");
         std::fs::write(dir.path().join(STARTED_FILE), "").expect("writes");
-        state(State::Warn, "is gone");
+        state(State::Warn, "may have run before");
         std::fs::create_dir(dir.path().join(STORE_DIR)).expect("makes");
         std::fs::write(dir.path().join(STORE_DIR).join("CURRENT"), "").expect("writes");
         state(State::Ok, "has started here before");

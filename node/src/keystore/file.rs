@@ -252,6 +252,7 @@ mod tests {
             kind: Kind::Worker,
             security_level: 17,
             address: "frith1test".to_owned(),
+            account: None,
         };
         Keystore::seal(&[seed; 32], &passphrase("open"), label, "", Cost::CHEAP)
             .expect("has randomness")

@@ -57,6 +57,8 @@ pub struct Label {
     pub security_level: u8,
     /// The address that the secret leads to, as text. Whoever opens the file compares it with the secret's.
     pub address: String,
+    /// The account that the key signs for, when that began with another key; else it is `address`.
+    pub account: Option<String>,
 }
 
 /// A key file's content: a secret, encrypted.
@@ -169,6 +171,7 @@ impl Keystore {
     ) -> Result<Self, SealError> {
         for (field, text) in [
             ("address", label.address.as_str()),
+            ("account", label.account.as_deref().unwrap_or_default()),
             ("description", description),
         ] {
             if text.len() > TEXT_BYTES_MAX {
@@ -280,6 +283,9 @@ impl Keystore {
                 "address": label.address,
                 "sum": hex::encode(self.sum(label)),
             });
+            if let Some(account) = &label.account {
+                file["frith"]["account"] = json!(account);
+            }
         }
         format!("{file:#}\n")
     }
@@ -330,10 +336,15 @@ impl Keystore {
         };
         if let Some(section) = wire.frith {
             bounded("frith.address", &section.address)?;
+            bounded(
+                "frith.account",
+                section.account.as_deref().unwrap_or_default(),
+            )?;
             let label = Label {
                 kind: section.kind,
                 security_level: section.security_level,
                 address: section.address,
+                account: section.account,
             };
             if bytes("frith.sum", &section.sum)? != keystore.sum(&label) {
                 return Err(FormatError::Sum);
@@ -345,20 +356,30 @@ impl Keystore {
 
     /// SHA-256 of everything that opening and labelling depend on. No secret enters that the file does not show.
     fn sum(&self, label: &Label) -> [u8; 32] {
-        plain_sum(&[
+        let costs = [
+            self.cost.n().to_le_bytes().to_vec(),
+            self.cost.r().to_le_bytes().to_vec(),
+            self.cost.p().to_le_bytes().to_vec(),
+        ];
+        let [n, r, p] = &costs;
+        let level = [label.security_level];
+        let mut parts: Vec<&[u8]> = vec![
             SUM_CONTEXT,
-            &self.cost.n().to_le_bytes(),
-            &self.cost.r().to_le_bytes(),
-            &self.cost.p().to_le_bytes(),
+            n,
+            r,
+            p,
             &self.salt,
             &self.iv,
             &self.ciphertext,
             &self.checksum,
             self.uuid.as_bytes(),
             label.kind.as_str().as_bytes(),
-            &[label.security_level],
+            &level,
             label.address.as_bytes(),
-        ])
+        ];
+        // Every part carries its length, so files with and without it can't have one sum.
+        parts.extend(label.account.as_deref().map(str::as_bytes));
+        plain_sum(&parts)
     }
 }
 
@@ -422,6 +443,7 @@ mod wire {
         pub(super) kind: Kind,
         pub(super) security_level: u8,
         pub(super) address: String,
+        pub(super) account: Option<String>,
         pub(super) sum: String,
     }
 }

@@ -39,4 +39,4 @@ pub use file::{FileError, KeyFile, Overwrite};
 pub use format::{FormatError, Keystore, Kind, Label, OpenError, SealError};
 pub use passphrase::{PASSPHRASE_BYTES_MAX, Passphrase, PassphraseError};
 pub use phrase::{GUESSES_LOG10_MIN, Phrase, PhraseError, Strength};
-pub use source::{KEY_PHRASE, Source, SourceError, UNLOCK, Variables};
+pub use source::{KEY_PHRASE, Source, SourceError, UNLOCK, Variables, WORKER_UNLOCK};

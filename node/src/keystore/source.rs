@@ -19,17 +19,44 @@ pub struct Variables {
     pub text: &'static str,
     /// The one that names a file that holds it.
     pub file: &'static str,
+    /// Those that count when neither is set.
+    pub fallback: Option<&'static Variables>,
+}
+
+impl Variables {
+    /// These, and then those that count when these are not set.
+    fn chain(self) -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(self), |variables| variables.fallback.copied())
+    }
+}
+
+impl fmt::Display for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(fallback) = self.fallback {
+            return write!(f, "{}, {}, {fallback}", self.text, self.file);
+        }
+        write!(f, "{} and {}", self.text, self.file)
+    }
 }
 
 /// What unlocks a key file, or will unlock the one about to be written.
 pub const UNLOCK: Variables = Variables {
     text: "FRITH_PASSPHRASE",
     file: "FRITH_PASSPHRASE_FILE",
+    fallback: None,
+};
+/// What unlocks a worker's key file, where it differs from the account's: a machine that registers its own worker
+/// unlocks both in one command.
+pub const WORKER_UNLOCK: Variables = Variables {
+    text: "FRITH_WORKER_PASSPHRASE",
+    file: "FRITH_WORKER_PASSPHRASE_FILE",
+    fallback: Some(&UNLOCK),
 };
 /// The phrase that an imported key is derived from.
 pub const KEY_PHRASE: Variables = Variables {
     text: "FRITH_KEY_PHRASE",
     file: "FRITH_KEY_PHRASE_FILE",
+    fallback: None,
 };
 
 /// Why there is no passphrase.
@@ -37,8 +64,7 @@ pub const KEY_PHRASE: Variables = Variables {
 pub enum SourceError {
     /// Nothing to take it from.
     #[error(
-        "no passphrase: {} and {} are not set, and there is no terminal to ask on; set one of them, or run this on a terminal",
-        variables.text, variables.file
+        "no passphrase: {variables} are not set, and there is no terminal to ask on; set one of them, or run this on a terminal"
     )]
     Nowhere {
         /// What was looked for.
@@ -69,7 +95,7 @@ pub enum SourceError {
         source: io::Error,
     },
     /// The terminal failed, or the user ended the input.
-    #[error("no passphrase from the terminal ({} and {} are not set): {source}", variables.text, variables.file)]
+    #[error("no passphrase from the terminal ({variables} are not set): {source}")]
     Terminal {
         /// What could have been set.
         variables: Variables,
@@ -143,7 +169,17 @@ impl Source {
 
     /// From the environment, or from the file that it names.
     fn unasked(&self) -> Result<Option<Passphrase>, SourceError> {
-        let Variables { text, file } = self.variables;
+        for variables in self.variables.chain() {
+            if let Some(passphrase) = self.named_by(variables)? {
+                return Ok(Some(passphrase));
+            }
+        }
+        Ok(None)
+    }
+
+    /// From these two variables.
+    fn named_by(&self, variables: Variables) -> Result<Option<Passphrase>, SourceError> {
+        let Variables { text, file, .. } = variables;
         if let Some(value) = (self.lookup)(text) {
             let value = value
                 .into_string()
@@ -263,6 +299,31 @@ mod tests {
         );
         check(source(&[named], &["typed"]), Ok("from the file"));
         check(source(&[], &["typed"]), Ok("typed"));
+    }
+
+    #[test]
+    fn a_workers_own_passphrase_comes_before_the_one_of_all_keys() {
+        let of_worker = |variables: &[(&str, &str)]| Source {
+            variables: WORKER_UNLOCK,
+            ..source(variables, &[])
+        };
+        let (own, all) = (
+            ("FRITH_WORKER_PASSPHRASE", "own"),
+            ("FRITH_PASSPHRASE", "all"),
+        );
+        check(of_worker(&[own, all]), Ok("own"));
+        check(of_worker(&[all]), Ok("all"));
+        check(source(&[own], &["typed"]), Ok("typed"));
+        let file = file(b"from the file\n");
+        let name = file.path().to_str().expect("is UTF-8");
+        let named = ("FRITH_WORKER_PASSPHRASE_FILE", name);
+        check(of_worker(&[named, all]), Ok("from the file"));
+        check(
+            of_worker(&[]),
+            Err(
+                "FRITH_WORKER_PASSPHRASE, FRITH_WORKER_PASSPHRASE_FILE, FRITH_PASSPHRASE and FRITH_PASSPHRASE_FILE are not set",
+            ),
+        );
     }
 
     #[test]

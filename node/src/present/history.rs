@@ -101,6 +101,7 @@ fn own(signed: &SignedOperation, operation: &Operation) -> HappeningView {
         Action::SubmitTask(_) => what("submitted").of(&Address(operation.id().0)),
         Action::CancelTask { task } => what("cancelled").of(task),
         Action::RotateKey { .. } => what("rotated"),
+        Action::RotateWorker { seat, .. } => what("worker_key").at(seat),
         Action::Note(_) => what("note"),
     }
 }

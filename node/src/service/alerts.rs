@@ -6,11 +6,12 @@
 //! docs/operators.md says what each means and what to do; a test compares that list with [`Code::ALL`].
 
 use super::core::free_bytes;
+use super::due::{Due, due};
 use super::handle::{CoreError, CoreHandle};
 use super::status::seat_of;
 use crate::amounts::{bytes, short};
 use crate::views::{AlertView, EventView};
-use frith_ledger::entity::{Entity, PlaceState, TaskState, WorkerStatus};
+use frith_ledger::entity::WorkerStatus;
 use frith_ledger::key::PublicKey;
 use frith_ledger::units::Epoch;
 use frith_neighbourhood::Unready;
@@ -120,17 +121,6 @@ pub struct Alert {
     pub code: Code,
     /// What is wrong, with figures.
     pub message: String,
-}
-
-/// A task of this worker with a deadline ahead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    /// The task.
-    pub task: String,
-    /// The last epoch in which it can be done.
-    pub until: Epoch,
-    /// Whether the result is committed already, and must be revealed.
-    pub committed: bool,
 }
 
 /// What alerts are judged by.
@@ -460,31 +450,13 @@ impl Watch {
         facts.slashed = matches!(worker.status, WorkerStatus::Slashed { .. });
         let least = self.core.rules().parameters().bond_min;
         if worker.status == WorkerStatus::Active
+            && worker.key == self.key
             && let Ok(lacks) = least.sub(worker.collateral)
             && lacks > frith_ledger::credits::Credits::ZERO
         {
             facts.collateral_lacks = Some(lacks.to_string());
         }
-        for open in worker.open.iter() {
-            let Some(Entity::Task(task)) = state.entity(&open.task) else {
-                continue;
-            };
-            let mine = task.places.iter().find(|place| place.seat == seat);
-            let due = match (&task.state, mine.map(|place| &place.state)) {
-                (TaskState::Assigned { commit_until }, Some(PlaceState::Drawn)) => {
-                    (*commit_until, false)
-                }
-                (TaskState::Revealing { reveal_until, .. }, Some(PlaceState::Committed)) => {
-                    (*reveal_until, true)
-                }
-                _ => continue,
-            };
-            facts.due.push(Due {
-                task: open.task.to_string(),
-                until: due.0,
-                committed: due.1,
-            });
-        }
+        facts.due = due(state, &seat, &worker, &self.key);
     }
 
     /// The average time of the syncs since the last look.

@@ -6,17 +6,20 @@
 use super::alerts::{Alerts, Watch};
 use super::clock::Clock;
 use super::content::Fetcher;
-use super::core::{Core, DiskGuard, Outbound, Wanted};
+use super::core::{Core, DiskGuard, Outbound};
 use super::equivocate::Equivocator;
 use super::handle::CoreHandle;
-use super::network::{NetworkOutbound, forward};
+use super::network::{Forwarded, NetworkOutbound, forward};
+use super::peers;
 use super::status::StatusSource;
 use super::throttle::Throttle;
+use super::wanted::Wanted;
 use crate::api::{Api, Limits, serve};
+use crate::codes::Code;
 use crate::config::{Fault, Settings};
 use crate::failure::{Context as _, Exit, Failure, Result};
 use crate::node_dir::{
-    self, COMPILED_DIR, GENESIS_FILE, MARK_FILE, NodeDir, PARTIALS_DIR, STORE_DIR,
+    self, COMPILED_DIR, GENESIS_FILE, MARK_FILE, NodeDir, PARTIALS_DIR, PEERS_FILE, STORE_DIR,
 };
 use crate::worker::{Worker, WorkerConfig};
 use frith_ledger::address::Address;
@@ -58,9 +61,14 @@ pub struct ServiceConfig {
 pub enum Stopped {
     /// It was asked to.
     Asked,
+    /// Another process runs with its key.
+    KeyElsewhere,
     /// Something in it ended first.
     ByItself,
 }
+
+/// A part of the node that ended, and what the node's end is when it does so by itself.
+type Part = (&'static str, Stopped);
 
 /// A running node.
 pub struct Service {
@@ -68,7 +76,7 @@ pub struct Service {
     core: CoreHandle,
     thread: JoinHandle<()>,
     network: Network,
-    tasks: JoinSet<&'static str>,
+    tasks: JoinSet<Part>,
     ending: watch::Sender<bool>,
 }
 
@@ -102,7 +110,7 @@ impl Service {
         }
         // What most often fails comes first: nothing is written before it.
         let (listener, api_address) = bind_api(&settings).await?;
-        let (network, events) = start_network(&settings, &key.to_bytes(), &rules).await?;
+        let (network, events) = start_network(&dir, &settings, &key.to_bytes(), &rules).await?;
         let clock = Clock::start();
         let outbound = outbound(&network, fault, &seed, &rules);
         let node = open_node(&dir, &seed, &settings, &rules, clock.now())?;
@@ -150,28 +158,35 @@ impl Service {
         let core = handle.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            // An error means that the core is gone, which `run_until` sees by itself.
-            let _core_gone = forward(events, core, upload).await;
-            "network"
+            let stopped = match forward(events, core, upload).await {
+                Ok(Forwarded::KeyElsewhere) => Stopped::KeyElsewhere,
+                Ok(Forwarded::NetworkGone) | Err(_) => Stopped::ByItself,
+            };
+            ("network", stopped)
+        });
+        let (known, peers_file) = (network.known(), dir.path().join(PEERS_FILE));
+        tasks.spawn(async move {
+            peers::keep(known, peers_file).await;
+            ("peers' addresses", Stopped::ByItself)
         });
         tasks.spawn(async move {
             bring_content(wants, fetcher).await;
-            "content"
+            ("content", Stopped::ByItself)
         });
         let ending_watch = ended.clone();
         tasks.spawn(async move {
             watch.run(ending_watch).await;
-            "alerts"
+            ("alerts", Stopped::ByItself)
         });
         tasks.spawn(async move {
             worker.run(ended).await;
-            "worker"
+            ("worker", Stopped::ByItself)
         });
         tasks.spawn(async move {
             if let Err(error) = serve(listener, api).await {
                 tracing::error!(%error, "the API has failed");
             }
-            "api"
+            ("api", Stopped::ByItself)
         });
         dir.announce_api(api_address)?;
         tracing::info!(api = %format!("http://{api_address}"), "node started");
@@ -190,9 +205,12 @@ impl Service {
         let stopped = tokio::select! {
             () = asked => Stopped::Asked,
             ended = self.tasks.join_next() => {
-                let part = ended.and_then(std::result::Result::ok).unwrap_or("a part");
-                tracing::error!(part, "a part of the node has ended by itself");
-                Stopped::ByItself
+                let ended = ended.and_then(std::result::Result::ok);
+                let (part, stopped) = ended.unwrap_or(("a part", Stopped::ByItself));
+                if stopped == Stopped::ByItself {
+                    tracing::error!(part, "a part of the node has ended by itself");
+                }
+                stopped
             }
         };
         self.end().await;
@@ -272,18 +290,23 @@ fn open_node(
         entropy: entropy()?,
         limits: frith_neighbourhood::Limits::default(),
     };
-    Node::open(config, Box::new(store), now).map_err(|error| {
-        let what = format!(
+    let failed = |error: &dyn std::fmt::Display| {
+        format!(
             "cannot open the node's state in {}: {error}",
             dir.path().display()
-        );
-        match error {
-            OpenError::Network { .. } => Failure::other(what),
-            OpenError::Chain(_) | OpenError::Replay { .. } => {
-                node_dir::store_failure(dir.path(), what)
-            }
+        )
+    };
+    let mut node = Node::open(config, Box::new(store), now).map_err(|error| match error {
+        OpenError::Network { .. } => Failure::other(failed(&error)),
+        OpenError::Chain(_) | OpenError::Replay { .. } => {
+            node_dir::store_failure(dir.path(), failed(&error))
         }
-    })
+    })?;
+    // Nothing was said yet. The store first, see `NodeDir::mark_started`.
+    node.sync_store()
+        .map_err(|error| node_dir::store_failure(dir.path(), failed(&error)))?;
+    dir.mark_started()?;
+    Ok(node)
 }
 
 fn open_store(dir: &NodeDir, settings: &Settings) -> Result<RocksStore> {
@@ -334,6 +357,7 @@ fn addresses(texts: &[String], setting: &str) -> Result<Vec<Multiaddr>> {
 }
 
 async fn start_network(
+    dir: &NodeDir,
     settings: &Settings,
     secret: &[u8; 32],
     rules: &Rules,
@@ -342,6 +366,7 @@ async fn start_network(
     config.listen = addresses(&settings.listen, "listen")?;
     config.external = addresses(&settings.external, "external")?;
     config.bootstrap = addresses(&settings.bootstrap, "bootstrap")?;
+    config.known = peers::read(&dir.path().join(PEERS_FILE));
     if settings.memory_mib_max > 0 {
         // No new connections once the node itself has what is left beside the runners.
         let node = settings
@@ -349,9 +374,9 @@ async fn start_network(
             .saturating_sub(settings.runners_mib());
         config.limits.memory_bytes_max = usize::try_from(node << 20).unwrap_or(usize::MAX);
     }
-    Network::start(config).await.map_err(|error| {
-        Failure::new(Exit::Other, "network", error).advise("choose other addresses with --listen")
-    })
+    Network::start(config)
+        .await
+        .map_err(|error| Failure::new(Exit::Other, Code::Network, error))
 }
 
 /// The core's own thread: its work is CPU and disk, and nothing else may wait behind it.

@@ -3,16 +3,16 @@
 use super::clock::Clock;
 use super::counters::Counters;
 use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress};
+use super::wanted::{Waiting, Wanted};
 use crate::amounts;
 use crate::present;
 use crate::views::EventView;
-use frith_ledger::entity::ContentId;
 use frith_ledger::key::PublicKey;
 use frith_ledger::operation::OperationId;
 use frith_ledger::store::StoreError;
 use frith_neighbourhood::{CommittedBlock, Input, Node, NodeEvent, Output, Priority, SubmitError};
 use frith_tasks::Rules;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -30,17 +30,6 @@ pub trait Outbound: Send + Sync {
     fn penalise(&self, peer: PublicKey);
 }
 
-/// Content that the core waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// BLAKE3 of it.
-    pub id: ContentId,
-    /// Its bytes.
-    pub len: u32,
-    /// Who holds it.
-    pub holders: Vec<PublicKey>,
-}
-
 /// Owns the core; runs on a thread of its own.
 pub struct Core {
     node: Node,
@@ -48,7 +37,7 @@ pub struct Core {
     commands: mpsc::Receiver<Command>,
     outbound: Arc<dyn Outbound>,
     wanted: mpsc::Sender<Wanted>,
-    overflow: VecDeque<Wanted>,
+    unasked: Waiting,
     waiting: BTreeMap<u64, oneshot::Sender<Result<OperationId, SubmitError>>>,
     next_token: u64,
     progress: watch::Sender<Progress>,
@@ -145,7 +134,7 @@ impl Core {
             commands,
             outbound,
             wanted,
-            overflow: VecDeque::new(),
+            unasked: Waiting::default(),
             waiting: BTreeMap::new(),
             next_token: 0,
             progress,
@@ -198,7 +187,7 @@ impl Core {
                 self.input(Input::Tick, &mut out);
             }
             self.perform(&mut out);
-            self.pass_on();
+            self.unasked.pass_on(&self.wanted);
         }
         if let Err(error) = self.node.sync_store() {
             tracing::error!(%error, "the last sync of the store failed");
@@ -302,7 +291,7 @@ impl Core {
                 });
             }
             Output::NeedContent { id, len, holders } => {
-                self.overflow.push_back(Wanted { id, len, holders })
+                self.unasked.push(Wanted { id, len, holders })
             }
             Output::Misbehaviour { peer, kind } => {
                 tracing::warn!(%peer, %kind, "a peer misbehaved");
@@ -352,16 +341,6 @@ impl Core {
     fn tell(&self, event: EventView) {
         // An error means that nobody listens.
         let _nobody_listens = self.events.send(event);
-    }
-
-    /// Passes wanted content to the fetcher, as far as it takes it; the rest waits for the next round.
-    fn pass_on(&mut self) {
-        while let Some(wanted) = self.overflow.pop_front() {
-            if let Err(mpsc::error::TrySendError::Full(wanted)) = self.wanted.try_send(wanted) {
-                self.overflow.push_front(wanted);
-                break;
-            }
-        }
     }
 }
 

@@ -94,6 +94,15 @@ impl Served {
     }
 }
 
+/// Why no events are passed on any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forwarded {
+    /// The network has ended.
+    NetworkGone,
+    /// Another process runs with this node's key: the core was told to stop.
+    KeyElsewhere,
+}
+
 /// Passes the network's events to the core until either ends. A full core slows the network down, and with
 /// it the peers.
 ///
@@ -103,7 +112,7 @@ pub async fn forward(
     mut events: mpsc::Receiver<NetworkEvent>,
     core: CoreHandle,
     upload: Arc<Throttle>,
-) -> Result<(), CoreError> {
+) -> Result<Forwarded, CoreError> {
     let served = Served::default();
     while let Some(event) = events.recv().await {
         match event {
@@ -146,12 +155,12 @@ pub async fn forward(
                      lose their stake. Find the other one, or give this node a key of its own"
                 );
                 core.stop().await;
-                return Ok(());
+                return Ok(Forwarded::KeyElsewhere);
             }
             _ => {}
         }
     }
-    Ok(())
+    Ok(Forwarded::NetworkGone)
 }
 
 fn public(peer: PeerKey) -> PublicKey {

@@ -4,7 +4,9 @@ use super::alerts::Alerts;
 use super::clock::Clock;
 use super::handle::{CoreError, CoreHandle};
 use crate::present;
-use crate::views::{MemberView, ReadyView, StatusView, UnpaidView, WorkStatusView};
+use crate::views::{
+    KeyState, MemberView, OwnKeyView, ReadyView, StatusView, UnpaidView, WorkStatusView,
+};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::{Entity, PlaceState, Task, Worker};
@@ -13,6 +15,8 @@ use frith_ledger::parameters::Parameters;
 use frith_neighbourhood::Unready;
 use frith_network::Network;
 use frith_tasks::LeafState;
+use frith_tasks::runtime::Role;
+use frith_tasks::worker::jobs_of_key;
 
 /// Places without pay that a status lists.
 const UNPAID_MAX: usize = 20;
@@ -56,8 +60,11 @@ impl StatusSource {
             .collect();
         let rules = self.core.rules().clone();
         let key = self.key;
-        let work = tokio::task::spawn_blocking(move || work(&state, &key, rules.parameters()));
+        let votes = core.member.is_some() || core.root_member;
+        let work =
+            tokio::task::spawn_blocking(move || work(&state, &key, votes, rules.parameters()));
         let worker = work.await.map_err(|_| CoreError::Gone)?.map(|mut work| {
+            work.runs = self.core.counters().runs.get();
             work.running = self.core.counters().running.get();
             work
         });
@@ -109,7 +116,7 @@ fn ready_view(unready: &[Unready]) -> ReadyView {
     }
 }
 
-/// The seat of the worker with this key; `None` while it is only registered.
+/// The seat of the worker that has, will have or had this key; `None` while it is only registered.
 pub(crate) fn seat_of(state: &LeafState, key: &PublicKey) -> Option<(Address, Worker)> {
     let address = state.place_of(key)?;
     match state.entity(&address) {
@@ -118,12 +125,53 @@ pub(crate) fn seat_of(state: &LeafState, key: &PublicKey) -> Option<(Address, Wo
     }
 }
 
-fn work(state: &LeafState, key: &PublicKey, parameters: &Parameters) -> Option<WorkStatusView> {
+/// How a key stands at its worker.
+fn own_key(worker: &Worker, key: &PublicKey, votes: bool, jobs: &[(Address, Role)]) -> OwnKeyView {
+    let next = worker.next_keys();
+    let view = OwnKeyView {
+        state: KeyState::InForce,
+        other: next.map(|(_, keys)| keys.key.to_string()),
+        since: next.map(|(since, _)| since.get()),
+        last: None,
+        votes,
+        open: jobs.len() as u64,
+        may_stop: false,
+    };
+    if worker.key == *key {
+        return view;
+    }
+    let other = Some(worker.key.to_string());
+    match worker.retired_key(key) {
+        Some(retired) => OwnKeyView {
+            state: KeyState::Retired,
+            other,
+            since: None,
+            last: Some(retired.last.get()),
+            may_stop: !votes && jobs.is_empty(),
+            ..view
+        },
+        None => OwnKeyView {
+            state: KeyState::Next,
+            other,
+            ..view
+        },
+    }
+}
+
+fn work(
+    state: &LeafState,
+    key: &PublicKey,
+    votes: bool,
+    parameters: &Parameters,
+) -> Option<WorkStatusView> {
     let (seat, worker) = seat_of(state, key)?;
+    let jobs = jobs_of_key(state, &seat, key);
     let mut view = WorkStatusView {
         seat: seat.to_string(),
         worker: present::worker(&worker),
+        own_key: own_key(&worker, key, votes, &jobs),
         tasks_seen: 0,
+        runs: 0,
         running: 0,
         earned: String::new(),
         pending: String::new(),

@@ -23,6 +23,14 @@ pub enum RunFailure {
     /// The machine failed.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// It took longer than the settings allow.
+    #[error(
+        "the run took more than the {seconds} s of run_seconds_max and was ended; raise it if this machine may take so long: a result that isn't committed in time is lost all the same"
+    )]
+    TooLong {
+        /// What is allowed.
+        seconds: u64,
+    },
     /// This build can't run what was asked.
     #[error("this build has no engine number {0}")]
     Engine(u8),
@@ -168,13 +176,15 @@ impl JobRunner {
             runners.put(runner);
             result
         });
-        // The end of the time kills the process; the answer is a host's failure then, and the task's next
-        // run begins anew.
+        // The end of the time kills the process; the task's next run begins anew.
         tokio::select! {
             done = &mut run => return Ok(done.map_err(|_| RunFailure::Lost)??),
             () = tokio::time::sleep(self.run_max) => kill.kill(),
         }
-        Ok(run.await.map_err(|_| RunFailure::Lost)??)
+        // A run that ended in the same moment has its result; every other was ended by this.
+        let seconds = self.run_max.as_secs();
+        let ended = run.await.map_err(|_| RunFailure::Lost)?;
+        ended.map_err(|_| RunFailure::TooLong { seconds })
     }
 }
 

@@ -5,10 +5,13 @@
 
 use frith::config::Fault;
 use frith::devnet::{Devnet, DevnetOptions, PASSPHRASE, PlanOptions, environment, plan};
+use frith::views::StatusView;
+use frith_ledger::parameters::Parameters;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -26,15 +29,47 @@ pub fn frith(
     passphrase: &str,
     args: &[&str],
 ) -> Outcome<Output> {
-    let output = Command::new(program())
+    frith_with(home, api, &[("FRITH_PASSPHRASE", passphrase)], b"", args)
+}
+
+/// Calls `frith --json` with these variables of its own and this standard input.
+pub fn frith_with(
+    home: &Path,
+    api: &str,
+    variables: &[(&str, &str)],
+    input: &[u8],
+    args: &[&str],
+) -> Outcome<Output> {
+    let mut child = Command::new(program())
         .args(["--json", "--api", api])
         .args(args)
         .env_clear()
         .envs(environment())
         .env("FRITH_HOME", home)
-        .env("FRITH_PASSPHRASE", passphrase)
-        .output()?;
-    Ok(output)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().ok_or("a standard input")?;
+    // A command that doesn't read it may have ended by now.
+    let _unread = stdin.write_all(input);
+    drop(stdin);
+    Ok(child.wait_with_output()?)
+}
+
+/// What a failed call must say: its exit code, its code, this part of its message, and what to do.
+pub fn check_refused(output: &Output, exit: i32, code: &str, part: &str) -> Outcome {
+    let (found, said) = error(output)?;
+    assert_eq!(
+        (found, &said["error"]["code"]),
+        (Some(exit), &Value::from(code)),
+        "{said}"
+    );
+    let message = said["error"]["message"].as_str().ok_or("a message")?;
+    assert!(message.contains(part), "{part:?} in {said}");
+    assert!(said["error"]["advice"].is_string(), "what to do: {said}");
+    Ok(())
 }
 
 pub fn answer(output: &Output) -> Outcome<Value> {
@@ -70,6 +105,16 @@ impl World {
 
     /// A devnet of so many nodes, some with a fault, all with these lines in their settings.
     pub fn start_with(nodes: u16, faults: BTreeMap<usize, Fault>, settings: &str) -> Outcome<Self> {
+        Self::start_by(nodes, faults, settings, |_| {})
+    }
+
+    /// The same with other parameters than a devnet's.
+    pub fn start_by(
+        nodes: u16,
+        faults: BTreeMap<usize, Fault>,
+        settings: &str,
+        change: impl FnOnce(&mut Parameters),
+    ) -> Outcome<Self> {
         let directory = tempfile::tempdir()?;
         let options = PlanOptions {
             nodes,
@@ -77,8 +122,13 @@ impl World {
             epoch_ms: 1000,
             time_ms: 0,
         };
-        let planned = plan(&options)?;
+        let mut planned = plan(&options)?;
         let home = planned.home.clone();
+        change(&mut planned.genesis.parameters);
+        let genesis = serde_json::to_string(&planned.genesis)?;
+        for dir in planned.nodes.iter().chain([&home]) {
+            std::fs::write(dir.join("genesis.json"), &genesis)?;
+        }
         for dir in &planned.nodes {
             let path = dir.join("config.toml");
             let text = std::fs::read_to_string(&path)?;
@@ -136,7 +186,11 @@ impl World {
     }
 
     /// Reads a node's events until one is wanted.
-    pub fn await_event(&self, node: usize, wanted: impl Fn(&Value) -> bool) -> Outcome<Value> {
+    pub fn await_event(
+        &self,
+        node: usize,
+        mut wanted: impl FnMut(&Value) -> bool,
+    ) -> Outcome<Value> {
         use std::io::BufRead as _;
         let url = format!("{}/v1/events", self.devnet.node(node)?.base());
         let config = ureq::Agent::config_builder()
@@ -157,6 +211,29 @@ impl World {
             }
         }
         Err("the events ended".into())
+    }
+
+    /// Waits until a node's status is as wanted; looks after every root record.
+    pub fn await_status(
+        &self,
+        node: usize,
+        wanted: impl Fn(&StatusView) -> bool,
+    ) -> Outcome<StatusView> {
+        let mut found = self.devnet.node(node)?.status()?;
+        let mut failed = None;
+        if !wanted(&found) {
+            self.await_event(node, |event| {
+                if event["event"] != "root" {
+                    return false;
+                }
+                match self.devnet.node(node).and_then(|node| node.status()) {
+                    Ok(status) => found = status,
+                    Err(error) => failed = Some(error),
+                }
+                failed.is_some() || wanted(&found)
+            })?;
+        }
+        failed.map_or(Ok(found), |error| Err(error.into()))
     }
 
     pub fn address(&self, name: &str) -> Outcome<String> {

@@ -93,6 +93,16 @@ pub enum Violation {
         /// Which view.
         view: View,
     },
+    /// A node that follows the protocol signed two blocks of one view, perhaps before and after it lost its disk.
+    #[error("node {node} signed two blocks of view {view} of epoch {epoch}")]
+    SignedTwo {
+        /// Who.
+        node: usize,
+        /// Which epoch.
+        epoch: Epoch,
+        /// Which view.
+        view: View,
+    },
     /// A correct node says of a correct one that it broke the protocol.
     #[error("node {node} says that node {peer} misbehaved: {what}")]
     Blamed {
@@ -162,11 +172,17 @@ impl Checkers {
         self.roots.committed(node, record, supply)
     }
 
-    /// A machine sent a frame. `excused`: it misbehaves, or loses its disk in this run.
+    /// A machine sent a frame. `correct`: it follows the protocol; `excused`: it doesn't, or loses its disk in
+    /// this run.
     ///
     /// # Errors
     /// [`Violation`].
-    pub fn sent(&mut self, host: usize, excused: bool, bytes: &Arc<[u8]>) -> Result<(), Violation> {
+    pub fn sent(
+        &mut self,
+        host: usize,
+        (correct, excused): (bool, bool),
+        bytes: &Arc<[u8]>,
+    ) -> Result<(), Violation> {
         let last = self.last.as_ref().and_then(Weak::upgrade);
         if last.is_some_and(|last| Arc::ptr_eq(&last, bytes)) {
             return Ok(());
@@ -180,6 +196,9 @@ impl Checkers {
         else {
             return Ok(());
         };
+        if correct {
+            self.speech.signed(host, kind, epoch, &message)?;
+        }
         if !excused {
             self.speech.said(host, kind, epoch, &message)?;
         }
@@ -194,9 +213,9 @@ impl Checkers {
         self.speech.remembers(host, disk)
     }
 
-    /// A machine got an empty disk.
-    pub fn disk_lost(&mut self, host: usize) {
-        self.speech.forget(host);
+    /// A machine got an empty disk, whose directory says that a node has started there before, or not.
+    pub fn disk_lost(&mut self, host: usize, marked: bool) {
+        self.speech.forget(host, marked);
     }
 
     /// A node started again at this height.

@@ -1,4 +1,5 @@
-//! What a node has said must be on its disk after a power loss: persist, then speak.
+//! What a node has said must be on its disk after a power loss: persist, then speak. And whatever happened to its disk, it
+//! signs one block of a view.
 
 use super::Violation;
 use frith_ledger::block::{BlockId, ChainKind};
@@ -13,9 +14,53 @@ use std::collections::BTreeMap;
 pub(super) struct Speech {
     newest: BTreeMap<(usize, ChainKind), (Epoch, View)>,
     votes: BTreeMap<(usize, ChainKind), (Epoch, View, BlockId)>,
+    /// Blocks voted for and blocks proposed, of the last epochs.
+    signed: BTreeMap<Statement, BlockId>,
+    /// The newest epoch that anybody spoke of.
+    reached: Epoch,
 }
 
+/// Who signed something of which view: machine, chain, whether it is a proposal, epoch, view.
+type Statement = (usize, ChainKind, bool, Epoch, View);
+
+/// Epochs for which statements are remembered.
+const EPOCHS: u64 = 4;
+/// What a founder signed up to this view of the first epoch may go unnoticed when its disk was lost and it is said to be
+/// new: nobody need have seen a certificate.
+const UNNOTICED: View = View::new(2);
+
 impl Speech {
+    /// A node that follows the protocol signed something: never two blocks of a view, whatever its disk lost.
+    pub(super) fn signed(
+        &mut self,
+        host: usize,
+        kind: ChainKind,
+        epoch: Epoch,
+        message: &ConsensusMessage,
+    ) -> Result<(), Violation> {
+        let (proposes, view, block) = match message {
+            ConsensusMessage::Vote(vote) => (false, vote.view, vote.block),
+            ConsensusMessage::Proposal(proposal) => {
+                (true, proposal.block.header.view, proposal.id())
+            }
+            _ => return Ok(()),
+        };
+        let statement = (host, kind, proposes, epoch, view);
+        if *self.signed.entry(statement).or_insert(block) != block {
+            return Err(Violation::SignedTwo {
+                node: host,
+                epoch,
+                view,
+            });
+        }
+        if epoch > self.reached {
+            self.reached = epoch;
+            self.signed
+                .retain(|(_, _, _, past, _), _| past.plus(EPOCHS) > epoch);
+        }
+        Ok(())
+    }
+
     pub(super) fn said(
         &mut self,
         host: usize,
@@ -62,9 +107,12 @@ impl Speech {
         Ok(())
     }
 
-    /// The machine lost its disk.
-    pub(super) fn forget(&mut self, host: usize) {
+    /// The machine lost its disk; its directory says that a node has started there before, or not.
+    pub(super) fn forget(&mut self, host: usize, marked: bool) {
         self.newest.retain(|(other, _), _| *other != host);
         self.votes.retain(|(other, _), _| *other != host);
+        self.signed.retain(|(other, _, _, epoch, view), _| {
+            marked || *other != host || *epoch > Epoch::ZERO || *view > UNNOTICED
+        });
     }
 }

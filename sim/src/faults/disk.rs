@@ -3,11 +3,11 @@
 use crate::world::World;
 use frith_ledger::store::Faults;
 
-pub(super) fn wipe(world: &mut World, member: usize, off_ms: u64) {
+pub(super) fn wipe(world: &mut World, member: usize, marked: bool, off_ms: u64) {
     world.power_off(member, off_ms);
     if let Some(host) = world.hosts.get_mut(member) {
-        host.wipe();
-        world.checkers.disk_lost(member);
+        host.wipe(marked);
+        world.checkers.disk_lost(member, marked);
     }
 }
 

@@ -47,6 +47,13 @@ pub enum Fault {
         /// Until it starts again, in ms.
         off_ms: u64,
     },
+    /// A machine loses its disk, and its directory is made anew as if its node had never run.
+    WipeUnmarked {
+        /// Which machine.
+        member: usize,
+        /// Until it starts again, in ms.
+        off_ms: u64,
+    },
     /// A write fails.
     BadWrite {
         /// Which machine.
@@ -94,7 +101,7 @@ impl Fault {
             let at = random.between(50, heal_ms.saturating_sub(100));
             let member = random.index(members);
             let off_ms = random.between(10, 2_500);
-            let fault = match random.below(11) {
+            let fault = match random.below(12) {
                 0..=3 => Self::Power {
                     member: random.index(members + newcomers),
                     outputs: random.below(12),
@@ -118,6 +125,7 @@ impl Fault {
                         7 => Self::BadWrite { member },
                         8 => Self::BadSync { member },
                         10 => Self::BadRead { member },
+                        11 => Self::WipeUnmarked { member, off_ms },
                         9 if random.chance(300) => Self::FullDisk { member },
                         _ => Self::Wipe { member, off_ms },
                     }
@@ -144,7 +152,8 @@ impl Fault {
                 off_ms,
             } => power::fail_at_write(world, member, kind, keep, off_ms),
             Self::Blackout { off_ms } => power::blackout(world, off_ms),
-            Self::Wipe { member, off_ms } => disk::wipe(world, member, off_ms),
+            Self::Wipe { member, off_ms } => disk::wipe(world, member, true, off_ms),
+            Self::WipeUnmarked { member, off_ms } => disk::wipe(world, member, false, off_ms),
             Self::BadWrite { member } => disk::fail_next_write(world, member),
             Self::BadSync { member } => disk::fail_syncs(world, member),
             Self::BadRead { member } => disk::fail_reads(world, member),
@@ -162,6 +171,7 @@ impl Fault {
     pub const fn loses_disk(self) -> Option<usize> {
         match self {
             Self::Wipe { member, .. }
+            | Self::WipeUnmarked { member, .. }
             | Self::BadWrite { member }
             | Self::BadSync { member }
             | Self::BadRead { member }

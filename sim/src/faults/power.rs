@@ -4,8 +4,9 @@ use crate::world::World;
 use frith_ledger::store::Table;
 
 /// Kinds of writes, each with what it is called in a report.
-pub const KINDS: [&str; 15] = [
+pub const KINDS: [&str; 16] = [
     "genesis",
+    "founding",
     "voting",
     "closing",
     "committee",
@@ -27,6 +28,7 @@ pub const KINDS: [&str; 15] = [
 pub fn kind_of(table: Table, key: &[u8]) -> &'static str {
     match table {
         Table::Meta if key.starts_with(b"genesis") => "genesis",
+        Table::Meta if key.starts_with(b"founding") => "founding",
         Table::Meta if key.starts_with(b"voting") => "voting",
         Table::Meta if key.starts_with(b"closing/") => "closing",
         Table::Meta if key.starts_with(b"committee/") => "committee",

@@ -10,6 +10,7 @@ use crate::random::Random;
 use frith_ledger::key::Seed;
 use frith_neighbourhood::Node;
 use frith_tasks::{Receipt, Rules};
+pub use owners::Moves;
 use owners::Owners;
 pub use program::{outcome, program, program_id};
 use users::Users;
@@ -55,9 +56,9 @@ impl Workload {
         self.users.executed()
     }
 
-    /// Workers that were registered, and that left.
+    /// Workers that were registered, given another key, and that left.
     #[must_use]
-    pub const fn moves(&self) -> (u64, u64) {
+    pub const fn moves(&self) -> Moves {
         self.owners.moves()
     }
 

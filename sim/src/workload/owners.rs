@@ -1,9 +1,11 @@
-//! Owners of machines: they register workers, add to what they staked, take some back, and let them leave.
+//! Owners of machines: they register workers, add to what they staked, take some back, put the key of
+//! another machine in force for them, and let them leave.
 //!
 //! Memberships change while faults strike, and the neighbourhood must withstand the faulty members all the
 //! same. So an owner lets a worker leave only while those that stay, without any that may leave too, are
-//! more than three times the faulty ones, and registers a machine only once its node may vote in what
-//! begins. Stakes differ by a few parts of a thousand, so members weigh almost the same.
+//! more than three times the faulty ones, and registers a machine, or gives it a worker's place, only once
+//! its node may vote in what begins. Faulty machines keep their workers. Stakes differ by a few parts of a
+//! thousand, so members weigh almost the same.
 
 use super::Submission;
 use super::client::{Client, Turn};
@@ -14,7 +16,7 @@ use frith_ledger::credits::Credits;
 use frith_ledger::entity::{Entity, WorkerStatus};
 use frith_ledger::key::{SecretKey, Seed};
 use frith_ledger::operation::{Action, consent_hash};
-use frith_ledger::vrf::VrfSecret;
+use frith_ledger::vrf::{VrfPublic, VrfSecret};
 use frith_neighbourhood::Node;
 use frith_tasks::{Receipt, Rules};
 
@@ -26,71 +28,115 @@ const ADDS_MAX: u8 = 4;
 enum Asked {
     Nothing,
     Entry,
+    Rotation,
     Exit,
 }
 
-struct Owner {
-    client: Client,
+/// A machine that can be a worker.
+struct Machine {
     worker: SecretKey,
-    machine: usize,
-    /// Its machine misbehaves or loses its disk: it stays, and counts as faulty.
+    vrf: VrfPublic,
+    /// It misbehaves or loses its disk: its worker stays, and counts as faulty.
     excused: bool,
     /// Its node may vote in what begins.
     fit: bool,
+}
+
+impl Machine {
+    /// Whether it may take a place that it hasn't got: no worker has, had lately or will have its key.
+    fn is_spare(&self, node: &Node) -> bool {
+        self.fit && !self.excused && node.state().place_of(&self.worker.public()).is_none()
+    }
+}
+
+/// Who has an account, and at most one worker. At first it is the machine of the same number.
+struct Owner {
+    client: Client,
+    number: usize,
     /// It has asked to leave, or does.
     leaves: bool,
     adds: u8,
     asked: Asked,
 }
 
-/// Where a worker stands.
+/// Where an owner's worker stands.
 enum Place {
     None,
     Waits,
-    Active(Address),
+    Active {
+        seat: Address,
+        /// Another key waits for its epoch.
+        rotates: bool,
+    },
     Ends,
 }
 
-fn place(node: &Node, worker: &SecretKey) -> Place {
-    let Some(at) = node.state().place_of(&worker.public()) else {
+fn place(node: &Node, owner: &Owner) -> Place {
+    let account = owner.client.seed.account().public().address();
+    let Some(Entity::Account(account)) = node.state().entity(&account) else {
         return Place::None;
     };
-    match node.state().entity(&at) {
-        Some(Entity::Worker(worker)) if worker.status == WorkerStatus::Active => Place::Active(at),
-        Some(Entity::Worker(_)) => Place::Ends,
-        _ => Place::Waits,
+    let Some(worker) = account.workers.first() else {
+        return Place::None;
+    };
+    let Some(seat) = worker.seat else {
+        return Place::Waits;
+    };
+    match node.state().entity(&seat) {
+        Some(Entity::Worker(worker)) if worker.status == WorkerStatus::Active => Place::Active {
+            seat,
+            rotates: worker.next_keys().is_some(),
+        },
+        _ => Place::Ends,
     }
 }
 
 pub(super) struct Owners {
     owners: Vec<Owner>,
+    machines: Vec<Machine>,
     rests: bool,
-    registered: u64,
-    left: u64,
+    moves: Moves,
+}
+
+/// What happened to workers in a run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Moves {
+    /// Workers that were registered.
+    pub registered: u64,
+    /// Workers that were given the key of another machine.
+    pub rotated: u64,
+    /// Workers that left.
+    pub left: u64,
 }
 
 impl Owners {
     pub(super) fn new(members: usize, seeds: impl Iterator<Item = (Seed, bool)>) -> Self {
-        let owner = |(machine, (seed, excused)): (usize, (Seed, bool))| Owner {
-            worker: seed.worker(),
-            client: Client::new(1_000 + machine as u64, seed),
-            machine,
-            excused,
-            fit: machine < members,
-            leaves: false,
-            adds: 0,
-            asked: Asked::Nothing,
-        };
+        let (mut owners, mut machines) = (Vec::new(), Vec::new());
+        for (number, (seed, excused)) in seeds.enumerate() {
+            machines.push(Machine {
+                worker: seed.worker(),
+                vrf: VrfSecret::from_seed(&seed.vrf()).public(),
+                excused,
+                fit: number < members,
+            });
+            owners.push(Owner {
+                client: Client::new(1_000 + number as u64, seed),
+                number,
+                leaves: false,
+                adds: 0,
+                asked: Asked::Nothing,
+            });
+        }
         Self {
-            owners: seeds.enumerate().map(owner).collect(),
+            owners,
+            machines,
             rests: false,
-            registered: 0,
-            left: 0,
+            moves: Moves::default(),
         }
     }
 
-    pub(super) const fn moves(&self) -> (u64, u64) {
-        (self.registered, self.left)
+    pub(super) const fn moves(&self) -> Moves {
+        self.moves
     }
 
     /// Nothing new is asked for.
@@ -99,30 +145,32 @@ impl Owners {
     }
 
     pub(super) fn note_fit(&mut self, machine: usize, fit: bool) {
-        if let Some(owner) = self.owners.get_mut(machine) {
-            owner.fit = fit;
+        if let Some(machine) = self.machines.get_mut(machine) {
+            machine.fit = fit;
         }
     }
 
     pub(super) fn unsettled(&self, node: &Node) -> Option<String> {
         self.owners.iter().find_map(|owner| {
-            let machine = owner.machine;
-            match place(node, &owner.worker) {
-                Place::Waits => Some(format!("the worker of machine {machine} has no seat")),
-                Place::Ends => Some(format!("the worker of machine {machine} isn't gone")),
-                Place::None | Place::Active(_) => None,
+            let number = owner.number;
+            match place(node, owner) {
+                Place::Waits => Some(format!("the worker of owner {number} has no seat")),
+                Place::Ends => Some(format!("the worker of owner {number} isn't gone")),
+                Place::Active { rotates: true, .. } => Some(format!(
+                    "the worker of owner {number} waits for its new key"
+                )),
+                Place::None | Place::Active { .. } => None,
             }
         })
     }
 
     /// Whether those that would stay withstand the faulty ones when one more leaves.
     fn spares(&self, node: &Node) -> bool {
-        let stays = |owner: &&Owner| {
-            !owner.leaves && matches!(place(node, &owner.worker), Place::Active(_))
-        };
+        let stays =
+            |owner: &&Owner| !owner.leaves && matches!(place(node, owner), Place::Active { .. });
         let staying = self.owners.iter().filter(stays).count();
-        let faulty = self.owners.iter().filter(|owner| owner.excused).count();
-        staying > 3 * faulty + 1
+        let faulty = self.machines.iter().filter(|machine| machine.excused);
+        staying > 3 * faulty.count() + 1
     }
 
     pub(super) fn next(
@@ -140,16 +188,22 @@ impl Owners {
             Turn::Again(submission) => return Some(submission),
             Turn::Free => {}
         }
-        if rests || owner.excused {
+        let own = self.machines.get(number)?;
+        if rests || own.excused {
             return None;
         }
-        let action = match place(node, &owner.worker) {
-            Place::None if owner.fit => owner.register(rules),
-            Place::Active(seat) => owner.change(seat, spares, random)?,
+        let action = match place(node, owner) {
+            Place::None if own.is_spare(node) => owner.register(rules, own),
+            Place::Active { seat, rotates } => {
+                let mut others = self.machines.iter();
+                let other = others.find(|machine| !rotates && machine.is_spare(node));
+                owner.change(rules, seat, spares, other, random)?
+            }
             Place::None | Place::Waits | Place::Ends => return None,
         };
         owner.asked = match &action {
             Action::RegisterWorker { .. } => Asked::Entry,
+            Action::RotateWorker { .. } => Asked::Rotation,
             Action::Leave { .. } => Asked::Exit,
             _ => Asked::Nothing,
         };
@@ -164,10 +218,11 @@ impl Owners {
             }
             match owner.asked {
                 Asked::Entry => {
-                    self.registered += 1;
+                    self.moves.registered += 1;
                     owner.leaves = false;
                 }
-                Asked::Exit => self.left += 1,
+                Asked::Rotation => self.moves.rotated += 1,
+                Asked::Exit => self.moves.left += 1,
                 Asked::Nothing => {}
             }
         }
@@ -175,22 +230,34 @@ impl Owners {
 }
 
 impl Owner {
-    fn register(&self, rules: &Rules) -> Action {
+    /// The consent of a machine to what this owner orders next.
+    fn consent(&self, rules: &Rules, machine: &Machine) -> frith_ledger::key::Signature {
         let account = self.client.seed.account().public().address();
         let consent = consent_hash(&rules.hash, &account, self.client.nonce);
+        machine.worker.sign(&consent)
+    }
+
+    fn register(&self, rules: &Rules, machine: &Machine) -> Action {
         Action::RegisterWorker {
-            key: self.worker.public(),
-            consent: self.worker.sign(&consent),
-            vrf: VrfSecret::from_seed(&self.client.seed.vrf()).public(),
+            key: machine.worker.public(),
+            consent: self.consent(rules, machine),
+            vrf: machine.vrf,
             stake: Credits::whole(STAKE),
             collateral: Credits::whole(100),
-            terms: terms_of(self.machine),
+            terms: terms_of(self.number),
         }
     }
 
-    /// What an owner does with a worker that has its seat.
-    fn change(&mut self, seat: Address, spares: bool, random: &mut Random) -> Option<Action> {
-        match random.below(5) {
+    /// What an owner does with a worker that has its seat; `other` is a machine that could take it over.
+    fn change(
+        &mut self,
+        rules: &Rules,
+        seat: Address,
+        spares: bool,
+        other: Option<&Machine>,
+        random: &mut Random,
+    ) -> Option<Action> {
+        match random.below(6) {
             0 if spares => Some(Action::Leave { seat }),
             1 if self.adds < ADDS_MAX => {
                 self.adds += 1;
@@ -206,7 +273,13 @@ impl Owner {
             }),
             3 => Some(Action::SetTerms {
                 seat,
-                terms: terms_of(self.machine),
+                terms: terms_of(self.number),
+            }),
+            4 => other.map(|machine| Action::RotateWorker {
+                seat,
+                key: machine.worker.public(),
+                consent: self.consent(rules, machine),
+                vrf: machine.vrf,
             }),
             _ => None,
         }

@@ -21,7 +21,7 @@ impl World {
             key: host.seed.worker(),
             vrf_seed: *host.seed.vrf(),
             reporter: host.seed.account().public().address(),
-            founding: !host.wiped && host.member < self.scenario.members,
+            founding: !host.marked && host.member < self.scenario.members,
             entropy: self.random.bytes(),
             limits: Limits::default(),
         };

@@ -130,12 +130,15 @@ impl World {
     }
 
     fn send(&mut self, index: usize, to: &PublicKey, bytes: &Arc<[u8]>) {
-        let excused = self.scenario.is_excused(self.hosts[index].member);
-        let checked = self.checkers.sent(index, excused, bytes);
+        let member = self.hosts[index].member;
+        let standing = (
+            self.scenario.is_correct(member),
+            self.scenario.is_excused(member),
+        );
+        let checked = self.checkers.sent(index, standing, bytes);
         self.note(checked);
         self.frames += 1;
         self.bytes += bytes.len() as u64;
-        let member = self.hosts[index].member;
         let reached = |other: &usize| self.hosts[*other].key() == *to && self.talk(index, *other);
         let Some(host) = (0..self.hosts.len()).find(reached) else {
             return;

@@ -1,5 +1,7 @@
 //! Whether an operation may enter a batch: what can be said of it before its turn.
 
+use super::evidence::answers_until;
+use super::rotate::check_rotation;
 use super::signed::{check_order, cost};
 use super::spec::check_action;
 use super::state::LeafState;
@@ -7,7 +9,8 @@ use super::task::wrong_phase_refusal;
 use crate::refusal::Refusal;
 use crate::rules::Rules;
 use frith_ledger::address::Address;
-use frith_ledger::entity::{Account, Entity, PlaceState, Task, TaskState, WorkerStatus};
+use frith_ledger::entity::{Account, Entity, PlaceState, Task, TaskState, Worker, WorkerStatus};
+use frith_ledger::key::PublicKey;
 use frith_ledger::operation::{
     Action, Evidence, Operation, ProofOperation, SignedOperation, WorkerAction, WorkerOperation,
 };
@@ -93,14 +96,16 @@ impl LeafState {
                 None | Some(Entity::Account(_)) => Ok(()),
                 Some(_) => Err(Refusal::NotAnAccount { address: *to }),
             },
-            Action::RegisterWorker { key, .. } => match self.place_of(key) {
-                None => Ok(()),
-                Some(at) => Err(Refusal::KeyInUse { key: *key, at }),
-            },
+            Action::RegisterWorker { key, .. } => self.admit_key(key),
+            Action::RotateWorker { seat, key, .. } => {
+                let worker = self.admit_owner(account, seat)?;
+                check_rotation(*seat, &worker)?;
+                self.admit_key(key)
+            }
             Action::AddStake { seat, .. }
             | Action::Unstake { seat, .. }
             | Action::SetTerms { seat, .. }
-            | Action::Leave { seat } => self.admit_owner(account, seat),
+            | Action::Leave { seat } => self.admit_owner(account, seat).map(drop),
             Action::CancelTask { task: address } => {
                 let task = self.task(address)?;
                 if task.account != *account {
@@ -119,7 +124,14 @@ impl LeafState {
         }
     }
 
-    fn admit_owner(&self, account: &Address, seat: &Address) -> Result<(), Refusal> {
+    fn admit_key(&self, key: &PublicKey) -> Result<(), Refusal> {
+        match self.place_of(key) {
+            None => Ok(()),
+            Some(at) => Err(Refusal::KeyInUse { key: *key, at }),
+        }
+    }
+
+    fn admit_owner(&self, account: &Address, seat: &Address) -> Result<Box<Worker>, Refusal> {
         let Some(Entity::Worker(worker)) = self.entity(seat) else {
             return Err(Refusal::NoWorker { seat: *seat });
         };
@@ -128,7 +140,7 @@ impl LeafState {
                 address: *seat,
                 account: *account,
             }),
-            WorkerStatus::Active => Ok(()),
+            WorkerStatus::Active => Ok(worker),
             WorkerStatus::Leaving { until } | WorkerStatus::Slashed { until } => {
                 Err(Refusal::NotActive { seat: *seat, until })
             }
@@ -159,7 +171,8 @@ impl LeafState {
         let Some(Entity::Worker(worker)) = self.entity(&body.seat) else {
             return Err(no_worker);
         };
-        if worker.key != operation.key {
+        let key = operation.key;
+        if !worker.acts_with(&key) {
             return Err(no_worker);
         }
         let (address, task) = (body.task, self.task(&body.task)?);
@@ -167,12 +180,19 @@ impl LeafState {
             task: address,
             seat: body.seat,
         };
-        let at = |state: &PlaceState| {
-            task.places
-                .iter()
-                .any(|place| place.seat == body.seat && place.state == *state)
+        let other_key = Refusal::OtherKey {
+            task: address,
+            seat: body.seat,
         };
+        let place = task.places.iter().find(|place| place.seat == body.seat);
+        let at = |state: &PlaceState| place.is_some_and(|place| place.state == *state);
+        let others = place.is_some_and(|place| place.key != key);
         match (&body.action, &task.state) {
+            (WorkerAction::Commit { .. } | WorkerAction::Reveal { .. }, _)
+                if others && (at(&PlaceState::Drawn) || at(&PlaceState::Committed)) =>
+            {
+                Err(other_key)
+            }
             (WorkerAction::Commit { .. }, TaskState::Assigned { .. }) if at(&PlaceState::Drawn) => {
                 Ok(())
             }
@@ -197,6 +217,7 @@ impl LeafState {
                     .find(|arbitrator| arbitrator.seat == body.seat)
                 {
                     None => Err(not_drawn),
+                    Some(own) if own.key != key => Err(other_key),
                     Some(own) if own.verdict.is_some() => Err(Refusal::AlreadyDecided {
                         task: address,
                         seat: body.seat,
@@ -218,9 +239,7 @@ impl LeafState {
         let Some(Entity::Worker(worker)) = self.entity(&seat) else {
             return Err(Refusal::NoWorker { seat });
         };
-        if worker.key != evidence.key {
-            return Err(Refusal::NoWorker { seat });
-        }
+        answers_until(&worker, &evidence.key).ok_or(Refusal::NoWorker { seat })?;
         if matches!(worker.status, WorkerStatus::Slashed { .. }) {
             return Err(Refusal::AlreadySlashed { seat });
         }

@@ -133,6 +133,7 @@ impl Overlay<'_> {
             open: BoundedVec::new(),
             tasks_paid: 0,
             tasks_lost: 0,
+            retired: BoundedVec::new(),
         };
         self.send(
             registration.account,

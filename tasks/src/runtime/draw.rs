@@ -215,7 +215,7 @@ impl Overlay<'_> {
     /// Draws min(15, all) active workers. The parties are left out when enough others remain.
     fn call_arbitrators(&mut self, address: Address, mut task: Box<Task>) -> Result<(), Stop> {
         let mut active = BTreeSet::new();
-        let seats: Vec<Address> = self.index.keys.values().copied().collect();
+        let seats: Vec<Address> = self.index.places().collect();
         for seat in seats {
             if self.active_worker(&seat)?.is_some() {
                 active.insert(seat);

@@ -6,7 +6,9 @@
 
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
-use frith_ledger::entity::{Entity, PlaceState, Task, TaskState, Worker, WorkerStatus};
+use frith_ledger::entity::{
+    Entity, OpenCommitment, PlaceState, Task, TaskState, Worker, WorkerStatus,
+};
 use frith_ledger::key::PublicKey;
 use frith_ledger::parameters::Parameters;
 use frith_ledger::units::Epoch;
@@ -28,6 +30,15 @@ pub enum Role {
     Arbitrator,
 }
 
+/// Where a key is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KeyPlace {
+    /// The worker's seat, or its registration.
+    pub(super) at: Address,
+    /// It is the key in force there; else it will be or was. Each place has one.
+    in_force: bool,
+}
+
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Index {
@@ -37,8 +48,8 @@ pub(super) struct Index {
     pub(super) seats: OrdSet<(Epoch, Address)>,
     /// Tasks, by the first root that may draw for them.
     pub(super) draws: OrdSet<(Epoch, Address)>,
-    /// Where the worker or the registration of a key is.
-    pub(super) keys: OrdMap<PublicKey, Address>,
+    /// Where each key of a worker or a registration is.
+    pub(super) keys: OrdMap<PublicKey, KeyPlace>,
     /// Open jobs by seat and task.
     pub(super) jobs: OrdMap<(Address, Address), Role>,
 }
@@ -49,7 +60,8 @@ struct Traces {
     epoch: Option<Epoch>,
     seat: Option<Epoch>,
     draw: Option<Epoch>,
-    key: Option<PublicKey>,
+    /// With whether it is in force.
+    keys: Vec<(PublicKey, bool)>,
     jobs: Vec<(Address, Role)>,
 }
 
@@ -64,12 +76,12 @@ impl Traces {
                         .plus(parameters.activation_lag)
                         .minus(1),
                 ),
-                key: Some(registration.key),
+                keys: vec![(registration.key, true)],
                 ..Self::default()
             },
             Some(Entity::Worker(worker)) => Self {
                 epoch: worker_due(worker),
-                key: Some(worker.key),
+                keys: worker_keys(worker),
                 ..Self::default()
             },
             Some(Entity::Task(task)) => Self::of_task(task, parameters),
@@ -139,7 +151,15 @@ pub(super) fn live_places(task: &Task) -> usize {
         .count()
 }
 
-/// When a worker's next delayed change, missed reveal or departure is due.
+/// All keys that nobody else may take: the one in force, the next one, and those that were replaced.
+fn worker_keys(worker: &Worker) -> Vec<(PublicKey, bool)> {
+    let next = worker.next_keys().map(|(_, keys)| keys.key);
+    let retired = worker.retired.iter().map(|retired| retired.key);
+    let others = next.into_iter().chain(retired).map(|key| (key, false));
+    std::iter::once((worker.key, true)).chain(others).collect()
+}
+
+/// When a worker's next delayed change, missed reveal or departure is due, or a retired key forgotten.
 fn worker_due(worker: &Worker) -> Option<Epoch> {
     let changes = worker.pending.iter().map(|pending| pending.since);
     let reveals = worker
@@ -153,10 +173,21 @@ fn worker_due(worker: &Worker) -> Option<Epoch> {
             worker.open.is_empty().then_some(until)
         }
     };
+    let forgotten = worker
+        .retired
+        .iter()
+        .filter(|retired| !has_open(&worker.open, &retired.key))
+        .map(|retired| retired.until.next());
     changes
         .chain(reveals.map(Epoch::next))
         .chain(departure)
+        .chain(forgotten)
         .min()
+}
+
+/// Whether there are commitments of this key, which only it can open.
+pub(super) fn has_open(open: &[OpenCommitment], key: &PublicKey) -> bool {
+    open.iter().any(|open| open.key == *key)
 }
 
 impl Index {
@@ -187,10 +218,10 @@ impl Index {
             self.draws.remove(&(root, address));
         }
         // A registration and the worker that it becomes share the key, and either may be written first.
-        if let Some(key) = traces.key
-            && self.keys.get(&key) == Some(&address)
-        {
-            self.keys.remove(&key);
+        for (key, _) in &traces.keys {
+            if self.keys.get(key).is_some_and(|place| place.at == address) {
+                self.keys.remove(key);
+            }
         }
         for (seat, _) in &traces.jobs {
             self.jobs.remove(&(*seat, address));
@@ -207,12 +238,19 @@ impl Index {
         if let Some(root) = traces.draw {
             self.draws.insert((root, address));
         }
-        if let Some(key) = traces.key {
-            self.keys.insert(key, address);
+        for (key, in_force) in traces.keys {
+            let at = address;
+            self.keys.insert(key, KeyPlace { at, in_force });
         }
         for (seat, role) in traces.jobs {
             self.jobs.insert((seat, address), role);
         }
+    }
+
+    /// All seats and registrations, in the order of their keys.
+    pub(super) fn places(&self) -> impl Iterator<Item = Address> + '_ {
+        let in_force = self.keys.values().filter(|place| place.in_force);
+        in_force.map(|place| place.at)
     }
 
     /// The open jobs of a seat, by task.

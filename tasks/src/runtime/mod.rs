@@ -29,6 +29,7 @@ mod execute;
 mod index;
 mod money;
 mod overlay;
+mod rotate;
 mod seat;
 mod settle;
 mod signed;

@@ -305,13 +305,17 @@ impl<'a> Overlay<'a> {
             MessageBody::Leave => self.deliver_leave(from, to),
             MessageBody::Submit(spec) => self.deliver_submit(from, to, value, *spec),
             MessageBody::Cancel => self.deliver_cancel(from, to),
-            MessageBody::Commit { .. } => self.deliver_commit(from, to, value),
+            MessageBody::Commit { key, .. } => self.deliver_commit(from, to, value, &key),
             MessageBody::Reveal { outcome } => self.deliver_reveal(from, to, outcome),
             MessageBody::Unrevealed => self.deliver_unrevealed(from, to),
-            MessageBody::Verdict { outcome } => self.deliver_verdict(from, to, &outcome),
+            MessageBody::Verdict { key, outcome } => self.deliver_verdict(from, to, &key, &outcome),
             MessageBody::RevealsOpen { until } => self.deliver_reveals_open(from, to, until),
             MessageBody::Closed { paid } => self.deliver_closed(from, to, value, paid),
             MessageBody::NoShow { penalty } => self.deliver_no_show(to, penalty),
+            MessageBody::RotateWorker { keys, since } => {
+                self.deliver_rotation(from, to, keys, since)
+            }
+            MessageBody::Rotated { old, new } => self.deliver_rotated(to, &old, &new),
         }
     }
 

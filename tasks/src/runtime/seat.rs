@@ -1,6 +1,7 @@
 //! What happens at a worker's seat: orders of its account, the worker's own operations, messages of tasks.
 
 use super::overlay::{Overlay, Stop, full};
+use super::rotate::forget_keys;
 use crate::event::TaskEvent;
 use crate::refusal::Refusal;
 use frith_ledger::address::Address;
@@ -8,7 +9,7 @@ use frith_ledger::credits::Credits;
 use frith_ledger::entity::{
     Entity, OpenCommitment, PendingChange, TaskOutcome, Terms, Worker, WorkerChange, WorkerStatus,
 };
-use frith_ledger::hash::Hash;
+use frith_ledger::key::PublicKey;
 use frith_ledger::message::MessageBody;
 use frith_ledger::operation::{WorkerAction, WorkerOperation, result_commitment};
 use frith_ledger::units::Epoch;
@@ -20,7 +21,7 @@ pub(super) fn own_collateral(worker: &Worker) -> Credits {
         .iter()
         .fold(worker.collateral, |rest, pending| match pending.change {
             WorkerChange::AddStake(stake) => rest.sub(stake).unwrap_or(Credits::ZERO),
-            WorkerChange::Terms(_) => rest,
+            WorkerChange::Terms(_) | WorkerChange::Keys(_) => rest,
         })
 }
 
@@ -33,9 +34,16 @@ fn active(worker: &Worker, seat: Address) -> Result<(), Stop> {
     }
 }
 
+/// What opens a commitment, and whose it must be.
+struct Opened<'a> {
+    key: PublicKey,
+    outcome: &'a TaskOutcome,
+    salt: &'a [u8; 32],
+}
+
 impl Overlay<'_> {
     /// The worker at `seat`, for an order of `account`: it must pay for it.
-    fn owned(&mut self, account: Address, seat: Address) -> Result<Box<Worker>, Stop> {
+    pub(super) fn owned(&mut self, account: Address, seat: Address) -> Result<Box<Worker>, Stop> {
         let worker = self.worker(&seat)?;
         if worker.account != account {
             return Err(Refusal::NotYours {
@@ -48,7 +56,7 @@ impl Overlay<'_> {
         Ok(worker)
     }
 
-    fn set_worker(&mut self, seat: Address, worker: Box<Worker>) {
+    pub(super) fn set_worker(&mut self, seat: Address, worker: Box<Worker>) {
         self.set(seat, Some(Entity::Worker(worker)));
     }
 
@@ -137,7 +145,8 @@ impl Overlay<'_> {
         Ok(())
     }
 
-    /// A worker's own operation; its key must be the one at the seat.
+    /// A worker's own operation. Its key must be in force at the seat, or have been while it still answers:
+    /// what was drawn for a key, or committed to by it, is that key's alone.
     pub(super) fn worker_operation(&mut self, operation: &WorkerOperation) -> Result<(), Stop> {
         let body = &operation.body;
         if body.genesis != self.rules.hash {
@@ -148,18 +157,28 @@ impl Overlay<'_> {
             .into());
         }
         let worker = self.worker(&body.seat)?;
-        if worker.key != operation.key {
+        let key = operation.key;
+        if !worker.acts_with(&key) {
             return Err(Refusal::NoWorker { seat: body.seat }.into());
         }
         match &body.action {
             WorkerAction::Commit { commitment, bond } => {
-                self.commit(body.seat, worker, body.task, *commitment, *bond)
+                let open = OpenCommitment {
+                    task: body.task,
+                    key,
+                    commitment: *commitment,
+                    reveal_until: None,
+                    revealed: false,
+                };
+                self.commit(body.seat, worker, open, *bond)
             }
             WorkerAction::Reveal { outcome, salt } => {
-                self.reveal(body.seat, worker, body.task, outcome, salt)
+                let found = Opened { key, outcome, salt };
+                self.reveal(body.seat, worker, body.task, &found)
             }
             WorkerAction::Verdict { outcome } => {
                 let verdict = MessageBody::Verdict {
+                    key,
                     outcome: outcome.clone(),
                 };
                 self.send(body.seat, body.task, Credits::ZERO, verdict);
@@ -172,10 +191,10 @@ impl Overlay<'_> {
         &mut self,
         seat: Address,
         mut worker: Box<Worker>,
-        task: Address,
-        commitment: Hash,
+        open: OpenCommitment,
         bond: Credits,
     ) -> Result<(), Stop> {
+        let (task, key, commitment) = (open.task, open.key, open.commitment);
         if worker.open.iter().any(|open| open.task == task) {
             return Err(Refusal::AlreadyCommitted { task }.into());
         }
@@ -184,15 +203,9 @@ impl Overlay<'_> {
             return Err(Refusal::CollateralBound { free, asked: bond }.into());
         }
         worker.collateral = worker.collateral.sub(bond)?;
-        let open = OpenCommitment {
-            task,
-            commitment,
-            reveal_until: None,
-            revealed: false,
-        };
         worker.open.push(open).map_err(full(seat))?;
         self.set_worker(seat, worker);
-        self.send(seat, task, bond, MessageBody::Commit { commitment });
+        self.send(seat, task, bond, MessageBody::Commit { key, commitment });
         Ok(())
     }
 
@@ -201,21 +214,23 @@ impl Overlay<'_> {
         seat: Address,
         mut worker: Box<Worker>,
         task: Address,
-        outcome: &TaskOutcome,
-        salt: &[u8; 32],
+        found: &Opened<'_>,
     ) -> Result<(), Stop> {
-        let (key, epoch) = (worker.key, self.epoch);
+        let (Opened { key, outcome, salt }, epoch) = (found, self.epoch);
         let open = worker
             .open
             .as_mut_slice()
             .iter_mut()
             .find(|open| open.task == task && !open.revealed);
         let open = open.ok_or(Refusal::NotCommitted { task })?;
+        if open.key != *key {
+            return Err(Refusal::OtherKey { task, seat }.into());
+        }
         let until = open.reveal_until.ok_or(Refusal::RevealsClosed { task })?;
         if epoch > until {
             return Err(Refusal::TooLate { task, until, epoch }.into());
         }
-        if open.commitment != result_commitment(&task, &key, outcome, salt) {
+        if open.commitment != result_commitment(&task, key, outcome, salt) {
             return Err(Refusal::Commitment { task }.into());
         }
         open.revealed = true;
@@ -225,7 +240,7 @@ impl Overlay<'_> {
             task,
             Credits::ZERO,
             MessageBody::Reveal {
-                outcome: outcome.clone(),
+                outcome: (*outcome).clone(),
             },
         );
         Ok(())
@@ -281,7 +296,7 @@ impl Overlay<'_> {
         self.burn(burned)
     }
 
-    /// Delayed changes, missed reveals and departures of the worker at `seat`.
+    /// Delayed changes, missed reveals and departures of the worker at `seat`, and retired keys to forget.
     pub(super) fn worker_due(&mut self, seat: Address) -> Result<(), Stop> {
         let (mut worker, epoch) = (self.worker(&seat)?, self.epoch);
         let due: Vec<PendingChange> = worker
@@ -300,6 +315,7 @@ impl Overlay<'_> {
                     worker.collateral = worker.collateral.sub(stake)?;
                     worker.stake = worker.stake.add(stake)?;
                 }
+                WorkerChange::Keys(keys) => self.replace_keys(seat, &mut worker, keys)?,
             }
         }
         let missed = |open: &OpenCommitment| {
@@ -310,6 +326,7 @@ impl Overlay<'_> {
             worker.tasks_lost = worker.tasks_lost.saturating_add(1);
         }
         worker.open.retain(|open| !missed(open));
+        forget_keys(&mut worker, epoch);
         let gone = match worker.status {
             WorkerStatus::Active => false,
             WorkerStatus::Leaving { until } | WorkerStatus::Slashed { until } => {

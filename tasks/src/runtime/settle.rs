@@ -11,6 +11,7 @@ use frith_ledger::credits::Credits;
 use frith_ledger::entity::{
     Arbitrator, FailReason, OutcomeId, Place, PlaceState, Task, TaskOutcome, TaskState,
 };
+use frith_ledger::key::PublicKey;
 use frith_ledger::message::MessageBody;
 use std::collections::BTreeMap;
 
@@ -186,6 +187,7 @@ impl Overlay<'_> {
         &mut self,
         from: Address,
         to: Address,
+        key: &PublicKey,
         outcome: &TaskOutcome,
     ) -> Result<(), Stop> {
         let mut task = self.task(&to)?;
@@ -212,6 +214,13 @@ impl Overlay<'_> {
             task: to,
             seat: from,
         })?;
+        if own.key != *key {
+            return Err(Refusal::OtherKey {
+                task: to,
+                seat: from,
+            }
+            .into());
+        }
         if own.verdict.is_some() {
             return Err(Refusal::AlreadyDecided {
                 task: to,

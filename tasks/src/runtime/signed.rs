@@ -8,8 +8,9 @@ use crate::refusal::Refusal;
 use crate::rules::Rules;
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
-use frith_ledger::entity::{Account, Entity, Registration, TaskSpec, WorkerSeat};
+use frith_ledger::entity::{Account, Entity, Registration, TaskSpec, WorkerKeys, WorkerSeat};
 use frith_ledger::genesis::registration_address;
+use frith_ledger::key::PublicKey;
 use frith_ledger::message::MessageBody;
 use frith_ledger::operation::{Action, OperationBody, SignedOperation};
 use frith_ledger::units::Epoch;
@@ -164,8 +165,27 @@ impl Overlay<'_> {
                 }
             }
             Action::Note(_) => {}
+            Action::RotateWorker { seat, key, vrf, .. } => {
+                self.check_free(key)?;
+                let keys = WorkerKeys {
+                    key: *key,
+                    vrf: *vrf,
+                };
+                self.send(me, *seat, value, MessageBody::RotateWorker { keys, since });
+            }
         }
         Ok(())
+    }
+
+    /// Whether no worker or registration has, had not long ago, or will have this key.
+    fn check_free(&self, key: &PublicKey) -> Result<(), Refusal> {
+        match self.index.keys.get(key) {
+            None => Ok(()),
+            Some(place) => Err(Refusal::KeyInUse {
+                key: *key,
+                at: place.at,
+            }),
+        }
     }
 
     /// Takes what the action costs from the account.
@@ -215,9 +235,7 @@ impl Overlay<'_> {
         else {
             return Ok(());
         };
-        if let Some(at) = self.index.keys.get(key) {
-            return Err(Refusal::KeyInUse { key: *key, at: *at }.into());
-        }
+        self.check_free(key)?;
         let place = registration_address(&me, key);
         let found = self.vacate(&place)?;
         let registration = Registration {

@@ -8,6 +8,7 @@ use frith_ledger::parameters::{
     CONTENT_BYTES_MAX, MODULE_BYTES_MAX, Parameters, REPLICAS_MAX, SLOTS_MAX,
 };
 use frith_ledger::units::{Epoch, Fuel};
+use frith_ledger::vrf::VrfPublic;
 use parity_scale_codec::Encode as _;
 
 /// Epochs from the submission of a task to its first possible draw: it is recorded in root(e) and
@@ -31,11 +32,10 @@ pub(super) fn check_action(
                     least: parameters.stake_min,
                 });
             }
-            if !vrf.is_valid() {
-                return Err(Refusal::VrfKey);
-            }
+            check_vrf(vrf)?;
             check_terms(terms)
         }
+        Action::RotateWorker { vrf, .. } => check_vrf(vrf),
         Action::AddStake {
             stake, collateral, ..
         } => nonzero(stake.add(*collateral)?),
@@ -54,6 +54,14 @@ fn nonzero(amount: Credits) -> Result<(), Refusal> {
         Err(Refusal::Nothing)
     } else {
         Ok(())
+    }
+}
+
+fn check_vrf(vrf: &VrfPublic) -> Result<(), Refusal> {
+    if vrf.is_valid() {
+        Ok(())
+    } else {
+        Err(Refusal::VrfKey)
     }
 }
 

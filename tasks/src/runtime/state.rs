@@ -243,10 +243,11 @@ impl LeafState {
         read(&self.tree, address).ok().flatten()
     }
 
-    /// Where the worker with this key, or its registration, is.
+    /// Where the worker is whose key this is, will be or was, or the registration with this key. `None`: the
+    /// key is free.
     #[must_use]
     pub fn place_of(&self, key: &PublicKey) -> Option<Address> {
-        self.index.keys.get(key).copied()
+        self.index.keys.get(key).map(|place| place.at)
     }
 
     /// The open jobs of a seat, by task.
@@ -272,8 +273,8 @@ impl LeafState {
     #[must_use]
     pub fn claim(&self, epoch: Epoch) -> Claim {
         let mut workers = (0u32, 0u32);
-        for seat in self.index.keys.values() {
-            let active = matches!(self.entity(seat), Some(Entity::Worker(w)) if w.status == WorkerStatus::Active);
+        for seat in self.index.places() {
+            let active = matches!(self.entity(&seat), Some(Entity::Worker(w)) if w.status == WorkerStatus::Active);
             let half = if seat.bit(0) {
                 &mut workers.1
             } else {

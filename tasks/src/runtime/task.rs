@@ -20,6 +20,7 @@ use frith_ledger::entity::{
     TaskState,
 };
 use frith_ledger::hash::Hash;
+use frith_ledger::key::PublicKey;
 use frith_ledger::message::MessageBody;
 use frith_ledger::parameters::INLINE_BYTES_MAX;
 
@@ -127,6 +128,7 @@ impl Overlay<'_> {
         from: Address,
         to: Address,
         value: Credits,
+        key: &PublicKey,
     ) -> Result<(), Stop> {
         let mut task = self.task(&to)?;
         let TaskState::Assigned { .. } = task.state else {
@@ -148,6 +150,13 @@ impl Overlay<'_> {
             task: to,
             seat: from,
         })?;
+        if place.key != *key {
+            return Err(Refusal::OtherKey {
+                task: to,
+                seat: from,
+            }
+            .into());
+        }
         if epoch > place.commit_until {
             return Err(Refusal::TooLate {
                 task: to,

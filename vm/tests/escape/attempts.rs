@@ -57,7 +57,6 @@ const ATTEMPTS: &[(&str, Attempt)] = &[
     ("signal the parent", |target| {
         call(libc::SYS_kill, [target.parent, 0, 0, 0])
     }),
-    ("be traced", |_| call(libc::SYS_ptrace, [0, 0, 0, 0])),
     ("make a file in memory", |_| {
         call(
             libc::SYS_memfd_create,
@@ -67,6 +66,8 @@ const ATTEMPTS: &[(&str, Attempt)] = &[
     ("duplicate a descriptor", |_| {
         call(libc::SYS_dup, [0, 0, 0, 0])
     }),
+    // The last one: from here on a signal would stop this process until its parent lets it go on.
+    ("be traced", |_| call(libc::SYS_ptrace, [0, 0, 0, 0])),
 ];
 
 struct Target {
@@ -96,7 +97,14 @@ fn fork() -> io::Result<()> {
         -1 => Err(io::Error::last_os_error()),
         // SAFETY: as above.
         0 => unsafe { libc::_exit(0) },
-        _ => Ok(()),
+        child => {
+            // Reaped here: a traced process stops at any signal, also at the one that its child has ended.
+            // SAFETY: no status is asked for, so nothing is written.
+            match unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) } {
+                -1 => Err(io::Error::last_os_error()),
+                _ => Ok(()),
+            }
+        }
     }
 }
 

@@ -24,6 +24,17 @@ fn bit(address: &Address, index: u16) -> bool {
     address.0[usize::from(index) / 8] & (0x80 >> (index % 8)) != 0
 }
 
+/// A number as its parent hashes it: the count of its bytes, then the bytes, the lowest first.
+fn number(mut number: u128) -> Vec<u8> {
+    let mut bytes = vec![0];
+    while number > 0 {
+        bytes[0] += 1;
+        bytes.push((number % 256) as u8);
+        number /= 256;
+    }
+    bytes
+}
+
 /// The subtree of `sorted`, which agree on the bits before `at`; one bit a call, nothing skipped.
 fn subtree(sorted: &[(&Address, &Leaf)], at: u16) -> Summary {
     let [(address, leaf), ..] = sorted else {
@@ -60,9 +71,9 @@ fn subtree(sorted: &[(&Address, &Leaf)], at: u16) -> Summary {
         .iter()
         .flat_map(|child| {
             let mut bytes = child.hash.0.to_vec();
-            bytes.extend(child.credits.get().to_le_bytes());
-            bytes.extend(child.stake.get().to_le_bytes());
-            bytes.extend(child.entities.to_le_bytes());
+            bytes.extend(number(child.credits.get()));
+            bytes.extend(number(child.stake.get()));
+            bytes.extend(number(child.entities.into()));
             bytes
         })
         .collect();
@@ -70,7 +81,11 @@ fn subtree(sorted: &[(&Address, &Leaf)], at: u16) -> Summary {
     Summary {
         hash: hash(
             "frith v1 tree inner node",
-            &[&prefix, &at.to_le_bytes(), &children],
+            &[
+                &at.to_le_bytes(),
+                &prefix[..usize::from(at).div_ceil(8)],
+                &children,
+            ],
         ),
         credits: add(left.credits, right.credits),
         stake: add(left.stake, right.stake),

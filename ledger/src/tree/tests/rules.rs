@@ -3,6 +3,7 @@
 use super::{Entities, address, entities, leaf, leaves, oracle, puts, version_of};
 use crate::address::{Address, Prefix};
 use crate::credits::Credits;
+use crate::hash::{Domain, Hash};
 use crate::tree::node::Link;
 use crate::tree::{
     Change, ENTITY_BYTES_MAX, Leaf, NodePrefix, Summary, TreeError, Version, combine,
@@ -99,6 +100,40 @@ proptest! {
     }
 
     #[test]
+    fn a_version_outlives_those_before_and_after(
+        batches in prop::collection::vec(
+            prop::collection::btree_map(address(), prop::option::of(leaves()), 1..20), 1..8),
+        kept in any::<u8>(),
+    ) {
+        let (mut version, mut entities) = (Version::empty(), Entities::new());
+        let mut held = Vec::new();
+        for (number, batch) in batches.into_iter().enumerate() {
+            let changes = batch.iter().map(|(address, leaf)| Change { address: *address, leaf: leaf.clone() });
+            version = version.apply(changes.collect()).expect("small sums");
+            for (address, leaf) in batch {
+                match leaf {
+                    Some(leaf) => entities.insert(address, leaf),
+                    None => entities.remove(&address),
+                };
+            }
+            if kept >> number & 1 == 1 {
+                held.push((version.clone(), entities.clone()));
+            }
+        }
+        drop(version);
+        for (version, entities) in held {
+            let listed: Entities = version.iter().map(|(address, leaf)| (address, leaf.clone())).collect();
+            let root = oracle::summary(&entities);
+            for address in entities.keys() {
+                // A proof holds every hash on its path.
+                let claim = version.prove(address).verify(&root, address).expect("a true proof");
+                prop_assert!(claim.is_some());
+            }
+            prop_assert_eq!(listed, entities);
+        }
+    }
+
+    #[test]
     fn changes_that_change_nothing_make_no_new_node(entities in entities(30), absent in address()) {
         let version = version_of(&entities);
         let mut changes = puts(&entities);
@@ -117,7 +152,9 @@ fn is_shared(a: &Version, b: &Version) -> bool {
     ) {
         (None, None) => true,
         (Some(Link::Leaf(a)), Some(Link::Leaf(b))) => Arc::ptr_eq(a, b),
-        (Some(Link::Inner(a)), Some(Link::Inner(b))) => Arc::ptr_eq(a, b),
+        (Some(Link::Inner(a)), Some(Link::Inner(b))) => {
+            std::ptr::eq(&raw const **a, &raw const **b)
+        }
         _ => false,
     }
 }
@@ -191,4 +228,47 @@ fn a_refused_batch_says_why() {
         apply(vec![put(1, long)]),
         Err(TreeError::EntityTooLong { .. })
     ));
+}
+
+/// An address and a leaf that follow from a number, spread over the whole tree.
+fn spread(number: u32, content: u8) -> (Address, Leaf) {
+    let address = Address(Hash::of(Domain::Address, &number).0);
+    (address, leaf(content, number, number / 2))
+}
+
+#[test]
+fn a_large_batch_gives_the_root_of_the_definition() {
+    let mut entities: Entities = (0..1000).map(|number| spread(number, 1)).collect();
+    let version = version_of(&entities);
+    // New, changed and deleted ones, more than are walked together.
+    let mut changes = Vec::new();
+    for number in (0..2000).step_by(3) {
+        let (address, leaf) = spread(number, 2);
+        let leaf = (number % 5 != 0).then_some(leaf);
+        match &leaf {
+            Some(leaf) => entities.insert(address, leaf.clone()),
+            None => entities.remove(&address),
+        };
+        changes.push(Change { address, leaf });
+    }
+    let version = version.apply(changes).expect("small sums");
+    assert_eq!(version.summary(), oracle::summary(&entities));
+}
+
+#[test]
+fn sums_of_every_width_are_hashed_as_defined() {
+    let entities: Entities = (0..126)
+        .map(|bits: u32| {
+            let (address, leaf) = spread(bits, 1);
+            let stake = Credits::new(1 << bits >> (bits % 3));
+            let credits = Credits::new(1 << bits);
+            let leaf = Leaf {
+                credits,
+                stake,
+                ..leaf
+            };
+            (address, leaf)
+        })
+        .collect();
+    assert_eq!(version_of(&entities).summary(), oracle::summary(&entities));
 }

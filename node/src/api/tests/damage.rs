@@ -1,13 +1,13 @@
 //! A store that fails under the API.
 
-use super::{StatusView, SubmittedView, world_on};
+use super::{Limits, StatusView, SubmittedView, world_on};
 use crate::views::{ErrorView, OperationView};
 use frith_ledger::store::{Faults, SharedMemoryStore};
 
 #[tokio::test]
 async fn a_failed_read_is_no_answer_and_stops_the_node() {
     let store = SharedMemoryStore::new();
-    let world = world_on(store.clone());
+    let world = world_on(store.clone(), Limits::default());
     let operation = world.transfer(|_| {});
     let octets = "application/octet-stream";
     let (_, body) = world

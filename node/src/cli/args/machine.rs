@@ -1,6 +1,8 @@
 //! `frith key`, `frith config`, `frith doctor`, `frith bench`: this machine and what is on it.
 
+use super::WaitArgs;
 use clap::{Args, Subcommand};
+use frith_ledger::address::Address;
 use std::path::PathBuf;
 
 /// `frith key`
@@ -20,6 +22,20 @@ pub enum KeyCommand {
         /// Take a phrase that is easy to guess. Whoever guesses it has your money.
         #[arg(long)]
         weak_passphrase: bool,
+        /// The account that the key signs for, if `key rotate` put it in the place of another.
+        #[arg(long, value_name = "ADDRESS")]
+        account: Option<Address>,
+    },
+    /// Put a new key in force for the account of --key: from then on only the new one signs for it.
+    Rotate {
+        /// The new key's name on this machine.
+        name: String,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
+        /// How long to wait.
+        #[command(flatten)]
+        wait: WaitArgs,
     },
     /// Show a key's address, or all keys'. Needs no passphrase.
     Show {

@@ -73,6 +73,10 @@ pub struct InitArgs {
     /// Take a phrase that is easy to guess.
     #[arg(long, requires = "import")]
     pub weak_passphrase: bool,
+    /// The network begins now, and this key has never run: a worker of the genesis then votes when the others know of
+    /// nothing yet. Without it a node with an imported key asks first what the key has signed.
+    #[arg(long, requires = "import")]
+    pub new_network: bool,
 }
 
 /// `frith node run`

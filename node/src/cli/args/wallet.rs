@@ -47,6 +47,10 @@ pub enum WalletCommand {
     },
     /// Stake credits on a worker: registers it, or adds to its stake.
     Stake(StakeArgs),
+    /// Change what a worker offers. It counts some epochs later (8 unless the genesis says otherwise).
+    Terms(TermsArgs),
+    /// Put another key in force for a worker. It keeps its seat and its stake.
+    RotateWorker(RotateWorkerArgs),
     /// Take collateral of a worker back. Its stake returns with `node leave`.
     Unstake {
         /// How many credits.
@@ -81,15 +85,69 @@ pub struct StakeArgs {
     /// Add to the worker at this seat.
     #[arg(long)]
     pub seat: Option<Address>,
-    /// Least price that the worker takes, in credits for 1,000,000 fuel.
-    #[arg(long, default_value = "0.0001")]
-    pub price: Credits,
-    /// Engines that the worker offers.
-    #[arg(long, value_delimiter = ',', default_value = "wasmtime,wasmi")]
-    pub engines: Vec<Engine>,
-    /// Tasks that the worker holds at once.
-    #[arg(long, default_value_t = 8)]
-    pub slots: u8,
+    /// What the worker offers.
+    #[command(flatten)]
+    pub offer: OfferArgs,
+    /// Do it without asking.
+    #[arg(long)]
+    pub yes: bool,
+    /// How long to wait.
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+/// What a worker offers. What isn't said is taken from the worker's directory where one is named.
+#[derive(Debug, Args)]
+pub struct OfferArgs {
+    /// Least price that the worker takes, in credits for 1,000,000 fuel [default: 0.0001, or as it is]
+    #[arg(long)]
+    pub price: Option<Credits>,
+    /// Engines that the worker offers [default: as the worker's settings, else both, or as it is]
+    #[arg(long, value_delimiter = ',', value_name = "ENGINE")]
+    pub engines: Option<Vec<Engine>>,
+    /// Tasks that the worker holds at once; no more than `slots` of its settings, or it comes too late with
+    /// some [default: as the worker's settings, else 2, or as it is]
+    #[arg(long)]
+    pub slots: Option<u8>,
+}
+
+/// `frith wallet terms`
+#[derive(Debug, Args)]
+pub struct TermsArgs {
+    /// What the worker offers from then on.
+    #[command(flatten)]
+    pub offer: OfferArgs,
+    /// Take engines and slots from the settings of this data directory.
+    #[arg(long, value_name = "DIR")]
+    pub worker_dir: Option<PathBuf>,
+    /// The worker's seat, when the account has several.
+    #[arg(long)]
+    pub seat: Option<Address>,
+    /// Do it without asking.
+    #[arg(long)]
+    pub yes: bool,
+    /// How long to wait.
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+/// `frith wallet rotate-worker`
+#[derive(Debug, Args)]
+pub struct RotateWorkerArgs {
+    /// The data directory of the new key, made by `node init` (it must be on this machine).
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with = "consent",
+        required_unless_present = "consent"
+    )]
+    pub worker_dir: Option<PathBuf>,
+    /// The consent that the new key signed (`node consent --json`).
+    #[arg(long, value_name = "FILE")]
+    pub consent: Option<PathBuf>,
+    /// The worker's seat, when the account has several.
+    #[arg(long)]
+    pub seat: Option<Address>,
     /// Do it without asking.
     #[arg(long)]
     pub yes: bool,

@@ -45,6 +45,7 @@ fn label() -> Label {
         kind: Kind::Seed,
         security_level: 17,
         address: "frith1test".to_owned(),
+        account: None,
     }
 }
 
@@ -269,6 +270,28 @@ fn texts_that_would_not_read_back_are_not_written() {
         refused,
         Err(SealError::TextTooLong { field: "address" })
     ));
+}
+
+#[test]
+fn the_account_of_a_key_that_took_another_s_place_is_kept_and_summed() {
+    let signs_for = |account: Option<&str>| {
+        let account = account.map(str::to_owned);
+        let label = Label { account, ..label() };
+        Keystore::seal(&SEED, &passphrase("open"), label, "", Cost::CHEAP).expect("has randomness")
+    };
+    let keystore = signs_for(Some("frith1first"));
+    let text = keystore.to_json();
+    assert_eq!(Keystore::from_json(&text).expect("reads"), keystore);
+    for other in [
+        text.replace("frith1first", "frith1other"),
+        text.replace("\"account\": \"frith1first\",", ""),
+        signs_for(None)
+            .to_json()
+            .replace("\"address\"", "\"account\": \"frith1first\", \"address\""),
+    ] {
+        assert_ne!(other, text);
+        assert!(matches!(Keystore::from_json(&other), Err(FormatError::Sum)));
+    }
 }
 
 #[test]

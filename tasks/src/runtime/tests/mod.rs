@@ -6,6 +6,7 @@ mod life;
 mod plan;
 mod random;
 mod rights;
+mod rotation;
 mod steps;
 mod workers;
 mod world;

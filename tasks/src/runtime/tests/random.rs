@@ -8,6 +8,7 @@ use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::{Entity, TaskState};
 use frith_ledger::hash::Hash;
+use frith_ledger::key::SecretKey;
 use frith_ledger::operation::{
     Action, Operation, WorkerAction, WorkerBody, WorkerOperation, consent_hash, result_commitment,
 };
@@ -40,6 +41,10 @@ enum Step {
     },
     Leave {
         worker: u8,
+    },
+    Rotate {
+        worker: u8,
+        key: u8,
     },
     AddStake {
         worker: u8,
@@ -82,6 +87,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (byte(), byte()).prop_map(|(user, task)| Step::Cancel { user, task }),
         1 => (byte(), byte()).prop_map(|(user, key)| Step::Register { user, key }),
         1 => byte().prop_map(|worker| Step::Leave { worker }),
+        2 => (byte(), byte()).prop_map(|(worker, key)| Step::Rotate { worker, key }),
         1 => (byte(), byte(), byte()).prop_map(|(worker, stake, collateral)| Step::AddStake { worker, stake, collateral }),
         1 => (byte(), byte()).prop_map(|(worker, collateral)| Step::Unstake { worker, collateral }),
         1 => (byte(), 0u8..4, 0u8..5, 0u8..30)
@@ -122,16 +128,23 @@ impl History {
         self.world.one(operation).is_ok()
     }
 
-    /// An order of the account that the worker belongs to.
-    fn order(&mut self, worker: u8, action: impl FnOnce(Address) -> Action) {
+    /// The seat of a worker, and the user that it belongs to.
+    fn owned(&self, worker: u8) -> Option<(Address, u8)> {
         let worker = usize::from(worker) % self.world.workers.len();
         let seat = self.world.seat(worker);
         let Some(Entity::Worker(entity)) = self.world.state.entity(&seat) else {
-            return;
+            return None;
         };
         let owner =
             (0..USERS).find(|user| self.world.address(usize::from(*user)) == entity.account);
-        self.act(owner.unwrap_or(0), action(seat));
+        Some((seat, owner.unwrap_or(0)))
+    }
+
+    /// An order of the account that the worker belongs to.
+    fn order(&mut self, worker: u8, action: impl FnOnce(Address) -> Action) {
+        if let Some((seat, owner)) = self.owned(worker) {
+            self.act(owner, action(seat));
+        }
     }
 
     fn step(&mut self, step: Step) {
@@ -170,6 +183,7 @@ impl History {
                 }
             }
             Step::Register { user, key } => self.register(user, 60 + key % 4),
+            Step::Rotate { worker, key } => self.rotate(worker, 70 + key % 6),
             Step::Leave { worker } => self.order(worker, |seat| Action::Leave { seat }),
             Step::AddStake {
                 worker,
@@ -228,14 +242,35 @@ impl History {
             collateral: Credits::whole(3),
             terms: terms(3),
         };
-        if self.act(user, action)
-            && !self
-                .world
-                .workers
-                .iter()
-                .any(|(known, _)| known.public() == key.public())
-        {
+        if self.act(user, action) {
+            self.joins(key);
+        }
+    }
+
+    /// Somebody works with this key from now on.
+    fn joins(&mut self, key: SecretKey) {
+        let mut known = self.world.workers.iter();
+        if !known.any(|(known, _)| known.public() == key.public()) {
             self.world.workers.push((key, Manner::Honest));
+        }
+    }
+
+    /// Another key for a worker; who has the old one goes on with what is its own.
+    fn rotate(&mut self, worker: u8, key: u8) {
+        let key = worker_key(key);
+        let Some((seat, user)) = self.owned(worker) else {
+            return;
+        };
+        let account = self.world.address(usize::from(user));
+        let nonce = self.world.nonce(usize::from(user));
+        let action = Action::RotateWorker {
+            seat,
+            key: key.public(),
+            consent: key.sign(&consent_hash(&self.world.rules.hash, &account, nonce)),
+            vrf: VrfSecret::from_seed(&[43; 32]).public(),
+        };
+        if self.act(user, action) {
+            self.joins(key);
         }
     }
 
@@ -314,6 +349,11 @@ impl History {
         for (_, leaf) in world.state.tree().iter() {
             if let Ok(Entity::Worker(worker)) = Entity::from_bytes(&leaf.bytes) {
                 assert!(worker.open.is_empty(), "no commitment stays open");
+                assert!(
+                    worker.retired.is_empty(),
+                    "no replaced key is kept for ever"
+                );
+                assert!(worker.pending.is_empty(), "and no change waits for ever");
             }
         }
         let summary = world.state.summary();

@@ -16,7 +16,7 @@ use frith_ledger::operation::{Action, Evidence, Offence, Operation, ProofOperati
 use frith_ledger::units::{Epoch, Generation, Height, View};
 use frith_ledger::vrf::{VrfPublic, VrfSecret};
 
-fn registration(world: &World, user: usize, key: &SecretKey) -> Action {
+pub(super) fn registration(world: &World, user: usize, key: &SecretKey) -> Action {
     Action::RegisterWorker {
         key: key.public(),
         consent: key.sign(&consent_hash(
@@ -403,7 +403,7 @@ fn instance(epoch: Epoch) -> Instance {
     }
 }
 
-fn vote(world: &World, worker: usize, epoch: Epoch, view: u64, block: u8) -> Vote {
+pub(super) fn vote(world: &World, worker: usize, epoch: Epoch, view: u64, block: u8) -> Vote {
     let key = &world.workers[worker].0;
     Vote::sign(
         instance(epoch),
@@ -416,7 +416,12 @@ fn vote(world: &World, worker: usize, epoch: Epoch, view: u64, block: u8) -> Vot
     )
 }
 
-fn evidence(world: &World, worker: usize, reporter: Address, offence: Offence) -> Operation {
+pub(super) fn evidence(
+    world: &World,
+    worker: usize,
+    reporter: Address,
+    offence: Offence,
+) -> Operation {
     let (seat, key) = (world.seat(worker), world.workers[worker].0.public());
     Operation::Proof(ProofOperation::Evidence(Box::new(Evidence {
         seat,
