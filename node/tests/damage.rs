@@ -6,6 +6,7 @@
 mod support;
 
 use frith::devnet::{PASSPHRASE, environment};
+use frith::node_dir::NodeDir;
 use frith::views::{Entity, Finality};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
@@ -202,7 +203,7 @@ impl World {
     /// A node that has lost what it signed notices, asks the others, and is ready again.
     fn asks_for_what_it_lost(&mut self) -> Outcome {
         type Case = (&'static str, &'static str, fn(&Path) -> Outcome);
-        let cases: [Case; 6] = [
+        let cases: [Case; 7] = [
             ("the log cut to half", LOST, |dir| {
                 Damage::Half.apply(&log(dir)?)
             }),
@@ -220,6 +221,13 @@ impl World {
             }),
             ("the store deleted", ASKS, |dir| {
                 Ok(fs::remove_dir_all(dir.join("store"))?)
+            }),
+            ("all but the mark deleted", LOST, |dir| {
+                fs::remove_dir_all(dir.join("store"))?;
+                fs::remove_file(dir.join("started"))?;
+                let first = NodeDir::lock(dir)?.first_start()?;
+                assert!(!first, "the mark says that a node has started here");
+                Ok(())
             }),
         ];
         for (what, says, damage) in cases {
