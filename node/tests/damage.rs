@@ -319,8 +319,8 @@ fn a_damaged_file_is_named_or_mended_and_nobody_votes_twice() -> Outcome {
     let bob = world.address("bob")?;
     // The state in tables, not in the log alone, as after any start.
     world.comes_back(|_| Ok(()))?;
-    world.does_without()?;
     world.names_what_is_damaged()?;
+    world.does_without()?;
     world.asks_for_what_it_lost()?;
     world.agrees(&bob)?;
     world.never_believes_a_damaged_table(&bob)?;
