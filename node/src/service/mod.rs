@@ -8,6 +8,7 @@
 //! Everything else holds a [`CoreHandle`]: the HTTP API, the worker, the fetcher, the network's events.
 //! Queues are bounded; who is too fast waits.
 
+mod admission;
 mod alerts;
 mod assemble;
 mod clock;
@@ -20,6 +21,7 @@ mod network;
 mod status;
 mod throttle;
 
+pub use admission::Admission;
 pub use alerts::{Alert, Alerts, Code, Due, Facts, Severity, judge};
 pub use assemble::{Service, ServiceConfig, Stopped};
 pub use clock::Clock;
