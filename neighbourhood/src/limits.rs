@@ -61,12 +61,18 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Whether an account signed this encoded operation: a user's, in contrast to a worker's or evidence.
+    #[must_use]
+    pub fn is_users(operation: &[u8]) -> bool {
+        operation.first() == Some(&SIGNED)
+    }
+
     /// Whether a queue that holds `queued` takes an encoded operation. An eighth is kept for workers' operations
     /// and evidence: a flood of submissions must not make a worker late with its commit. Looks at the length
     /// and the first byte only.
     #[must_use]
     pub fn admits(&self, queued: Occupancy, operation: &[u8]) -> bool {
-        let users = operation.first() == Some(&SIGNED);
+        let users = Self::is_users(operation);
         let room = |max: usize| if users { max - max / 8 } else { max };
         queued.operations < room(self.queue_operations_max)
             && queued.bytes.saturating_add(operation.len()) <= room(self.queue_bytes_max)

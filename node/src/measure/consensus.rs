@@ -197,12 +197,13 @@ fn saturate(
     while began.elapsed() < times.warm_up + times.measured {
         for (i, account) in accounts.iter_mut().enumerate() {
             while account.waiting < WINDOW {
-                let member = account.member;
-                let (id, bytes) = account.take()?;
-                owner.insert(*id, i);
-                if !members[member].submit(0, bytes)? {
-                    return Err("the windows fit the queue, and yet it was full".into());
+                let (id, bytes) = account.peek()?;
+                // The way to the member is full; the rest of the window follows.
+                if !members[account.member].submit(0, bytes)? {
+                    break;
                 }
+                owner.insert(*id, i);
+                account.next += 1;
                 account.waiting += 1;
             }
         }
@@ -253,13 +254,15 @@ fn pace(
     while began.elapsed() < time {
         let due = (began.elapsed().as_secs_f64() * rate) as u64;
         while sent < due {
-            turn = (turn + 1) % accounts.len();
-            let member = accounts[turn].member;
-            let (id, bytes) = accounts[turn].take()?;
-            pending.insert(*id, (member, Instant::now()));
-            if !members[member].submit(0, bytes)? {
-                return Err("a tenth of the load filled a queue".into());
+            let account = &mut accounts[turn];
+            let (id, bytes) = account.peek()?;
+            // The way to the member is full after a pause of this thread; the rest follows.
+            if !members[account.member].submit(0, bytes)? {
+                break;
             }
+            pending.insert(*id, (account.member, Instant::now()));
+            account.next += 1;
+            turn = (turn + 1) % accounts.len();
             sent += 1;
         }
         for (m, member) in members.iter().enumerate() {

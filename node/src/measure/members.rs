@@ -66,16 +66,23 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Submits as the API of a node does: who finds the queue full doesn't disturb the core. Whether it was sent.
+    /// Submits as the API of a node does: who finds the queue or the way to it full doesn't disturb the core. Whether
+    /// it was sent.
     pub(super) fn submit(&self, token: u64, operation: &[u8]) -> Result<bool, Unfinished> {
-        if self.admission.check(operation).is_err() {
+        let Ok(place) = self.admission.enter(operation) else {
             return Ok(false);
-        }
+        };
         self.inbox.send(Input::Submit {
             token,
             operation: operation.to_vec(),
         })?;
+        place.sent();
         Ok(true)
+    }
+
+    /// Whether its queue took no such operation when it told last.
+    pub(super) fn is_full(&self, operation: &[u8]) -> bool {
+        !self.admission.has_room(operation)
     }
 }
 
@@ -141,6 +148,13 @@ impl Link {
         Ok(())
     }
 
+    fn handle(&self, node: &mut Node, now: Millis, input: Input, outputs: &mut Vec<Output>) {
+        if matches!(input, Input::Submit { .. }) {
+            self.admission.taken();
+        }
+        node.handle(now, input, outputs);
+    }
+
     fn run(&self, node: &mut Node, inbox: &Receiver<Input>, start: Instant) -> Result<(), String> {
         let now = || Millis::new(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
         let mut outputs = Vec::new();
@@ -157,7 +171,7 @@ impl Link {
             match inbox.recv_timeout(Duration::from_millis(wait)) {
                 // The benchmark is over.
                 Ok(Input::StorageFailed { .. }) => return Ok(()),
-                Ok(input) => node.handle(now(), input, &mut outputs),
+                Ok(input) => self.handle(node, now(), input, &mut outputs),
                 Err(RecvTimeoutError::Timeout) => node.handle(now(), Input::Tick, &mut outputs),
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
@@ -166,7 +180,7 @@ impl Link {
                 if matches!(input, Input::StorageFailed { .. }) {
                     return Ok(());
                 }
-                node.handle(now(), input, &mut outputs);
+                self.handle(node, now(), input, &mut outputs);
             }
         }
     }

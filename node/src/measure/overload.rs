@@ -30,7 +30,7 @@ pub struct Overloaded {
     pub submitted: u64,
     /// Submissions that were answered "later".
     pub refused: u64,
-    /// Of these, such as the queue was known to be full for, so that no core was asked.
+    /// Of these, such as the queue or the way to it was known to be full for, so that no core was asked.
     pub refused_before: u64,
     /// How long the queues took to fill, in seconds.
     pub fill_s: f64,
@@ -96,7 +96,7 @@ struct Flood<'a> {
     accounts: &'a mut [Account],
     rate: f64,
     began: Instant,
-    /// Which members refused something.
+    /// Which members had a full queue.
     full: Vec<bool>,
     turn: usize,
     submitted: u64,
@@ -153,10 +153,11 @@ impl Flood<'_> {
         let token = pack(self.turn, account.next);
         let (_, bytes) = account.peek()?;
         self.submitted += 1;
-        if self.members[account.member].submit(token, bytes)? {
+        let member = &self.members[account.member];
+        if member.submit(token, bytes)? {
             account.next += 1;
         } else {
-            self.full[account.member] = true;
+            self.full[account.member] |= member.is_full(bytes);
             self.refused += 1;
             self.refused_before += 1;
         }

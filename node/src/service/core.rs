@@ -211,6 +211,7 @@ impl Core {
                 let token = self.next_token;
                 self.next_token = self.next_token.wrapping_add(1);
                 self.waiting.insert(token, reply);
+                self.admission.taken();
                 self.input(Input::Submit { token, operation }, out);
             }
             Command::Content { id, bytes, reply } => {

@@ -91,15 +91,19 @@ impl CoreHandle {
         &self,
         operation: Vec<u8>,
     ) -> Result<Result<OperationId, SubmitError>, CoreGone> {
-        if let Err(overloaded) = self.admission.check(&operation) {
-            self.counters.overloaded.add(1);
-            return Ok(Err(overloaded));
-        }
+        let place = match self.admission.enter(&operation) {
+            Ok(place) => place,
+            Err(overloaded) => {
+                self.counters.overloaded.add(1);
+                return Ok(Err(overloaded));
+            }
+        };
         let (reply, answer) = oneshot::channel();
         self.commands
             .send(Command::Submit { operation, reply })
             .await
             .map_err(|_| CoreGone)?;
+        place.sent();
         answer.await.map_err(|_| CoreGone)
     }
 
