@@ -36,7 +36,7 @@ pub mod sync;
 pub mod twin;
 pub mod wire;
 
-pub use limits::Limits;
+pub use limits::{Limits, Occupancy};
 pub use node::{
     CommittedBlock, ExecutedOperation, Happening, HistoryBlock, HistoryPage, Input, Misbehaviour,
     Node, NodeConfig, NodeEvent, OpenError, OperationStatus, Output, Priority, SubmitError,

@@ -2,10 +2,23 @@
 
 use frith_ledger::units::Millis;
 
+/// First byte of an encoded [`Operation::Signed`](frith_ledger::operation::Operation): an account's.
+const SIGNED: u8 = 0;
+
+/// Operations that wait for a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Occupancy {
+    /// How many.
+    pub operations: usize,
+    /// Bytes of all of them.
+    pub bytes: usize,
+}
+
 /// Every bound of the core that is a choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Operations that wait for a batch; more are refused with "slow down".
+    /// Operations that wait for a batch; more are refused with "slow down". More than is finalised in some
+    /// seconds would only wait longer, and each costs its signature check at once, when the load is highest.
     pub queue_operations_max: usize,
     /// Bytes of operations that wait for a batch.
     pub queue_bytes_max: usize,
@@ -47,10 +60,29 @@ pub struct Limits {
     pub peers_max: usize,
 }
 
+impl Limits {
+    /// Whether an account signed this encoded operation: a user's, in contrast to a worker's or evidence.
+    #[must_use]
+    pub fn is_users(operation: &[u8]) -> bool {
+        operation.first() == Some(&SIGNED)
+    }
+
+    /// Whether a queue that holds `queued` takes an encoded operation. An eighth is kept for workers' operations
+    /// and evidence: a flood of submissions must not make a worker late with its commit. Looks at the length
+    /// and the first byte only.
+    #[must_use]
+    pub fn admits(&self, queued: Occupancy, operation: &[u8]) -> bool {
+        let users = Self::is_users(operation);
+        let room = |max: usize| if users { max - max / 8 } else { max };
+        queued.operations < room(self.queue_operations_max)
+            && queued.bytes.saturating_add(operation.len()) <= room(self.queue_bytes_max)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            queue_operations_max: 65_536,
+            queue_operations_max: 16_384,
             queue_bytes_max: 32 * 1024 * 1024,
             batch_delay: Millis::new(5),
             retry_min: Millis::new(300),
@@ -69,6 +101,73 @@ impl Default for Limits {
             pulls_per_peer: 8,
             pull_patience: Millis::new(2_000),
             peers_max: 1_024,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frith_ledger::address::Address;
+    use frith_ledger::credits::Credits;
+    use frith_ledger::hash::Hash;
+    use frith_ledger::key::SecretKey;
+    use frith_ledger::operation::{
+        Action, Operation, OperationBody, SignedOperation, WorkerAction, WorkerBody,
+        WorkerOperation,
+    };
+    use frith_ledger::units::{Epoch, Nonce};
+    use parity_scale_codec::Encode as _;
+
+    fn transfer() -> Vec<u8> {
+        let key = SecretKey::from_bytes(&[1; 32]);
+        let body = OperationBody {
+            genesis: Hash([1; 32]),
+            account: key.public().address(),
+            nonce: Nonce::ZERO,
+            expires: Epoch::new(9),
+            fee: Credits::ZERO,
+            action: Action::Transfer {
+                to: Address([9; 32]),
+                amount: Credits::new(1),
+            },
+        };
+        Operation::Signed(SignedOperation::sign(body, &key)).encode()
+    }
+
+    fn commitment() -> Vec<u8> {
+        let body = WorkerBody {
+            genesis: Hash([1; 32]),
+            seat: Address([1; 32]),
+            task: Address([2; 32]),
+            action: WorkerAction::Commit {
+                commitment: Hash([3; 32]),
+                bond: Credits::ZERO,
+            },
+        };
+        let key = SecretKey::from_bytes(&[1; 32]);
+        Operation::Worker(WorkerOperation::sign(body, &key)).encode()
+    }
+
+    #[test]
+    fn the_last_eighth_of_a_queue_is_for_what_accounts_did_not_sign() {
+        let limits = Limits {
+            queue_operations_max: 16,
+            queue_bytes_max: 16_000,
+            ..Limits::default()
+        };
+        let (signed, workers) = (transfer(), commitment());
+        for (operations, bytes, takes_signed, takes_workers) in [
+            (13, 0, true, true),
+            (14, 0, false, true),
+            (16, 0, false, false),
+            (0, 14_000 - signed.len(), true, true),
+            (0, 14_001 - signed.len(), false, true),
+            (0, 16_001 - workers.len(), false, false),
+        ] {
+            let queued = Occupancy { operations, bytes };
+            assert_eq!(limits.admits(queued, &signed), takes_signed, "{queued:?}");
+            assert_eq!(limits.admits(queued, &workers), takes_workers, "{queued:?}");
         }
     }
 }

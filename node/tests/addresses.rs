@@ -18,7 +18,15 @@ fn a_node_without_bootstrap_peers_comes_back_by_its_book_and_one_with_a_damaged_
     let log = std::fs::read_to_string(world.devnet.log(1))?;
     assert!(log.contains("its checksum doesn't hold"), "{log}");
 
-    // Node 0 has nobody, and nobody knows its new port.
+    // Node 0 has nobody, and nobody knows its new port. What it knows of the others is on its disk.
+    let mut others = Vec::new();
+    for node in 1..4 {
+        others.extend(world.devnet.node(node)?.status()?.listening);
+    }
+    world.await_status(0, |_| {
+        let kept = std::fs::read_to_string(book(&world, 0)).unwrap_or_default();
+        others.iter().all(|address| kept.contains(address))
+    })?;
     let before = world.devnet.node(0)?.status()?.listening;
     world.devnet.kill(0)?;
     world.devnet.restart(0)?;

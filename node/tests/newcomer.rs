@@ -130,7 +130,7 @@ impl Newcomer {
         answer(&self.call(&stake)?)?;
         // Both passphrases open their keys; the same worker isn't registered twice.
         let again = [&["wallet", "stake", "--worker-dir", &dir][..], &amounts].concat();
-        check_refused(&self.call(&again)?, 3, "key_in_use", "registered already")?;
+        check_refused(&self.call(&again)?, 3, "key_in_use", "is taken")?;
         let early = self.call(&["wallet", "unstake", "1", "--yes"])?;
         check_refused(&early, 3, "no_worker", "no worker with a seat")
     }

@@ -1,4 +1,7 @@
-//! A member: the log's core on a thread of its own, between a network and a RocksDB.
+//! A member: the log's core between a network and a RocksDB, all on one thread.
+//!
+//! A block costs a few short steps at each member, and handing each of them from thread to thread costs more than the
+//! steps. So core and network take turns: a round of the core, then whatever the sockets want.
 
 use super::plan::{self, Plan};
 use anyhow::Context as _;
@@ -9,8 +12,9 @@ use frith_neighbourhood::Priority;
 use frith_neighbourhood::log::{Input, Log, LogConfig, Output};
 use frith_network::{Network, NetworkEvent, PeerKey};
 use std::io::{BufRead as _, Read as _, Write as _};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
 
 /// Inputs that share a sync.
 const SHARED_MAX: usize = 256;
@@ -20,8 +24,7 @@ pub(crate) fn replica() -> anyhow::Result<()> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     let plan: Plan = serde_json::from_str(&line)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
@@ -29,51 +32,42 @@ pub(crate) fn replica() -> anyhow::Result<()> {
         let address = network.listen_addresses().into_iter().next();
         writeln!(std::io::stdout(), "{}", address.context("no address")?)?;
         network.set_members(plan::peers());
-        let (inputs, inbox) = channel();
-        let ended = inputs.clone();
-        let sender = network.clone();
-        let core = std::thread::spawn(move || run(&plan, &sender, &inbox));
+        let (ended, end) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
             let mut rest = Vec::new();
             // The end of the input is the end of the run, and so is its failure.
             let _end = std::io::stdin().lock().read_to_end(&mut rest);
-            let _gone = ended.send(None);
+            let _gone = ended.send(());
         });
-        let pump = tokio::spawn(async move {
-            while let Some(event) = events.recv().await {
-                if !pass(event, &inputs) {
-                    break;
-                }
-            }
-        });
-        tokio::task::spawn_blocking(move || core.join())
-            .await?
-            .map_err(|_| anyhow::anyhow!("the core panicked"))??;
-        pump.abort();
+        run(&plan, &network, &mut events, end).await?;
         network.shutdown().await;
         Ok(())
     })
 }
 
-/// Hands an event to the core; `None` ends it. Whether it listens.
-fn pass(event: NetworkEvent, inputs: &Sender<Option<Input>>) -> bool {
-    let input = match event {
-        NetworkEvent::Connected(peer) => Input::Connected {
+/// What the core is to know of an event.
+fn input(event: NetworkEvent) -> Option<Input> {
+    match event {
+        NetworkEvent::Connected(peer) => Some(Input::Connected {
             peer: plan::public(peer),
-        },
-        NetworkEvent::Disconnected(peer) => Input::Disconnected {
+        }),
+        NetworkEvent::Disconnected(peer) => Some(Input::Disconnected {
             peer: plan::public(peer),
-        },
-        NetworkEvent::Message { from, frame } => Input::Message {
+        }),
+        NetworkEvent::Message { from, frame } => Some(Input::Message {
             from: plan::public(from),
             bytes: frame.into(),
-        },
-        _ => return true,
-    };
-    inputs.send(Some(input)).is_ok()
+        }),
+        _ => None,
+    }
 }
 
-fn run(plan: &Plan, network: &Network, inbox: &Receiver<Option<Input>>) -> anyhow::Result<()> {
+async fn run(
+    plan: &Plan,
+    network: &Network,
+    events: &mut Receiver<NetworkEvent>,
+    mut end: oneshot::Receiver<()>,
+) -> anyhow::Result<()> {
     let began = Instant::now();
     let now = || Millis::new(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
     let options = RocksOptions {
@@ -94,19 +88,27 @@ fn run(plan: &Plan, network: &Network, inbox: &Receiver<Option<Input>>) -> anyho
     let mut outputs = Vec::new();
     loop {
         perform(&mut log, network, &mut outputs)?;
+        // The network's turn, also when more has come already.
+        tokio::task::yield_now().await;
         let wait = log
             .next_deadline()
             .map_or(1_000, |due| due.get().saturating_sub(now().get()));
-        let first = match inbox.recv_timeout(Duration::from_millis(wait)) {
-            Ok(Some(input)) => input,
-            Err(RecvTimeoutError::Timeout) => Input::Tick,
-            Ok(None) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        let first = tokio::select! {
+            biased;
+            event = events.recv() => input(event.context("the network ended")?),
+            _ = &mut end => return Ok(()),
+            () = tokio::time::sleep(Duration::from_millis(wait)) => Some(Input::Tick),
         };
-        log.handle(now(), first, &mut outputs);
+        let mut next = first;
         // Whatever waits already shares the next sync.
-        for input in inbox.try_iter().take(SHARED_MAX) {
-            let Some(input) = input else { return Ok(()) };
-            log.handle(now(), input, &mut outputs);
+        for _ in 0..SHARED_MAX {
+            if let Some(input) = next {
+                log.handle(now(), input, &mut outputs);
+            }
+            match events.try_recv() {
+                Ok(event) => next = input(event),
+                Err(_) => break,
+            }
         }
     }
 }

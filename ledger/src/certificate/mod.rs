@@ -21,7 +21,7 @@ pub use availability::AvailabilityCertificate;
 pub use commit::CommitProof;
 pub use committee::{Committee, Member, Weight};
 pub use error::CertificateError;
-pub use quorum::{Part, QuorumCertificate, TimeoutCertificate};
+pub use quorum::{IsVerified, Part, QuorumCertificate, TimeoutCertificate};
 pub use vote::{Timeout, TimeoutStatement, Vote, VoteStatement};
 
 #[cfg(test)]

@@ -268,6 +268,43 @@ fn timeouts_claim_only_what_can_be() {
 }
 
 #[test]
+fn only_parts_that_were_verified_before_are_not_checked_again() {
+    let world = world(&[1; 4]);
+    let votes: Vec<Vote> = (0..3)
+        .map(|member| world.vote(member, batch(1), batches(0..2)))
+        .collect();
+    let Some(good) = QuorumCertificate::from_votes(&world.committee, &votes) else {
+        panic!("three of four are a quorum");
+    };
+    let own = &votes[1];
+    let signed = own.signing_hash(&GENESIS);
+    let key = world.keys[1].public();
+    // What is asked for is the vote as it was signed, so another view or block is another question.
+    let is_own = |asked: &PublicKey, hash: &Hash, signature: &Signature| {
+        *asked == key && *hash == signed && *signature == own.signature
+    };
+    let verify = |certificate: &QuorumCertificate| {
+        certificate.verify_rest(&world.committee, &GENESIS, &is_own)
+    };
+    assert_eq!(verify(&good), Ok(()));
+    for part in 0..3 {
+        let mut bad = good.clone();
+        bad.parts.as_mut_slice()[part].signature.0[5] ^= 1;
+        assert_eq!(verify(&bad), Err(CertificateError::Signature { part }));
+    }
+    let mut moved = good.clone();
+    moved.view = View::new(5);
+    assert_eq!(verify(&moved), Err(CertificateError::Signature { part: 0 }));
+    // The caller's word counts for the part that it names, and for no other.
+    let mut trusted = good;
+    trusted.parts.as_mut_slice()[1].signature.0[5] ^= 1;
+    let bent = trusted.parts[1].signature;
+    let says_so = |_: &PublicKey, _: &Hash, signature: &Signature| *signature == bent;
+    let told = trusted.verify_rest(&world.committee, &GENESIS, &says_so);
+    assert_eq!(told, Ok(()));
+}
+
+#[test]
 fn a_commit_proof_is_a_certified_child_in_the_next_view() {
     let world = world(&[1; 4]);
     let header = |view: u64, parent: BlockId| BlockHeader {

@@ -29,9 +29,9 @@ impl Consensus {
             }
             return Ok(());
         }
-        member
-            .key
-            .verify(&vote.signing_hash(&self.genesis), &vote.signature)
+        let signed = vote.signing_hash(&self.genesis);
+        self.verified
+            .signature(&member.key, &signed, &vote.signature)
             .map_err(|_| Fault::Signature)?;
         if let Some(first) = first.cloned() {
             if self.tally.offends(vote.member) {
@@ -94,9 +94,9 @@ impl Consensus {
             }
             return Ok(());
         }
-        member
-            .key
-            .verify(&timeout.signing_hash(&self.genesis), &timeout.signature)
+        let signed = timeout.signing_hash(&self.genesis);
+        self.verified
+            .signature(&member.key, &signed, &timeout.signature)
             .map_err(|_| Fault::Signature)?;
         if Some(timeout.member) == self.me {
             self.shown(cx, timeout.view, self.safety.record.voted);
@@ -164,6 +164,9 @@ impl Consensus {
             &self.genesis,
             &self.key,
         );
+        let signed = timeout.signing_hash(&self.genesis);
+        self.verified
+            .trust_signature(&self.key.public(), &signed, &timeout.signature);
         self.safety.record.voted = self.safety.record.voted.max(view);
         if self.save(cx, None).is_err() {
             return;

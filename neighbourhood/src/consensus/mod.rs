@@ -56,8 +56,9 @@
 //!
 //! Of one member at most four votes and one timeout are kept, and votes for at most 16 views ahead. At
 //! most 512 blocks lie above the committed head, of which 16 without a certificate; 128 verified
-//! certificates are remembered, so each costs its signature checks once. A call goes through at most
-//! 16 views (a committee of one decides alone); it asks to be called again then.
+//! certificates and 1,024 verified or own votes and timeouts are remembered, so each signature is checked
+//! once, alone or in a certificate. A call goes through at most 16 views (a committee of one decides
+//! alone); it asks to be called again then.
 //!
 //! # Sources and deviations
 //!

@@ -325,6 +325,9 @@ impl Consensus {
             &self.genesis,
             &self.key,
         );
+        let signed = vote.signing_hash(&self.genesis);
+        self.verified
+            .trust_signature(&self.key.public(), &signed, &vote.signature);
         self.safety.record.voted = view;
         self.safety.record.last_vote = Some((view, *id));
         Some(vote)

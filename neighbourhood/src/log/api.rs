@@ -49,6 +49,9 @@ pub struct LogLimits {
     pub batch_commands: usize,
     /// How long a command waits for company while an own batch is under way, in ms.
     pub batch_delay: Millis,
+    /// How long the news that a batch is kept wait for more of them, while a quorum is known to keep more than the
+    /// next blocks take, in ms.
+    pub held_delay: Millis,
     /// Own batches under way at one time.
     pub own_batches_max: usize,
     /// Batches of one other member kept at one time before they are committed.
@@ -74,6 +77,7 @@ impl Default for LogLimits {
             batch_bytes: 256 * 1024,
             batch_commands: 4096,
             batch_delay: Millis::new(20),
+            held_delay: Millis::new(5),
             own_batches_max: 16,
             author_batches_max: 64,
             block_batches: 64,

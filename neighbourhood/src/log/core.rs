@@ -32,6 +32,9 @@ const RESUMED_STEP: usize = 64;
 /// Rounds in which consequences of one input are worked off before the host gets its turn.
 const ROUNDS_MAX: usize = 64;
 
+/// Blocks that were proposed and aren't committed yet, while all goes well.
+const BLOCKS_OPEN: usize = 3;
+
 /// A connected peer.
 pub(super) struct Peer {
     pub(super) served: Bucket,
@@ -54,6 +57,9 @@ pub struct Log {
     pub(super) peers: BTreeMap<PublicKey, Peer>,
     lacking: BTreeMap<BlockId, (u16, BTreeSet<BatchDigest>)>,
     saved: BTreeSet<View>,
+    /// Batches that are kept here, which the others weren't told, and when they are to be told.
+    pub(super) untold: Vec<BatchDigest>,
+    untold_due: Option<Millis>,
     /// Blocks that were copied and wait for their batches.
     pub(super) copied: Option<(PublicKey, CertifiedBlocks)>,
     /// While a member is ahead: when to ask for committed blocks, and whose turn it is.
@@ -136,6 +142,8 @@ impl Log {
             peers: BTreeMap::new(),
             lacking: BTreeMap::new(),
             saved: BTreeSet::new(),
+            untold: Vec::new(),
+            untold_due: None,
             copied: None,
             copying: None,
             copy_turn: 0,
@@ -254,6 +262,7 @@ impl Log {
             self.core.next_deadline(),
             self.pool.due(&self.limits),
             self.pool.next_ask(),
+            self.untold_due,
             self.copying.filter(|_| self.copied.is_none()),
             self.recovery.next().filter(|_| !self.peers.is_empty()),
         ]
@@ -326,8 +335,33 @@ impl Log {
                 self.send(member.key, &LogMessage::WantBatch(digest), out);
             }
         }
+        self.tell_held(now, out);
         self.ask_reports(now, out);
         self.ask_blocks(now, out);
+    }
+
+    /// Says which batches are kept here: at once while a leader may need to know, else gathered.
+    fn tell_held(&mut self, now: Millis, out: &mut Vec<Output>) {
+        // What is committed meanwhile no leader needs to hear of.
+        self.untold.retain(|digest| self.pool.get(digest).is_some());
+        if self.untold.is_empty() {
+            self.untold_due = None;
+            return;
+        }
+        let due = *self
+            .untold_due
+            .get_or_insert(now.plus(self.limits.held_delay.get()));
+        let blocks = self.committee.members().len().saturating_add(BLOCKS_OPEN);
+        let enough = self.limits.block_batches.saturating_mul(blocks);
+        let urgent = self.pool.ready(&self.committee).nth(enough).is_none();
+        if urgent || due <= now || self.untold.len() >= HELD_MAX {
+            self.untold_due = None;
+            for some in std::mem::take(&mut self.untold).chunks(HELD_MAX) {
+                if let Ok(held) = BoundedVec::try_from(some.to_vec()) {
+                    self.send_members(&LogMessage::Held(held), out);
+                }
+            }
+        }
     }
 
     /// Makes an own batch when it is time. Whether it did.

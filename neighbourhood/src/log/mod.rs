@@ -8,7 +8,8 @@
 //!
 //! 1. A member gathers submitted commands into a batch, keeps it, and pushes it to the others.
 //! 2. Who keeps a batch says so to all ([`LogMessage::Held`]). It is not signed and proves nothing: it only
-//!    tells a leader that naming the batch won't make the others wait.
+//!    tells a leader that naming the batch won't make the others wait. While enough of such batches wait for
+//!    the next blocks, the news are gathered for up to `held_delay`.
 //! 3. The leader of a view proposes the batches that a quorum holds, in the order in which they came to it.
 //! 4. A member votes for a block only when it keeps every batch in it, and none is in the chain below.
 //!    The record that the vote depends on is synced after the batches were written, so a certified

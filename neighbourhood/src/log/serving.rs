@@ -122,11 +122,8 @@ impl Log {
         {
             return;
         }
-        if let Some(digest) = self.take_in(author, commands, frame, Vec::new())
-            && let Ok(held) = BoundedVec::try_from(vec![digest])
-        {
-            self.send_members(&LogMessage::Held(held), out);
-        }
+        let kept = self.take_in(author, commands, frame, Vec::new());
+        self.untold.extend(kept);
     }
 
     fn held(&mut self, now: Millis, digest: &BatchDigest, member: u16) {

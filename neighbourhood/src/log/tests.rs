@@ -57,10 +57,21 @@ struct World {
     committed: Vec<BTreeMap<u64, Vec<BatchDigest>>>,
     finalised: Vec<Vec<u64>>,
     refused: Vec<LogError>,
+    /// Frames that told of kept batches.
+    held: usize,
 }
 
 impl World {
     fn new(members: usize, random: u64) -> Self {
+        let limits = LogLimits {
+            batch_bytes: 512,
+            view_timeout: Millis::new(100),
+            ..LogLimits::default()
+        };
+        Self::with(members, random, limits)
+    }
+
+    fn with(members: usize, random: u64, limits: LogLimits) -> Self {
         let committee = committee(members);
         let mut world = Self {
             members: Vec::new(),
@@ -71,15 +82,12 @@ impl World {
             now: Millis::ZERO,
             random,
             loss: 0,
-            limits: LogLimits {
-                batch_bytes: 512,
-                view_timeout: Millis::new(100),
-                ..LogLimits::default()
-            },
+            limits,
             durability: Durability::Disk,
             committed: vec![BTreeMap::new(); members],
             finalised: vec![Vec::new(); members],
             refused: Vec::new(),
+            held: 0,
         };
         for member in 0..members {
             let log = world.open(member, true).expect("an empty store opens");
@@ -148,6 +156,8 @@ impl World {
                     }
                 }
                 Output::Send { to, bytes, .. } => {
+                    let message = LogMessage::from_bytes(&bytes);
+                    self.held += usize::from(matches!(message, Ok(LogMessage::Held(_))));
                     let to = self.keys.iter().position(|key| *key == to);
                     if let Some(to) = to
                         && self.draw(1000) >= self.loss
@@ -311,6 +321,29 @@ fn an_idle_log_says_nothing_and_sets_no_timer() {
     assert!(world.frames.is_empty());
     let idle = |log: &Log| log.next_deadline().is_none();
     assert!(world.members.iter().flatten().all(idle));
+}
+
+#[test]
+fn news_of_kept_batches_are_gathered_only_while_leaders_have_enough_to_propose() {
+    let told = |held_delay, commands| {
+        let limits = LogLimits {
+            batch_commands: 1,
+            batch_delay: Millis::ZERO,
+            block_batches: 1,
+            held_delay: Millis::new(held_delay),
+            ..LogLimits::default()
+        };
+        let mut world = World::with(4, 5, limits);
+        for token in 0..commands {
+            world.submit(usize::try_from(token % 4).unwrap_or(0), token, 1);
+        }
+        world.until(commands);
+        world.held
+    };
+    let (at_once, gathered) = (told(0, 200), told(50, 200));
+    assert!(gathered * 2 < at_once, "{gathered} frames of {at_once}");
+    // One batch: each of the three others tells three.
+    assert_eq!((told(0, 1), told(50, 1)), (9, 9));
 }
 
 #[test]

@@ -62,18 +62,6 @@ impl Node {
         self.queue_operation(now, operation, bytes)
     }
 
-    /// Whether the queue takes an operation of so many bytes. An eighth is kept for workers' operations and
-    /// evidence: a flood of submissions must not make a worker late with its commit.
-    fn has_room(&self, operation: &Operation, bytes: usize) -> bool {
-        let queue = &self.pool.queue;
-        let room = |max: usize| match operation {
-            Operation::Signed(_) => max - max / 8,
-            Operation::Worker(_) | Operation::Proof(_) => max,
-        };
-        queue.len() < room(self.limits.queue_operations_max)
-            && queue.bytes().saturating_add(bytes) <= room(self.limits.queue_bytes_max)
-    }
-
     fn queue_operation(
         &mut self,
         now: Millis,
@@ -85,7 +73,7 @@ impl Node {
             return Ok(id);
         }
         // Before anything that costs more than decoding: who is overloaded can't afford to find out more.
-        if !self.has_room(&operation, bytes.len()) {
+        if !self.limits.admits(self.queued(), &bytes) {
             return Err(SubmitError::Overloaded {
                 retry_ms: self.limits.retry_max.get(),
             });

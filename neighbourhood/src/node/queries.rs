@@ -2,6 +2,7 @@
 
 use super::api::{ExecutedOperation, OperationStatus};
 use super::core::Node;
+use crate::limits::{Limits, Occupancy};
 use crate::membership::period_of;
 use crate::persist;
 use crate::status::{MemberStatus, NodeStatus, Unready};
@@ -20,6 +21,25 @@ const HEADERS_MAX: usize = 512;
 const BEHIND_MAX: u64 = 2;
 
 impl Node {
+    /// The bounds that it was started with.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What waits for a batch: with [`Limits::admits`] a host can refuse operations before they cost an input. A
+    /// halted node holds none, since it says itself why it takes none.
+    #[must_use]
+    pub fn queued(&self) -> Occupancy {
+        if self.halted.is_some() {
+            return Occupancy::default();
+        }
+        Occupancy {
+            operations: self.pool.queue.len(),
+            bytes: self.pool.queue.bytes(),
+        }
+    }
+
     /// How the node is.
     #[must_use]
     pub fn status(&self) -> NodeStatus {

@@ -126,6 +126,11 @@ fn node_counters(counts: &Counters) -> Vec<Figure> {
             "Operations executed, refused ones too",
             counts.operations.get(),
         ),
+        (
+            "operations_overloaded",
+            "Operations told to come back later, because too many waited",
+            counts.overloaded.get(),
+        ),
         ("syncs", "Syncs of the store", counts.syncs.get()),
         (
             "sync_microseconds",

@@ -5,13 +5,16 @@
 //! machines are noisy: figures are medians or totals over the whole time, never the best moment.
 
 mod consensus;
+mod cpu;
 mod crypto;
 mod disk;
 mod engines;
+mod members;
 mod overload;
+mod transfers;
 mod tree;
 
-pub use consensus::{ConsensusFigures, Times, consensus};
+pub use consensus::{ConsensusFigures, Cores, Times, consensus};
 pub use crypto::signature_checks_per_s;
 pub use disk::{DiskFigures, disk};
 pub use engines::{EngineFigures, KERNELS, engine_figures};

@@ -1,5 +1,6 @@
 //! The thread that owns the core and its store.
 
+use super::admission::Admission;
 use super::clock::Clock;
 use super::counters::Counters;
 use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress};
@@ -43,6 +44,7 @@ pub struct Core {
     progress: watch::Sender<Progress>,
     events: broadcast::Sender<EventView>,
     counters: Arc<Counters>,
+    admission: Arc<Admission>,
     disk: Option<DiskGuard>,
     failed: bool,
 }
@@ -121,8 +123,10 @@ impl Core {
         let (progress, watching) = watch::channel(start);
         let (events, _) = broadcast::channel(EVENTS_MAX);
         let counters = Arc::<Counters>::default();
+        let admission = Arc::new(Admission::new(node.limits().clone()));
         let handle = CoreHandle {
             counters: counters.clone(),
+            admission: admission.clone(),
             commands: sender,
             progress: watching,
             events: events.clone(),
@@ -140,6 +144,7 @@ impl Core {
             progress,
             events,
             counters,
+            admission,
             disk: None,
             failed: false,
         };
@@ -186,6 +191,7 @@ impl Core {
             if deadline.is_some_and(|at| at <= self.clock.now()) {
                 self.input(Input::Tick, &mut out);
             }
+            self.admission.publish(self.node.queued());
             self.perform(&mut out);
             self.unasked.pass_on(&self.wanted);
         }
@@ -206,6 +212,7 @@ impl Core {
                 let token = self.next_token;
                 self.next_token = self.next_token.wrapping_add(1);
                 self.waiting.insert(token, reply);
+                self.admission.taken();
                 self.input(Input::Submit { token, operation }, out);
             }
             Command::Content { id, bytes, reply } => {
@@ -275,6 +282,9 @@ impl Core {
             } => self.outbound.send(to, priority, bytes),
             Output::Members(members) => self.outbound.members(members),
             Output::Submitted { token, result } => {
+                if matches!(result, Err(SubmitError::Overloaded { .. })) {
+                    self.counters.overloaded.add(1);
+                }
                 if let Some(reply) = self.waiting.remove(&token) {
                     let _nobody_waits = reply.send(result);
                 }

@@ -32,6 +32,8 @@ pub struct Counters {
     pub blocks: Count,
     /// Operations executed in them, refused ones among them.
     pub operations: Count,
+    /// Operations that were told to come back later, because too many waited.
+    pub overloaded: Count,
     /// Syncs of the store.
     pub syncs: Count,
     /// Microseconds that they took together.

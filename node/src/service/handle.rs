@@ -1,5 +1,6 @@
 //! What the core can be asked, and the handle to ask it with.
 
+use super::admission::Admission;
 use super::counters::Counters;
 use crate::views::EventView;
 use frith_ledger::entity::ContentId;
@@ -73,6 +74,7 @@ pub struct CoreHandle {
     pub(super) events: broadcast::Sender<EventView>,
     pub(super) rules: Arc<Rules>,
     pub(super) counters: Arc<Counters>,
+    pub(super) admission: Arc<Admission>,
 }
 
 impl CoreHandle {
@@ -87,7 +89,8 @@ impl CoreHandle {
             .map_err(|_| CoreError::Gone)
     }
 
-    /// Submits an encoded operation: `Ok(Err(_))` is a refusal.
+    /// Submits an encoded operation: `Ok(Err(_))` is a refusal. While the queue is full that costs some
+    /// nanoseconds here and nothing at the core.
     ///
     /// # Errors
     /// [`CoreError`].
@@ -95,11 +98,19 @@ impl CoreHandle {
         &self,
         operation: Vec<u8>,
     ) -> Result<Result<OperationId, SubmitError>, CoreError> {
+        let place = match self.admission.enter(&operation) {
+            Ok(place) => place,
+            Err(overloaded) => {
+                self.counters.overloaded.add(1);
+                return Ok(Err(overloaded));
+            }
+        };
         let (reply, answer) = oneshot::channel();
         self.commands
             .send(Command::Submit { operation, reply })
             .await
             .map_err(|_| CoreError::Gone)?;
+        place.sent();
         answer.await.map_err(|_| CoreError::Gone)
     }
 

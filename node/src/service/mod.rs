@@ -8,6 +8,7 @@
 //! Everything else holds a [`CoreHandle`]: the HTTP API, the worker, the fetcher, the network's events.
 //! Queues are bounded; who is too fast waits.
 
+mod admission;
 mod alerts;
 mod assemble;
 mod clock;
@@ -23,6 +24,7 @@ mod status;
 mod throttle;
 mod wanted;
 
+pub use admission::Admission;
 pub use alerts::{Alert, Alerts, Code, Facts, Severity, judge};
 pub use assemble::{Service, ServiceConfig, Stopped};
 pub use clock::Clock;
