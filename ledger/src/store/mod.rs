@@ -17,6 +17,7 @@ mod rocks;
 #[cfg(feature = "rocks")]
 pub use mark::mark_tells_of_use;
 pub use memory::{Faults, MemoryStore, SharedMemoryStore};
+#[cfg(feature = "rocks")]
 pub use rocks::{FORMAT, Loss, RocksOptions, RocksStore};
 
 /// A table of a store. The discriminant is part of the storage format.
