@@ -202,7 +202,11 @@ impl Newcomer {
                 break;
             }
         }
-        assert!(self.worker()?.tasks_paid > paid_before, "it was never paid");
+        // Every node executes the payment for itself.
+        self.world.await_status(NEW, |status| {
+            let work = status.worker.as_ref();
+            work.is_some_and(|work| work.worker.tasks_paid > paid_before)
+        })?;
         let api = self.world.devnet.node(NEW)?.base();
         let line = ["node", "status"];
         let shown = answer(&frith_with(&self.world.home, api, &[], b"", &line)?)?;

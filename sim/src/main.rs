@@ -281,6 +281,14 @@ fn each(
     failed.into_inner().ok().flatten()
 }
 
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Twins(twins)) => twins.run(),
+        None => arguments.seeds.run(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,13 +306,5 @@ mod tests {
             assert_eq!(seeds.again(seeds.from), line);
         }
         Ok(())
-    }
-}
-
-fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match arguments.command {
-        Some(Command::Twins(twins)) => twins.run(),
-        None => arguments.seeds.run(),
     }
 }

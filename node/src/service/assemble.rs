@@ -85,6 +85,10 @@ impl Service {
     ///
     /// # Errors
     /// What can't be started, and what to do.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a start-up is one sequence: each step needs what those before it made"
+    )]
     pub async fn start(config: ServiceConfig) -> Result<Self> {
         let ServiceConfig {
             dir,
