@@ -28,6 +28,9 @@ pub struct Limits {
     pub retry_min: Millis,
     /// Longest pause before something is sent again.
     pub retry_max: Millis,
+    /// How long a founder that finds the network begun waits for reports of a quorum without itself, before it
+    /// takes its host's word that it has signed nothing.
+    pub founder_patience: Millis,
     /// Things wanted from peers at one time.
     pub wants_max: usize,
     /// Bytes that are served to one member in a second, twice as many at once.
@@ -87,6 +90,7 @@ impl Default for Limits {
             batch_delay: Millis::new(5),
             retry_min: Millis::new(300),
             retry_max: Millis::new(5_000),
+            founder_patience: Millis::new(4_000),
             wants_max: 1_024,
             served_bytes_per_s: 32 * 1024 * 1024,
             served_stranger_bytes_per_s: 8 * 1024 * 1024,

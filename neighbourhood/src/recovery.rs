@@ -6,7 +6,9 @@
 //!   copy), it abstains in that instance until it has recovered.
 //! - A *founder*, a member of the genesis whose host says that it starts for the first time, asks before it votes, and
 //!   votes from view 1 on when members that are a quorum together with it know of nothing
-//!   ([`crate::consensus::Consensus::may_found`]). If its first epoch ends before, it is like any other empty store.
+//!   ([`crate::consensus::Consensus::may_found`]). If the network has begun, it asks like any other empty store, and
+//!   where an instance stands for long, joins with a quorum that it is part of
+//!   ([`crate::consensus::Consensus::join`]).
 //! - Any other empty store has lost its record, or never had one: it can't tell. In every leaf instance, as a
 //!   member or not, it asks the members ([`crate::consensus::ReportRequest`]), and abstains where it is one,
 //!   until a quorum has reported. Let s be the first leaf epoch in which one did.
@@ -38,6 +40,10 @@ pub struct Collection {
     pub nonce: [u8; 32],
     /// The newest of each member.
     pub reports: BTreeMap<PublicKey, Report>,
+    /// Whether it asks for the second time, since a founder has waited for too long.
+    pub insists: bool,
+    /// When a founder asks for the second time.
+    patient_until: Option<Millis>,
     next: Millis,
     pause: u64,
 }
@@ -55,6 +61,8 @@ pub struct Recovery {
     drawn: u64,
     collections: BTreeMap<(ChainKind, Epoch), Collection>,
     retry: (u64, u64),
+    /// How long a founder waits for a quorum without itself, in ms.
+    patience: u64,
 }
 
 impl Recovery {
@@ -69,19 +77,30 @@ impl Recovery {
             drawn: 0,
             collections: BTreeMap::new(),
             retry,
+            patience: 0,
         }
     }
 
-    /// The same for a node whose host says that it starts as a founder for the first time.
+    /// The same for a node whose host says that it starts as a founder for the first time, and how long it then waits
+    /// for a quorum without itself, in ms.
     #[must_use]
-    pub const fn founding(mut self, founding: bool) -> Self {
+    pub const fn founding(mut self, founding: bool, patience: u64) -> Self {
         self.founding = founding && !self.clean;
+        self.patience = patience;
         self
     }
 
     /// A founder may vote.
     pub const fn found(&mut self) {
         (self.clean, self.founding) = (true, false);
+    }
+
+    /// It is no founder's first start. Whether it was taken for one.
+    pub fn unfound(&mut self) -> bool {
+        for collection in self.collections.values_mut() {
+            (collection.insists, collection.patient_until) = (false, None);
+        }
+        std::mem::take(&mut self.founding)
     }
 
     /// A quorum of the members of this leaf epoch reported.
@@ -104,6 +123,21 @@ impl Recovery {
 
     /// Begins to ask about an instance.
     pub fn begin(&mut self, now: Millis, instance: Instance) {
+        let collection = Collection {
+            instance,
+            nonce: self.draw(),
+            reports: BTreeMap::new(),
+            insists: false,
+            patient_until: self.founding.then(|| now.plus(self.patience)),
+            next: now,
+            pause: self.retry.0,
+        };
+        self.collections
+            .insert((instance.kind, instance.epoch), collection);
+    }
+
+    /// A nonce that nobody has seen.
+    fn draw(&mut self) -> [u8; 32] {
         self.drawn = self.drawn.wrapping_add(1);
         let nonce: Hash = Domain::Draw
             .hasher()
@@ -111,16 +145,27 @@ impl Recovery {
             .update(&self.entropy)
             .update(&self.drawn.to_le_bytes())
             .finish();
-        let pause = self.retry.0;
-        let collection = Collection {
-            instance,
-            nonce: nonce.0,
-            reports: BTreeMap::new(),
-            next: now,
-            pause,
-        };
-        self.collections
-            .insert((instance.kind, instance.epoch), collection);
+        nonce.0
+    }
+
+    /// Lets founders whose patience is over ask once more, for answers that are fresh.
+    fn insist(&mut self, now: Millis) {
+        let over = |collection: &Collection| collection.patient_until.is_some_and(|at| at <= now);
+        let impatient: Vec<_> = self
+            .collections
+            .iter()
+            .filter(|(_, collection)| over(collection))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in impatient {
+            let nonce = self.draw();
+            if let Some(collection) = self.collections.get_mut(&key) {
+                collection.nonce = nonce;
+                collection.reports.clear();
+                (collection.insists, collection.patient_until) = (true, None);
+                (collection.next, collection.pause) = (now, self.retry.0);
+            }
+        }
     }
 
     /// What is asked now, again: of a peer that has just come.
@@ -157,6 +202,7 @@ impl Recovery {
 
     /// Instances to ask about now; each is asked about again after a pause that doubles.
     pub fn due(&mut self, now: Millis) -> Vec<(Instance, [u8; 32])> {
+        self.insist(now);
         let longest = self.retry.1;
         let due = self
             .collections
@@ -175,7 +221,10 @@ impl Recovery {
     pub fn next(&self) -> Option<Millis> {
         self.collections
             .values()
-            .map(|collection| collection.next)
+            .map(|collection| {
+                let patient_until = collection.patient_until.unwrap_or(collection.next);
+                collection.next.min(patient_until)
+            })
             .min()
     }
 
@@ -189,6 +238,8 @@ impl Recovery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use frith_ledger::address::Prefix;
+    use frith_ledger::units::Generation;
 
     #[test]
     fn an_earlier_process_may_have_entered_the_epoch_after_the_reports() {
@@ -203,5 +254,33 @@ mod tests {
         );
         assert!(recovery.ended(Epoch::new(5)) && recovery.clean);
         assert!(!recovery.ended(Epoch::new(6)), "it is said once");
+    }
+
+    #[test]
+    fn a_founder_asks_a_second_time_with_a_fresh_nonce_and_nobody_else_does() {
+        for founding in [false, true] {
+            let mut recovery = Recovery::new(false, [0; 32], (300, 300)).founding(founding, 1_000);
+            let instance = Instance {
+                kind: ChainKind::Leaf,
+                prefix: Prefix::ROOT,
+                generation: Generation::ZERO,
+                epoch: Epoch::ZERO,
+                committee: Hash::ZERO,
+            };
+            recovery.begin(Millis::ZERO, instance);
+            let [(_, first)] = recovery.due(Millis::ZERO)[..] else {
+                panic!("it asks at once");
+            };
+            assert_eq!(recovery.due(Millis::new(999)).len(), 1);
+            assert_eq!(recovery.next() <= Some(Millis::new(1_000)), founding);
+            let again = recovery.due(Millis::new(1_000));
+            assert_eq!(again.len(), usize::from(founding));
+            assert!(again.iter().all(|(_, nonce)| *nonce != first));
+            let collection = recovery.get(ChainKind::Leaf, Epoch::ZERO);
+            assert_eq!(collection.map(|c| c.insists), Some(founding));
+            assert_eq!(recovery.unfound(), founding);
+            let collection = recovery.get(ChainKind::Leaf, Epoch::ZERO);
+            assert_eq!(collection.map(|c| c.insists), Some(false));
+        }
     }
 }

@@ -43,6 +43,15 @@
 //! what can go unnoticed is a signature in the first two views of a network, made before a certificate of the
 //! first had reached those who answer.
 //!
+//! A founder that comes when the others have begun recovers like a member that lost its record, if a quorum
+//! without it answers. One corrupt member can keep that from it, and with it the others from their quorum: for
+//! as long as the founder abstains it is one faulty member more. So where an instance stands for long, it takes
+//! its host's word and joins ([`Consensus::join`]): members that are a quorum together with it answer a second,
+//! fresh nonce, and none shows a signature of its own. Let V be the highest view that a report has entered: it
+//! votes from V on, and proposes from V + 2 on. If the word is true, it has signed nothing, and any view is
+//! right. If not, it is one of the faulty members that safety allows for; and as w ≤ V + 1 by the argument
+//! above, it signs two blocks of one view only when the leader of V or V + 1 does.
+//!
 //! Limit: a member that holds a third of the weight or more can't recover this way, and nobody can
 //! when the others are no quorum. Deviation from the first design: two thirds *of the others'*
 //! weight is not enough when weights differ, and one view more is left out, since a report may come
@@ -234,7 +243,63 @@ impl Consensus {
         }
         self.safety.standing = Standing::Signing;
         let mut cx = Cx { now, host, out };
-        // Proposals came while it abstained.
+        self.vote_on_waiting(&mut cx);
+        self.settle(&mut cx);
+    }
+
+    /// Lets a founder sign beside members that have begun, on its host's word, see the module. `nonce` was drawn
+    /// after the instance had stood still; reports that don't count are skipped.
+    ///
+    /// # Errors
+    /// [`RecoverError::NoQuorum`]: gather more. [`RecoverError::NotAbstaining`]: it is no founder, or somebody
+    /// shows that it has signed before. Costs the signature checks.
+    pub fn join(
+        &mut self,
+        now: Millis,
+        host: &mut dyn Host,
+        nonce: [u8; 32],
+        reports: &[Report],
+        out: &mut Vec<Effect>,
+    ) -> Result<(), RecoverError> {
+        let Some(me) = self.me.filter(|_| self.founder && self.abstains()) else {
+            return Err(RecoverError::NotAbstaining);
+        };
+        let own = weight_of(&self.committee, me);
+        let valid = self.quorum_of(&nonce, reports, own, |record| {
+            record != ReporterRecord::Lost
+        })?;
+        let mut cx = Cx { now, host, out };
+        let mut entered = View::ZERO;
+        for report in valid {
+            if let Some(vote) = &report.your_vote {
+                self.shown(&mut cx, vote.view, View::ZERO);
+            }
+            entered = entered.max(report.view());
+            self.adopt(
+                &mut cx,
+                report.high.clone(),
+                report.timeout.clone(),
+                report.member,
+            );
+        }
+        if !std::mem::take(&mut self.founder) {
+            return Err(RecoverError::NotAbstaining);
+        }
+        let before = entered.minus(1);
+        let record = &mut self.safety.record;
+        (record.voted, record.proposed, record.floor) = (before, entered.next(), before);
+        self.safety.standing = Standing::Signing;
+        let saved = self.save(&mut cx, None);
+        if saved.is_ok() {
+            cx.out.push(Effect::Rejoined);
+            self.vote_on_waiting(&mut cx);
+        }
+        self.settle(&mut cx);
+        saved.map_err(RecoverError::Store)
+    }
+
+    /// Votes on proposals of this view that came while it abstained.
+    fn vote_on_waiting(&mut self, cx: &mut Cx<'_>) {
         let view = self.view();
         let waiting: Vec<BlockId> = self
             .tree
@@ -243,10 +308,9 @@ impl Consensus {
             .map(|(id, _)| *id)
             .collect();
         for id in waiting {
-            self.vote(&mut cx, &id);
+            self.vote(cx, &id);
         }
         self.eager = true;
-        self.settle(&mut cx);
     }
 
     /// Ends the abstention with reports that answer `nonce`. Reports that don't count are skipped.
@@ -265,7 +329,7 @@ impl Consensus {
             return Err(RecoverError::NotAbstaining);
         }
         let mut floor = self.safety.record.signed();
-        let valid = self.quorum_of(&nonce, reports)?;
+        let valid = self.quorum_of(&nonce, reports, 0, keeps)?;
         for report in &valid {
             let vote = report
                 .your_vote
@@ -300,20 +364,22 @@ impl Consensus {
         if self.me.is_some() {
             return Err(RecoverError::NotAbstaining);
         }
-        self.quorum_of(&nonce, reports).map(drop)
+        self.quorum_of(&nonce, reports, 0, keeps).map(drop)
     }
 
-    /// The reports that count, one a member, when they are a quorum.
+    /// The reports that count, one a member, when they are a quorum together with the weight `own`.
     fn quorum_of<'a>(
         &mut self,
         nonce: &[u8; 32],
         reports: &'a [Report],
+        own: Weight,
+        counts: impl Fn(ReporterRecord) -> bool,
     ) -> Result<Vec<&'a Report>, RecoverError> {
         let mut counted = BTreeSet::new();
-        let mut weight: Weight = 0;
+        let mut weight = own;
         let mut valid = Vec::new();
         for report in reports {
-            if report.record != ReporterRecord::Kept
+            if !counts(report.record)
                 || counted.contains(&report.member)
                 || self.check_report(nonce, report).is_err()
             {
@@ -364,6 +430,10 @@ impl Consensus {
         self.check_certificates(&report.high, &report.timeout)?;
         Ok(())
     }
+}
+
+fn keeps(record: ReporterRecord) -> bool {
+    record == ReporterRecord::Kept
 }
 
 fn weight_of(committee: &Committee, member: u16) -> Weight {

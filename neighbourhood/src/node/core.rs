@@ -179,7 +179,7 @@ impl Node {
                 entropy,
                 (limits.retry_min.get(), limits.retry_max.get()),
             )
-            .founding(founding),
+            .founding(founding, limits.founder_patience.get()),
             pool: Pool::new(me, number, &limits),
             wants: Wants::new(&limits),
             vrf: VrfSecret::from_seed(&vrf_seed),

@@ -424,10 +424,11 @@ impl Node {
         let mut setup = self.setup(instance, committee.clone(), root_seed(&beacon), base);
         setup.safety = self.safety(now, &setup, fresh);
         let blocks = RootBlocks::new(instance, committee, ground);
-        self.root = Some(RootRun {
-            core: Consensus::new(setup),
-            blocks,
-        });
+        let mut core = Consensus::new(setup);
+        if self.recovery.founding {
+            core.first_start();
+        }
+        self.root = Some(RootRun { core, blocks });
         (self.begun, self.work) = (true, true);
     }
 
@@ -455,10 +456,9 @@ impl Node {
         }
         if self.recovery.ended(closing.epoch) {
             writes.push(persist::put_voting());
-        }
-        if std::mem::take(&mut self.recovery.founding) {
-            // The network went on without it: it asks like who lost a record.
-            writes.push(persist::delete_founding());
+            if self.recovery.unfound() {
+                writes.push(persist::delete_founding());
+            }
         }
         writes.extend(self.fresh_records(closing.epoch));
         writes

@@ -4,23 +4,27 @@
 //! asks, as after a lost record, and votes from view 1 on when the others know of nothing
 //! ([`Consensus::may_found`](crate::consensus::Consensus::may_found)). The record of the first instance and the right to
 //! vote are one write: founders that all lose their power in between go on. Until then the store says that a founder
-//! started on it, so that another start asks in the same way. Who sees the first epoch end before that is no founder any
-//! more, and recovers.
+//! started on it, so that another start asks in the same way. Who finds that the network has begun recovers like a node
+//! without a record; if the others can't answer as a quorum for long, it joins them on its host's word
+//! ([`Consensus::join`](crate::consensus::Consensus::join)), which holds until it may vote in whatever begins, or somebody
+//! shows a signature of its key.
 
 use super::api::Output;
 use super::core::Node;
 use crate::consensus::{Report, SafetyRecord};
 use crate::persist;
 use frith_ledger::block::ChainKind;
-use frith_ledger::units::Millis;
+use frith_ledger::units::{Epoch, Millis};
 
 impl Node {
     /// Lets a founder vote when enough members have answered that nothing was decided yet. Whether it may now.
     pub(super) fn try_found(&mut self, now: Millis, out: &mut Vec<Output>) -> bool {
-        if !self.recovery.founding || !self.leaf.core.abstains() || !self.nothing_was_decided() {
+        let instance = self.leaf.blocks.instance;
+        // In later epochs, that nothing is certified yet says nothing of the epochs before.
+        let first = self.recovery.founding && instance.epoch == Epoch::ZERO;
+        if !first || !self.leaf.core.abstains() || !self.nothing_was_decided() {
             return false;
         }
-        let instance = self.leaf.blocks.instance;
         let writes = vec![
             persist::put_safety(
                 instance.kind,
@@ -55,9 +59,17 @@ impl Node {
         self.leaf.core.may_found(collection.nonce, &reports)
     }
 
+    /// A founder joined an instance: from now on it may vote in whatever begins.
+    pub(super) fn joined(&mut self) {
+        if !self.recovery.clean {
+            self.recovery.found();
+            self.write(vec![persist::put_voting(), persist::delete_founding()]);
+        }
+    }
+
     /// A member showed that this isn't the first start.
     pub(super) fn unfound(&mut self) {
-        if std::mem::take(&mut self.recovery.founding) {
+        if self.recovery.unfound() {
             self.write(vec![persist::delete_founding()]);
         }
     }

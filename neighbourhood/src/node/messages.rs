@@ -299,8 +299,9 @@ impl Node {
         let Some(collection) = self.recovery.get(kind, epoch) else {
             return;
         };
-        let (nonce, reports): (_, Vec<Report>) = (
+        let (nonce, insists, reports): (_, _, Vec<Report>) = (
             collection.nonce,
+            collection.insists,
             collection.reports.values().cloned().collect(),
         );
         let mut result = Err(RecoverError::NotAbstaining);
@@ -311,6 +312,12 @@ impl Node {
             ChainKind::Root => self.root_call(now, out, |core, host, effects| {
                 result = core.recover(now, host, nonce, &reports, effects);
             }),
+        }
+        if insists && matches!(result, Err(RecoverError::NoQuorum { .. })) {
+            let joined = self.join(now, kind, nonce, &reports, out);
+            if joined != Err(RecoverError::NotAbstaining) {
+                result = joined;
+            }
         }
         if kind == ChainKind::Leaf && result == Err(RecoverError::NotAbstaining) {
             // It has no vote here, and learns how far an earlier process with its key can have come.
@@ -327,6 +334,30 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Lets a founder sign in an instance that stands, on its host's word.
+    fn join(
+        &mut self,
+        now: Millis,
+        kind: ChainKind,
+        nonce: [u8; 32],
+        reports: &[Report],
+        out: &mut Vec<Output>,
+    ) -> Result<(), RecoverError> {
+        let mut result = Err(RecoverError::NotAbstaining);
+        match kind {
+            ChainKind::Leaf => self.leaf_call(now, out, |core, host, effects| {
+                result = core.join(now, host, nonce, reports, effects);
+            }),
+            ChainKind::Root => self.root_call(now, out, |core, host, effects| {
+                result = core.join(now, host, nonce, reports, effects);
+            }),
+        }
+        if result.is_ok() {
+            self.joined();
+        }
+        result
     }
 
     /// Who decides the instance of a kind that runs.

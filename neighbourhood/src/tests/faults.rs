@@ -336,7 +336,7 @@ fn blocks_that_wait_for_a_batch_may_be_committed_by_consensus_meanwhile() {
         })
         .nth(1)
         .expect("three blocks have batches");
-    world.drops = Some(Box::new(move |message| match message {
+    world.drops = Some(Box::new(move |_, message| match message {
         PeerMessage::Batch(signed) => signed.batch.digest() == missing,
         PeerMessage::Response(response) => {
             matches!(&**response, Response::Batch(signed) if signed.batch.digest() == missing)

@@ -213,3 +213,57 @@ fn a_founder_that_is_shown_an_own_vote_has_lost_its_record() {
     assert!(world.run_until(5_000, |w| w.hosts[LOST].events.iter().any(told)));
     assert!(!world.node(LOST).may_vote());
 }
+
+#[test]
+fn a_late_founder_joins_when_a_member_that_is_needed_for_its_recovery_is_silent() {
+    let mut world = World::switched_off(4, Parameters::test(), Limits::default());
+    world.recording = true;
+    for founder in 0..3 {
+        world.start(founder, true);
+    }
+    assert!(world.run_until(10_000, |w| w.epoch(0) >= 2));
+    world.crash(0, 0);
+    traffic(&mut world, 1);
+    world.start(LOST, true);
+    world.run(Limits::default().founder_patience.get() / 2);
+    assert!(!signs(&world, LOST), "it waits for the others first");
+    let epoch = world.epoch(1);
+    assert!(world.run_until(20_000, |w| w.epoch(LOST) > epoch + 1));
+    assert!(world.node(LOST).may_vote());
+    signed_nothing_twice(&world, LOST);
+    world.check();
+}
+
+#[test]
+fn a_founder_on_a_false_word_signs_nothing_twice_beside_correct_leaders() {
+    let mut joined = 0;
+    for round in 0..16 {
+        let mut world = World::switched_off(4, Parameters::test(), Limits::default());
+        world.recording = true;
+        for founder in 0..4 {
+            world.start(founder, true);
+        }
+        assert!(world.run_until(10_000, |w| w.epoch(0) >= 1));
+        if round % 2 == 1 {
+            // Nobody hears what it signs in the next epoch: in the view of the others, and in one that it alone enters.
+            world.drops = Some(Box::new(|from, _| from == LOST));
+            let next = world.epoch(1) + 1;
+            assert!(world.run_until(10_000, |w| w.epoch(1) == next));
+        }
+        traffic(&mut world, 1);
+        world.run(10 + 7 * round);
+        world.crash(0, 0);
+        world.run(40 * round);
+        remake(&mut world, LOST);
+        world.drops = None;
+        let epoch = world.epoch(1);
+        let goes_on = |w: &World| w.epoch(LOST) > epoch + 1;
+        // Those who have a signature of its show it, and it waits for a quorum of others.
+        joined += usize::from(world.run_until(10_000, goes_on));
+        world.start(0, false);
+        assert!(world.run_until(30_000, goes_on), "round {round}");
+        signed_nothing_twice(&world, LOST);
+        world.check();
+    }
+    assert!((1..16).contains(&joined), "it joined in {joined} rounds");
+}

@@ -118,7 +118,7 @@ fn a_member_that_hears_of_its_epoch_only_by_consensus_catches_up() {
     };
     assert!(world.run_until(15_000, |w| matches!(seated(w), Some(Entity::Worker(_)))));
     // Nobody says how far it is any more, and the first member can't go on without the second.
-    world.drops = Some(Box::new(|message| {
+    world.drops = Some(Box::new(|_, message| {
         matches!(message, PeerMessage::Status(_))
     }));
     assert!(world.run_until(10_000, |w| is_member(w, new)));

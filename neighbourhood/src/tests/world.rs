@@ -63,7 +63,7 @@ pub(super) struct Host {
 pub(super) type Forge = fn(PeerMessage) -> Option<PeerMessage>;
 
 /// Whether a frame is meant.
-pub(super) type Rule = Box<dyn Fn(&PeerMessage) -> bool>;
+pub(super) type Rule = Box<dyn Fn(usize, &PeerMessage) -> bool>;
 
 pub(super) struct World {
     pub(super) rules: Arc<Rules>,
@@ -82,7 +82,7 @@ pub(super) struct World {
     /// Of a hundred messages so many are lost, and so many come twice and late.
     pub(super) loss: u64,
     pub(super) repeats: u64,
-    /// Frames that are lost, all of them.
+    /// Frames that are lost, all of them, by who sends them.
     pub(super) drops: Option<Rule>,
     /// Whether frames are kept.
     pub(super) recording: bool,
@@ -397,13 +397,13 @@ impl World {
             return;
         };
         self.sent += 1;
-        if let Some(drops) = &self.drops
-            && PeerMessage::from_bytes(&bytes).is_ok_and(|message| drops(&message))
-        {
-            return;
-        }
         if self.recording {
             self.frames.push((from, to, bytes.clone()));
+        }
+        if let Some(drops) = &self.drops
+            && PeerMessage::from_bytes(&bytes).is_ok_and(|message| drops(from, &message))
+        {
+            return;
         }
         let (lost, twice) = (
             self.draw() % 100 < self.loss,
