@@ -18,7 +18,7 @@ use frith_ledger::hash::Hash;
 use frith_ledger::key::{PublicKey, Seed};
 use frith_ledger::operation::{Action, Operation, OperationBody, SignedOperation};
 use frith_ledger::parameters::Parameters;
-use frith_ledger::store::{MemoryStore, Store};
+use frith_ledger::store::{SharedMemoryStore, Store};
 use frith_ledger::units::{Epoch, Nonce};
 use frith_ledger::vrf::VrfSecret;
 use frith_neighbourhood::{Node, NodeConfig, Priority};
@@ -31,6 +31,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+mod content;
 mod damage;
 mod fuzz;
 mod refusals;
@@ -84,7 +85,7 @@ fn world() -> World {
 }
 
 fn world_with(limits: Limits) -> World {
-    world_on(MemoryStore::default(), limits)
+    world_on(SharedMemoryStore::new(), limits)
 }
 
 fn world_on(store: impl Store + 'static, limits: Limits) -> World {

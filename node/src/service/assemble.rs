@@ -5,7 +5,7 @@
 
 use super::alerts::{Alerts, Watch};
 use super::clock::Clock;
-use super::content::Fetcher;
+use super::content::{Fetcher, Served};
 use super::core::{Core, DiskGuard, Outbound};
 use super::equivocate::Equivocator;
 use super::handle::CoreHandle;
@@ -160,9 +160,11 @@ impl Service {
         .doing(preparing)
         .map_err(|failure| failure.advise("delete that directory: it is made again"))?;
         let core = handle.clone();
+        let served = Served::start(core.contents().clone())
+            .doing("cannot start the thread that serves content")?;
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            let stopped = match forward(events, core, upload).await {
+            let stopped = match forward(events, core, served, upload).await {
                 Ok(Forwarded::KeyElsewhere) => Stopped::KeyElsewhere,
                 Ok(Forwarded::NetworkGone) | Err(_) => Stopped::ByItself,
             };
