@@ -34,6 +34,7 @@ use tower::ServiceExt as _;
 mod content;
 mod damage;
 mod fuzz;
+mod proofs;
 mod refusals;
 
 struct Nowhere;
