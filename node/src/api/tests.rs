@@ -31,6 +31,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+mod connections;
 mod content;
 mod damage;
 mod fuzz;
@@ -46,6 +47,7 @@ impl Outbound for Nowhere {
 }
 
 struct World {
+    api: Api,
     router: Router,
     core: CoreHandle,
     rules: Arc<Rules>,
@@ -115,9 +117,10 @@ fn world_on(store: impl Store + 'static, limits: Limits) -> World {
     };
     let (ending, ended) = watch::channel(false);
     let fetcher = Fetcher::new(handle.clone(), None, std::env::temp_dir());
-    let router = router(Api::new(status, fetcher, false, limits, ended));
+    let api = Api::new(status, fetcher, false, limits, ended);
     World {
-        router,
+        router: router(api.clone()),
+        api,
         core: handle,
         rules,
         user,

@@ -189,9 +189,7 @@ impl Service {
             ("worker", Stopped::ByItself)
         });
         tasks.spawn(async move {
-            if let Err(error) = serve(listener, api).await {
-                tracing::error!(%error, "the API has failed");
-            }
+            serve(listener, api).await;
             ("api", Stopped::ByItself)
         });
         dir.announce_api(api_address)?;
