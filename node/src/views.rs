@@ -483,6 +483,9 @@ pub struct StatusView {
     pub worker: Option<WorkStatusView>,
     /// Where it listens for peers.
     pub listening: Vec<String>,
+    /// Who reached it; absent on a node of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<ReachedView>,
     /// Resident bytes.
     pub resident_bytes: u64,
     /// Seconds since its start.
@@ -490,6 +493,15 @@ pub struct StatusView {
     /// Why it stopped voting for good, when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<String>,
+}
+
+/// Which of the peers that are connected reached this node by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReachedView {
+    /// Those that opened a connection to it.
+    pub by_peers: u64,
+    /// Those of them that came from a public address.
+    pub from_outside: u64,
 }
 
 /// A member of the committee.
