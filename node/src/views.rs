@@ -84,7 +84,8 @@ pub struct EntityView {
     /// Epoch of the root that the proof leads to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
-    /// The proof: SCALE of `EntityProof`, in hexadecimal. Absent until the first root is committed.
+    /// The proof: SCALE of `EntityProof`, in hexadecimal, from the period that was named. Absent until the first root is
+    /// committed, and when none was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
     /// What the node's neighbourhood holds now: `local`, not proven.

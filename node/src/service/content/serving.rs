@@ -4,8 +4,8 @@
 //! 2. The thread goes round the peers, one request of each. What others ask of the same content is answered with it.
 //! 3. The last few contents stay in memory with their hashes; another one is read from the store beside the core.
 //!
-//! So strangers cost this machine one processor at the most, the memory of [`SERVED_MAX`] contents, and no time of the
-//! core. What each may ask for is bounded before, by its budget (`frith_network::Limits`).
+//! So strangers cost this machine one processor at the most, the memory of [`SERVED_MAX`] contents and the one
+//! that is read, and no time of the core. What each may ask for is bounded before, by its budget (`frith_network::Limits`).
 
 use super::slice::{FetchRequest, Sliced};
 use bytes::Bytes;
@@ -199,7 +199,7 @@ impl Newest {
             None
         })?;
         let sliced = Sliced::new(id, bytes)?;
-        // Before, so that there are never more.
+        // Only now: who asks for what isn't here must not push out what is.
         if self.0.len() >= SERVED_MAX {
             self.0.pop_front();
         }
