@@ -136,6 +136,18 @@ pub struct Verified {
     pub entity: Option<Entity>,
 }
 
+/// How far a client has followed a network, to be kept. Whoever can change it can make a client believe anything, like the
+/// genesis.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Checkpoint {
+    /// The network.
+    pub genesis: Hash,
+    /// The period whose root committee is known.
+    pub period: u64,
+    /// That committee.
+    pub committee: Committee,
+}
+
 /// A client that trusts a genesis and nothing else.
 #[derive(Debug, Clone)]
 pub struct LightClient {
@@ -157,6 +169,32 @@ impl LightClient {
             period: 0,
             committee: genesis.committee()?,
         })
+    }
+
+    /// A client that goes on where an earlier one was; `None` when that one followed another network.
+    ///
+    /// # Errors
+    /// [`GenesisError`] when the genesis has no usable state.
+    pub fn resume(genesis: &Genesis, checkpoint: Checkpoint) -> Result<Option<Self>, GenesisError> {
+        let client = Self::new(genesis)?;
+        if checkpoint.genesis != client.genesis {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            period: checkpoint.period,
+            committee: checkpoint.committee,
+            ..client
+        }))
+    }
+
+    /// How far the client has followed.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            genesis: self.genesis,
+            period: self.period,
+            committee: self.committee.clone(),
+        }
     }
 
     /// The period that the client has followed to.

@@ -38,8 +38,9 @@ pub mod wire;
 
 pub use limits::{Limits, Occupancy};
 pub use node::{
-    CommittedBlock, ExecutedOperation, Happening, HistoryBlock, HistoryPage, Input, Misbehaviour,
-    Node, NodeConfig, NodeEvent, OpenError, OperationStatus, Output, Priority, SubmitError,
+    CommittedBlock, ContentReader, ExecutedOperation, Happening, HistoryBlock, HistoryPage, Input,
+    Misbehaviour, Node, NodeConfig, NodeEvent, OpenError, OperationStatus, Output, Priority,
+    SubmitError,
 };
 pub use status::{MemberStatus, NodeStatus, Unready};
 

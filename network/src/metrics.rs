@@ -92,6 +92,14 @@ pub struct Link {
     pub direction: Direction,
 }
 
+impl Link {
+    /// The peer opened it, from an address that is neither this machine's nor a private network's.
+    #[must_use]
+    pub fn came_from_outside(&self) -> bool {
+        self.direction == Direction::Inbound && crate::address::site(&self.address).is_some()
+    }
+}
+
 /// Who opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -167,6 +175,33 @@ impl Counters {
             fetches_failed: self.fetches_failed.get(),
             fetches_served: self.fetches_served.get(),
             fetches_busy: self.fetches_busy.get(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_connection_that_a_peer_opened_from_a_public_address_came_from_outside() {
+        for (address, inbound, outside) in [
+            ("/ip4/198.51.100.7/tcp/40000", true, true),
+            ("/ip6/2001:db8::7/udp/40000/quic-v1", true, true),
+            ("/ip4/198.51.100.7/tcp/4200", false, false),
+            ("/ip4/192.168.1.7/tcp/40000", true, false),
+            ("/ip4/127.0.0.1/tcp/40000", true, false),
+            ("/ip6/fd00::7/tcp/40000", true, false),
+        ] {
+            let link = Link {
+                address: address.parse().expect("an address"),
+                direction: if inbound {
+                    Direction::Inbound
+                } else {
+                    Direction::Outbound
+                },
+            };
+            assert_eq!(link.came_from_outside(), outside, "{address}, {inbound}");
         }
     }
 }

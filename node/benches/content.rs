@@ -10,13 +10,15 @@
     reason = "a benchmark reports on standard output"
 )]
 
-use frith::service::Served;
-use frith::service::content::Download;
+use frith::service::content::{Answer, Download, Served};
 use frith_ledger::hash::Hash;
+use frith_ledger::store::{ReadStore, StoreError, Table};
+use frith_neighbourhood::ContentReader;
 use frith_network::{Multiaddr, Network, NetworkConfig, NetworkEvent, PeerKey, Rate};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -50,6 +52,15 @@ async fn network(
     Ok(Network::start(config).await?)
 }
 
+/// A store that has the content whatever is asked.
+struct Held;
+
+impl ReadStore for Held {
+    fn read(&self, _table: Table, _key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(Some(content().1))
+    }
+}
+
 /// Serves slices until its standard input ends.
 async fn serve(seed: u8) -> Outcome {
     let (network, mut events) = network(seed, Vec::new()).await?;
@@ -62,19 +73,24 @@ async fn serve(seed: u8) -> Outcome {
         let _line = std::io::stdin().lock().read_line(&mut String::new());
         drop(over);
     });
-    let served = Served::default();
+    let served = Served::start(ContentReader::new(Arc::new(Held)))?;
     loop {
         let event = tokio::select! {
             _ = &mut is_over => return Ok(()),
             event = events.recv() => event.ok_or("the network has ended")?,
         };
-        if let NetworkEvent::Fetch { request, reply, .. } = event {
+        if let NetworkEvent::Fetch {
+            from,
+            request,
+            reply,
+        } = event
+        {
             let served = served.clone();
             tokio::spawn(async move {
-                let load = |_| std::future::ready(Some(content().1));
-                match served.answer(&request, load).await {
-                    Some(answer) => reply.send(answer),
-                    None => reply.refuse(),
+                match served.answer(from, &request).await {
+                    Answer::Found(answer) => reply.send(answer),
+                    Answer::Refused => reply.refuse(),
+                    Answer::Busy => reply.busy(),
                 }
             });
         }

@@ -84,7 +84,8 @@ pub struct EntityView {
     /// Epoch of the root that the proof leads to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
-    /// The proof: SCALE of `EntityProof`, in hexadecimal. Absent until the first root is committed.
+    /// The proof: SCALE of `EntityProof`, in hexadecimal, from the period that was named. Absent until the first root is
+    /// committed, and when none was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
     /// What the node's neighbourhood holds now: `local`, not proven.
@@ -483,6 +484,9 @@ pub struct StatusView {
     pub worker: Option<WorkStatusView>,
     /// Where it listens for peers.
     pub listening: Vec<String>,
+    /// Who reached it; absent on a node of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<ReachedView>,
     /// Resident bytes.
     pub resident_bytes: u64,
     /// Seconds since its start.
@@ -490,6 +494,15 @@ pub struct StatusView {
     /// Why it stopped voting for good, when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<String>,
+}
+
+/// Which of the peers that are connected reached this node by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReachedView {
+    /// Those that opened a connection to it.
+    pub by_peers: u64,
+    /// Those of them that came from a public address.
+    pub from_outside: u64,
 }
 
 /// A member of the committee.

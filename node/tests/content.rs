@@ -1,12 +1,14 @@
 //! Content over real sockets: several sources, a lying one, an interrupted fetch, an owner who is gone.
 
 use bytes::Bytes;
-use frith::service::Served;
 use frith::service::content::{
-    Download, DownloadError, FetchRequest, FetchResponse, GROUP_BYTES, Partial, Sliced,
+    Answer, Download, DownloadError, FetchRequest, FetchResponse, GROUP_BYTES, Partial, Served,
+    Sliced,
 };
 use frith_ledger::codec::decode;
 use frith_ledger::hash::Hash;
+use frith_ledger::store::{ReadStore, StoreError, Table};
+use frith_neighbourhood::ContentReader;
 use frith_network::{Network, NetworkConfig, NetworkEvent, PeerKey};
 use parity_scale_codec::Encode as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,6 +44,17 @@ enum Manner {
 
 type Contents = Vec<(Hash, Vec<u8>)>;
 
+/// The contents of a source, as a store.
+struct Held(Arc<Mutex<Contents>>);
+
+impl ReadStore for Held {
+    fn read(&self, _table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let contents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = contents.iter().find(|(held, _)| held.0 == key);
+        Ok(found.map(|(_, bytes)| bytes.clone()))
+    }
+}
+
 /// A node that holds contents, and what it was asked.
 struct Source {
     network: Network,
@@ -72,28 +85,29 @@ impl Source {
         let held: Arc<Mutex<Contents>> = Arc::default();
         let answered = Arc::new(AtomicUsize::new(0));
         let (contents, count) = (held.clone(), answered.clone());
-        let served = Served::default();
+        let reader = ContentReader::new(Arc::new(Held(contents)));
+        let served = Served::start(reader).expect("a thread");
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
-                let NetworkEvent::Fetch { request, reply, .. } = event else {
+                let NetworkEvent::Fetch {
+                    from,
+                    request,
+                    reply,
+                } = event
+                else {
                     continue;
-                };
-                let load = |id: Hash| {
-                    let contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
-                    let found = contents.iter().find(|(held, _)| *held == id);
-                    std::future::ready(found.map(|(_, bytes)| bytes.clone()))
                 };
                 let stopped =
                     matches!(manner, Manner::Stops(after) if count.load(Ordering::SeqCst) >= after);
-                match served.answer(&request, load).await.filter(|_| !stopped) {
-                    Some(mut answer) => {
+                match served.answer(from, &request).await {
+                    Answer::Found(mut answer) if !stopped => {
                         count.fetch_add(1, Ordering::SeqCst);
                         if manner == Manner::Lies {
                             answer = spoilt(&answer);
                         }
                         reply.send(answer);
                     }
-                    None => reply.refuse(),
+                    _ => reply.refuse(),
                 }
             }
         });

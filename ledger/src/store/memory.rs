@@ -1,6 +1,6 @@
 //! Stores in memory: a plain one, and one that models a disk's failures.
 
-use super::{Entry, Store, StoreError, Table, Write};
+use super::{Entry, ReadStore, Store, StoreError, Table, Write};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -240,11 +240,21 @@ fn bytes_of(write: &Write) -> usize {
     }
 }
 
+impl ReadStore for SharedMemoryStore {
+    fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(table, key)
+    }
+}
+
 impl Store for SharedMemoryStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let disk = self.disk();
         disk.check_read()?;
         disk.store.get(table, key)
+    }
+
+    fn reader(&self) -> Option<Arc<dyn ReadStore>> {
+        Some(Arc::new(self.clone()))
     }
 
     fn range(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {

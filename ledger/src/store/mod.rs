@@ -20,6 +20,8 @@ pub use memory::{Faults, MemoryStore, SharedMemoryStore};
 #[cfg(feature = "rocks")]
 pub use rocks::{FORMAT, Loss, RocksOptions, RocksStore};
 
+use std::sync::Arc;
+
 /// A table of a store. The discriminant is part of the storage format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -99,6 +101,16 @@ pub struct StoreError {
     pub reason: String,
 }
 
+/// Reads values of a store from other threads, while its owner writes. It doesn't keep the store open: reads fail once
+/// the owner has closed it.
+pub trait ReadStore: Send + Sync {
+    /// The value of `key`, as the owner would see it now.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the environment fails or the store is closed.
+    fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+}
+
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
 
@@ -109,6 +121,11 @@ pub trait Store: Send {
     /// # Errors
     /// [`StoreError`] when the environment fails.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// A way to read from other threads; `None` when this store is its owner's alone.
+    fn reader(&self) -> Option<Arc<dyn ReadStore>> {
+        None
+    }
 
     /// At most `limit` entries with key ≥ `from`, in order of their keys.
     ///

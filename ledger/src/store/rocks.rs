@@ -19,13 +19,14 @@
 //! tables and is compared on opening.
 
 use super::mark::{Mark, MarkError, Said};
-use super::{Entry, Store, StoreError, Table, Write};
+use super::{Entry, ReadStore, Store, StoreError, Table, Write};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRecoveryMode, Direction, IngestExternalFileOptions, IteratorMode, LogLevel, Options,
     SstFileWriter, WriteBatch, WriteOptions,
 };
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 /// The storage format that this program reads and writes.
 pub const FORMAT: u32 = 1;
@@ -79,7 +80,7 @@ pub enum Loss {
 
 /// A store in a directory.
 pub struct RocksStore {
-    db: DB,
+    db: Arc<DB>,
     path: PathBuf,
     /// Batches so far; `None` in a store whose batches weren't counted yet.
     written: Option<u64>,
@@ -183,7 +184,7 @@ impl RocksStore {
 
     fn of(db: DB, path: &Path) -> Result<Self, StoreError> {
         let mut store = Self {
-            db,
+            db: Arc::new(db),
             path: path.to_path_buf(),
             written: None,
             mark: None,
@@ -301,9 +302,7 @@ impl RocksStore {
     }
 
     fn family(&self, table: Table) -> &ColumnFamily {
-        self.db
-            .cf_handle(name_of(table))
-            .expect("every table was opened")
+        family_of(&self.db, table)
     }
 
     /// Writes a table file that holds `first` and `entries`.
@@ -351,11 +350,41 @@ fn reason_of_open(path: &Path, error: &rocksdb::Error) -> String {
     format!("{path}: {words}")
 }
 
+fn family_of(db: &DB, table: Table) -> &ColumnFamily {
+    db.cf_handle(name_of(table))
+        .expect("every table was opened")
+}
+
+/// Reads beside the owner. The database is closed when the owner drops it and the last read under way has ended.
+struct RocksReader {
+    db: Weak<DB>,
+    path: PathBuf,
+}
+
+impl ReadStore for RocksReader {
+    fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let failed = |reason: &dyn std::fmt::Display| StoreError {
+            action: "read",
+            reason: format!("{}: {reason}", self.path.display()),
+        };
+        let db = self.db.upgrade().ok_or_else(|| failed(&"it is closed"))?;
+        db.get_cf(family_of(&db, table), key)
+            .map_err(|error| failed(&error))
+    }
+}
+
 impl Store for RocksStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.db
             .get_cf(self.family(table), key)
             .map_err(self.failed("read"))
+    }
+
+    fn reader(&self) -> Option<Arc<dyn ReadStore>> {
+        Some(Arc::new(RocksReader {
+            db: Arc::downgrade(&self.db),
+            path: self.path.clone(),
+        }))
     }
 
     fn range(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
@@ -450,6 +479,29 @@ mod tests {
         let store = open(&path).expect("as it was left");
         assert_eq!(store.get(Table::Safety, b"vote"), Ok(Some(b"7".to_vec())));
         assert_eq!(store.get(Table::Chain, b"height"), Ok(Some(b"1".to_vec())));
+    }
+
+    #[test]
+    fn a_reader_sees_what_its_owner_writes_and_does_not_keep_the_store_open() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut store = open(dir.path()).expect("an empty directory");
+        let reader = store.reader().expect("it can be read beside its owner");
+        assert_eq!(reader.read(Table::Content, b"id"), Ok(None));
+        assert_eq!(
+            store.write(vec![put(Table::Content, b"id", b"bytes")]),
+            Ok(())
+        );
+        let read = std::thread::scope(|scope| {
+            let elsewhere = scope.spawn(|| reader.read(Table::Content, b"id"));
+            elsewhere.join().expect("reads")
+        });
+        assert_eq!(read, Ok(Some(b"bytes".to_vec())));
+        drop(store);
+        let error = reader
+            .read(Table::Content, b"id")
+            .expect_err("its owner has closed it");
+        assert!(error.reason.ends_with("it is closed"), "{error}");
+        let _again = open(dir.path()).expect("nobody holds it");
     }
 
     #[test]

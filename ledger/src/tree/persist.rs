@@ -195,6 +195,9 @@ fn number_of(bytes: &[u8]) -> Option<u64> {
 ///
 /// `previous` is the version saved last, with its number; `None` only in a store without versions.
 /// `number` is above it and was never used for another state.
+///
+/// # Panics
+/// As [`save_above`].
 #[must_use]
 pub fn save(previous: Option<(u64, &Version)>, number: u64, version: &Version) -> Vec<Write> {
     save_above(previous, number, version, NodePrefix::LEN_MAX + 1)
@@ -202,6 +205,9 @@ pub fn save(previous: Option<(u64, &Version)>, number: u64, version: &Version) -
 
 /// As [`save`], when every node whose prefix has `bits` bits or more is in the store already: they were
 /// saved by [`save_part`], or are nodes of `previous`.
+///
+/// # Panics
+/// `number` isn't above the one of `previous`: what is stale would be deleted too early, so nothing is written.
 #[must_use]
 pub fn save_above(
     previous: Option<(u64, &Version)>,
@@ -209,9 +215,9 @@ pub fn save_above(
     version: &Version,
     bits: u16,
 ) -> Vec<Write> {
-    debug_assert!(
+    assert!(
         previous.is_none_or(|(before, _)| before < number),
-        "numbers grow"
+        "the number of a saved version is above the one before"
     );
     let mut difference = Difference::new(number, bits);
     let old = previous.and_then(|(_, version)| version.root.as_ref());

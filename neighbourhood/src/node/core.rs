@@ -20,7 +20,7 @@ use frith_ledger::address::Address;
 use frith_ledger::certificate::Committee;
 use frith_ledger::entity::ContentId;
 use frith_ledger::key::{PublicKey, SecretKey};
-use frith_ledger::store::{Store, StoreError, Table, Write};
+use frith_ledger::store::{ReadStore, Store, StoreError, Table, Write};
 use frith_ledger::units::Millis;
 use frith_ledger::vrf::VrfSecret;
 use frith_tasks::Rules;
@@ -51,6 +51,30 @@ pub(super) struct Copying {
     pub(super) said: u64,
     /// When others may be asked for a newer record again.
     pub(super) renew: Millis,
+}
+
+/// Reads content and nothing else, beside the core. Cheap to clone.
+#[derive(Clone)]
+pub struct ContentReader(Option<Arc<dyn ReadStore>>);
+
+impl ContentReader {
+    /// A reader of the contents in `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn ReadStore>) -> Self {
+        Self(Some(store))
+    }
+
+    /// Content by its id. Blocks while the disk reads, at most 16 MiB.
+    ///
+    /// # Errors
+    /// [`StoreError`]; once the core has closed its store, too.
+    pub fn get(&self, id: &ContentId) -> Result<Option<Vec<u8>>, StoreError> {
+        let store = self.0.as_ref().ok_or_else(|| StoreError {
+            action: "read",
+            reason: "this store is read by its owner alone".to_owned(),
+        })?;
+        store.read(Table::Content, &id.0)
+    }
 }
 
 /// The core of one node.
@@ -321,6 +345,12 @@ impl Node {
     /// [`StoreError`].
     pub fn content(&self, id: &ContentId) -> Result<Option<Vec<u8>>, StoreError> {
         self.store.get(Table::Content, &id.0)
+    }
+
+    /// Reads content beside the core, from any thread. Every read fails when the store can't be read beside its owner.
+    #[must_use]
+    pub fn content_reader(&self) -> ContentReader {
+        ContentReader(self.store.reader())
     }
 
     /// The store, for what belongs to the host alone ([`Table::Work`]).

@@ -1,6 +1,7 @@
 //! Who finds whom, and finds them again.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 
 use frith_network::{Network, NetworkEvent, StartError};
 
@@ -32,16 +33,25 @@ async fn five_nodes_find_each_other_from_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_connect_over_each_transport() {
-    for (listen, needed) in [
-        ("/ip4/127.0.0.1/tcp/0", true),
-        ("/ip4/127.0.0.1/udp/0/quic-v1", true),
-        ("/ip6/::1/tcp/0", false),
-        ("/ip6/::1/udp/0/quic-v1", false),
-    ] {
-        if !needed && std::net::TcpListener::bind("[::1]:0").is_err() {
-            continue;
-        }
+async fn nodes_connect_over_each_transport_of_ipv4() {
+    connect_over(["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_connect_over_each_transport_of_ipv6() {
+    if let Err(error) = std::net::TcpListener::bind("[::1]:0") {
+        // Written past the test's own output, which nobody sees when it passes.
+        let said = format!("NOT TESTED, this machine has no IPv6 to listen on: {error}\n");
+        std::io::stderr()
+            .write_all(said.as_bytes())
+            .expect("a standard error");
+        return;
+    }
+    connect_over(["/ip6/::1/tcp/0", "/ip6/::1/udp/0/quic-v1"]).await;
+}
+
+async fn connect_over(transports: [&str; 2]) {
+    for listen in transports {
         let (mut first, mut second) = (config(1), config(2));
         first.listen = vec![address(listen)];
         second.listen = vec![address(listen)];

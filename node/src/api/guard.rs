@@ -30,14 +30,14 @@ pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) 
         )
         .into_response();
     };
-    match tokio::time::timeout(api.request_time_max, next.run(request)).await {
+    match tokio::time::timeout(api.limits.request_time_max, next.run(request)).await {
         Ok(response) => as_error_view(response).await,
         Err(_) => ApiError::new(
             StatusCode::GATEWAY_TIMEOUT,
             Code::Timeout,
             format!(
                 "the request took more than {} s",
-                api.request_time_max.as_secs()
+                api.limits.request_time_max.as_secs()
             ),
         )
         .into_response(),

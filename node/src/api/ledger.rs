@@ -6,7 +6,7 @@ use super::router::Api;
 use crate::present;
 use crate::views::{BlockView, EntityView, ErrorView, RootView};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use frith_ledger::address::Address;
@@ -15,6 +15,8 @@ use frith_ledger::entity::Entity;
 use frith_ledger::light::CertifiedRoot;
 use frith_ledger::units::{Epoch, Height};
 use parity_scale_codec::Encode as _;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 /// An address, or an operation's id in hexadecimal: a task lives at the id of its submission.
 pub(super) fn parse_address(text: &str) -> Result<Address, ApiError> {
@@ -26,22 +28,36 @@ pub(super) fn parse_address(text: &str) -> Result<Address, ApiError> {
         .map_err(|error| ApiError::malformed(format!("{text:?}: {error}")))
 }
 
+/// What of an entity is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wanted {
+    /// The period whose root committee the asker has verified: the proof begins there (0, the genesis, unless given).
+    period: Option<u64>,
+    /// `false`: only what the neighbourhood holds now, without a proof.
+    proof: Option<bool>,
+}
+
 /// What stands at an address, with its proof.
-#[utoipa::path(get, path = "/v1/entities/{address}", params(("address" = String, Path, description = "An address (frith1…)")), responses(
+#[utoipa::path(get, path = "/v1/entities/{address}", params(("address" = String, Path, description = "An address (frith1…)"), Wanted), responses(
     (status = 200, description = "The entity or its absence, and the proof", body = EntityView),
     (status = 400, description = "Not an address", body = ErrorView),
 ))]
 pub(super) async fn entity(
     State(api): State<Api>,
     Path(address): Path<String>,
+    Query(wanted): Query<Wanted>,
 ) -> Result<Json<EntityView>, ApiError> {
     let address = parse_address(&address)?;
+    let proves = wanted.proof.unwrap_or(true);
+    let period = wanted.period.unwrap_or_default();
     let (proof, local, height, now) = api
         .status
         .core
         .query(move |node| {
+            let proof = proves.then(|| node.entity_proof_from(&address, period));
             (
-                node.entity_proof(&address),
+                proof.flatten(),
                 node.state().entity(&address),
                 node.head(),
                 node.epoch(),

@@ -6,6 +6,7 @@
 //!
 //! [`ErrorView`]: crate::views::ErrorView
 
+mod connections;
 mod content;
 mod error;
 mod events;
@@ -21,6 +22,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
+pub use connections::serve;
 pub use error::ApiError;
 pub(crate) use error::refusal_body;
-pub use router::{Api, Limits, router, serve};
+pub use router::{Api, Limits, router};

@@ -9,7 +9,6 @@ use axum::routing::{get, post, put};
 use frith_ledger::parameters::{CONTENT_BYTES_MAX, OPERATION_BYTES_MAX};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 /// Bounds of the API.
@@ -21,6 +20,13 @@ pub struct Limits {
     pub streams_max: usize,
     /// Longest that a request may take, waiting included.
     pub request_time_max: Duration,
+    /// Connections at one time; one more waits in the system's queue.
+    pub connections_max: usize,
+    /// Longest that a connection may wait for a request's head, also between two requests. Longer than clients keep
+    /// theirs (`ureq` 15 s), so that nobody sends a request into a connection that is being closed.
+    pub header_time_max: Duration,
+    /// Longest that a connection may take nothing of what is written to it.
+    pub write_time_max: Duration,
 }
 
 impl Default for Limits {
@@ -29,6 +35,9 @@ impl Default for Limits {
             requests_max: 256,
             streams_max: 32,
             request_time_max: Duration::from_secs(70),
+            connections_max: 512,
+            header_time_max: Duration::from_secs(30),
+            write_time_max: Duration::from_secs(30),
         }
     }
 }
@@ -46,8 +55,8 @@ pub struct Api {
     pub(super) requests: Arc<Semaphore>,
     /// Permits of [`Limits::streams_max`].
     pub(super) streams: Arc<Semaphore>,
-    /// See [`Limits::request_time_max`].
-    pub(super) request_time_max: Duration,
+    /// The rest of the bounds.
+    pub(super) limits: Limits,
     /// Becomes true at shutdown, which ends the event streams.
     pub(super) ending: watch::Receiver<bool>,
 }
@@ -68,7 +77,7 @@ impl Api {
             public,
             requests: Arc::new(Semaphore::new(limits.requests_max)),
             streams: Arc::new(Semaphore::new(limits.streams_max)),
-            request_time_max: limits.request_time_max,
+            limits,
             ending,
         }
     }
@@ -101,19 +110,4 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(guard::method)
         .layer(middleware::from_fn_with_state(api.clone(), guard::guard))
         .with_state(api)
-}
-
-/// Serves the API until `ending` becomes true; requests under way are finished.
-///
-/// # Errors
-/// What the system says when the listener fails.
-pub async fn serve(listener: TcpListener, api: Api) -> std::io::Result<()> {
-    let mut ending = api.ending.clone();
-    let ended = async move {
-        // An error means that nobody can end it any more, which is an end too.
-        let _sender_gone = ending.wait_for(|ending| *ending).await.is_err();
-    };
-    axum::serve(listener, router(api))
-        .with_graceful_shutdown(ended)
-        .await
 }

@@ -18,7 +18,7 @@ use frith_ledger::hash::Hash;
 use frith_ledger::key::{PublicKey, Seed};
 use frith_ledger::operation::{Action, Operation, OperationBody, SignedOperation};
 use frith_ledger::parameters::Parameters;
-use frith_ledger::store::{MemoryStore, Store};
+use frith_ledger::store::{SharedMemoryStore, Store};
 use frith_ledger::units::{Epoch, Nonce};
 use frith_ledger::vrf::VrfSecret;
 use frith_neighbourhood::{Node, NodeConfig, Priority};
@@ -31,8 +31,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+mod connections;
+mod content;
 mod damage;
 mod fuzz;
+mod proofs;
 mod refusals;
 
 struct Nowhere;
@@ -44,6 +47,7 @@ impl Outbound for Nowhere {
 }
 
 struct World {
+    api: Api,
     router: Router,
     core: CoreHandle,
     rules: Arc<Rules>,
@@ -84,7 +88,7 @@ fn world() -> World {
 }
 
 fn world_with(limits: Limits) -> World {
-    world_on(MemoryStore::default(), limits)
+    world_on(SharedMemoryStore::new(), limits)
 }
 
 fn world_on(store: impl Store + 'static, limits: Limits) -> World {
@@ -113,9 +117,10 @@ fn world_on(store: impl Store + 'static, limits: Limits) -> World {
     };
     let (ending, ended) = watch::channel(false);
     let fetcher = Fetcher::new(handle.clone(), None, std::env::temp_dir());
-    let router = router(Api::new(status, fetcher, false, limits, ended));
+    let api = Api::new(status, fetcher, false, limits, ended);
     World {
-        router,
+        router: router(api.clone()),
+        api,
         core: handle,
         rules,
         user,

@@ -47,11 +47,8 @@ fn of_user(session: &Session) -> Result<Vec<Check>> {
     let genesis = session.genesis();
     let parameters = genesis.as_ref().ok().map(|genesis| &genesis.parameters);
     let (node, time) = doctor::node(&session.node()?);
-    let mut checks = vec![
-        doctor::versions(parameters),
-        doctor::keys(&session.home),
-        node,
-    ];
+    let mut checks = vec![doctor::versions(parameters), doctor::keys(&session.home)];
+    checks.extend(node);
     checks.extend(doctor::clock(time));
     Ok(checks)
 }
@@ -66,9 +63,9 @@ fn of_node(session: &Session, dir: &Path) -> Result<Vec<Check>> {
     let (node, time) = match announced_api(dir).filter(|_| running) {
         Some(api) => {
             let (node, time) = doctor::node(&NodeClient::new(&api)?);
-            (Some(node), time)
+            (node, time)
         }
-        None => (None, None),
+        None => (Vec::new(), None),
     };
     let mut checks = vec![
         doctor::versions(genesis.as_ref().map(|genesis| &genesis.parameters)),

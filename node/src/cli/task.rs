@@ -7,9 +7,10 @@ use super::session::Session;
 use super::spec::{Prepared, prepare};
 use super::wallet::{carry_out, held, how_sure, network, proven, submit};
 use crate::amounts::{grouped, short};
+use crate::api::refusal_body;
 use crate::client::{NodeClient, fee_of};
 use crate::codes::Code;
-use crate::failure::{Failure, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::present;
 use crate::views::{Finality, OperationView, PlaceView, TaskView};
 use frith_ledger::address::Address;
@@ -18,8 +19,11 @@ use frith_ledger::entity::{Bytes, Entity, TaskOutcome, TaskState};
 use frith_ledger::genesis::Genesis;
 use frith_ledger::hash::Hash;
 use frith_ledger::operation::Action;
+use frith_ledger::parameters::Parameters;
 use frith_ledger::units::Epoch;
+use frith_tasks::Refusal;
 use frith_tasks::quote::quote;
+use frith_tasks::runtime::check_action;
 use serde::Serialize;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -29,7 +33,7 @@ use std::time::{Duration, Instant};
 
 pub(super) fn run(session: &Session, command: TaskCommand) -> Result<Report> {
     match command {
-        TaskCommand::Quote(spec) => price(session, &spec),
+        TaskCommand::Quote { spec, unchecked } => price(session, &spec, unchecked),
         TaskCommand::Submit {
             spec,
             yes,
@@ -76,14 +80,19 @@ struct Cost {
     price: Credits,
 }
 
-fn cost(genesis: &Genesis, prepared: &Prepared) -> Result<Cost> {
-    let quoted = quote(&genesis.parameters, &prepared.spec).map_err(Failure::usage)?;
-    let fee = fee_of(
-        &Action::SubmitTask(Box::new(prepared.spec.clone())),
-        &genesis.parameters,
-    );
+/// What a task costs that is prepared in the epoch `now`; the network's refusal for one that it wouldn't take.
+fn cost(parameters: &Parameters, prepared: &Prepared, now: Epoch, unchecked: bool) -> Result<Cost> {
+    let refused = |refusal: Refusal| Failure::answered(Exit::Refused, refusal_body(&refusal));
+    let action = Action::SubmitTask(Box::new(prepared.spec.clone()));
+    check_action(parameters, now, &action).map_err(refused)?;
+    if !unchecked {
+        check_module(&prepared.program)?;
+    }
+    let quoted = quote(parameters, &prepared.spec).map_err(|error| refused(error.into()))?;
+    let fee = fee_of(&action, parameters);
+    let most = quoted.escrow.add(fee);
     Ok(Cost {
-        most: quoted.escrow.add(fee).map_err(Failure::usage)?,
+        most: most.map_err(|error| refused(error.into()))?,
         escrow: quoted.escrow,
         fee,
         most_per_worker: quoted.place,
@@ -111,10 +120,11 @@ impl Cost {
     }
 }
 
-fn price(session: &Session, args: &SpecArgs) -> Result<Report> {
-    let genesis = session.genesis()?;
-    let prepared = prepare(args, &genesis.parameters, Epoch::ZERO)?;
-    let cost = cost(&genesis, &prepared)?;
+fn price(session: &Session, args: &SpecArgs, unchecked: bool) -> Result<Report> {
+    let parameters = session.genesis()?.parameters;
+    // Deadlines count from now: which epoch that is makes no difference.
+    let prepared = prepare(args, &parameters, Epoch::ZERO)?;
+    let cost = cost(&parameters, &prepared, Epoch::ZERO, unchecked)?;
     Report::new(cost.text(), &cost)
 }
 
@@ -138,10 +148,7 @@ fn send(
     let (genesis, node) = network(session)?;
     let now = Epoch::new(node.status()?.epoch);
     let prepared = prepare(args, &genesis.parameters, now)?;
-    if !unchecked {
-        check_module(&prepared.program)?;
-    }
-    let cost = cost(&genesis, &prepared)?;
+    let cost = cost(&genesis.parameters, &prepared, now, unchecked)?;
     if !yes {
         let held = held(&node, &session.address()?)?;
         if is_terminal() {
@@ -426,4 +433,114 @@ fn result(
         shown.status
     ));
     Ok(Report::new("", &json)?.with_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frith_ledger::entity::TaskSpec;
+    use frith_ledger::parameters::{CONTENT_BYTES_MAX, REPLICAS_MAX};
+    use frith_tasks::SpecFault;
+    use std::path::Path;
+
+    fn args(program: &Path) -> SpecArgs {
+        SpecArgs {
+            program: program.to_owned(),
+            input: None,
+            args: Vec::new(),
+            env: Vec::new(),
+            fuel: 1_000_000,
+            price: Credits::new(1_000),
+            replicas: 3,
+            memory_pages: None,
+            result_max: 1 << 10,
+            deadline: 20,
+        }
+    }
+
+    /// The quote of a program with these arguments in epoch 7, and the description that a submission would have.
+    fn quoted(
+        program: &[u8],
+        unchecked: bool,
+        change: impl FnOnce(&mut SpecArgs),
+    ) -> (Result<Cost>, TaskSpec) {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), program).expect("writes");
+        let mut args = args(file.path());
+        change(&mut args);
+        let parameters = Parameters::devnet();
+        let now = Epoch::new(7);
+        let prepared = prepare(&args, &parameters, now).expect("the files are there");
+        let spec = prepared.spec.clone();
+        (cost(&parameters, &prepared, now, unchecked), spec)
+    }
+
+    fn program() -> Vec<u8> {
+        let text = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
+        wat::parse_str(text).expect("a module")
+    }
+
+    #[test]
+    fn what_the_network_would_refuse_is_refused_by_a_quote_with_the_same_words() {
+        let most = Parameters::devnet();
+        let cases: [(&str, Box<dyn FnOnce(&mut SpecArgs)>); 9] = [
+            ("no replica", Box::new(|a| a.replicas = 0)),
+            (
+                "too many replicas",
+                Box::new(|a| a.replicas = u8::try_from(REPLICAS_MAX + 1).expect("few")),
+            ),
+            ("no fuel", Box::new(|a| a.fuel = 0)),
+            (
+                "too much fuel",
+                Box::new(move |a| a.fuel = most.task_fuel_max + 1),
+            ),
+            ("no memory", Box::new(|a| a.memory_pages = Some(0))),
+            (
+                "too much memory",
+                Box::new(|a| a.memory_pages = Some(Parameters::devnet().memory_pages_max + 1)),
+            ),
+            (
+                "too long a result",
+                Box::new(|a| a.result_max = CONTENT_BYTES_MAX + 1),
+            ),
+            ("too soon", Box::new(|a| a.deadline = 1)),
+            (
+                "too late",
+                Box::new(|a| a.deadline = Parameters::devnet().expiry_max + 1),
+            ),
+        ];
+        for (what, change) in cases {
+            let (quoted, spec) = quoted(&program(), false, change);
+            let failure = quoted.expect_err(what);
+            let action = Action::SubmitTask(Box::new(spec));
+            let refusal = check_action(&Parameters::devnet(), Epoch::new(7), &action);
+            let network = refusal_body(&refusal.expect_err("the network refuses it too"));
+            assert_eq!(failure, Failure::answered(Exit::Refused, network), "{what}");
+            assert_eq!(
+                (failure.exit, failure.code.as_str()),
+                (Exit::Refused, "spec")
+            );
+        }
+        let (empty, _) = quoted(&[], true, |_| {});
+        let fault = SpecFault::Program {
+            found: 0,
+            max: frith_ledger::parameters::MODULE_BYTES_MAX,
+        };
+        let expected = Refusal::Spec(fault).to_string();
+        assert_eq!(empty.expect_err("no program").message, expected);
+        let (dear, _) = quoted(&program(), false, |args| {
+            args.price = Credits::new(u128::MAX);
+        });
+        assert_eq!(dear.expect_err("no account holds it").code, "amounts");
+    }
+
+    #[test]
+    fn a_module_that_workers_refuse_is_priced_only_when_it_is_asked_for() {
+        let (refused, _) = quoted(b"no module", false, |_| {});
+        assert_eq!(refused.expect_err("is refused").code, "module_refused");
+        let (priced, _) = quoted(b"no module", true, |_| {});
+        assert_eq!(priced.expect("is priced").replicas, 3);
+        let (priced, _) = quoted(&program(), false, |_| {});
+        assert_eq!(priced.expect("is priced").fuel_max, 1_000_000);
+    }
 }

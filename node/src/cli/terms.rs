@@ -79,7 +79,7 @@ pub(super) fn change(session: &Session, options: &TermsArgs) -> Result<Report> {
 
 /// What the worker at a seat offers when all changes that wait have come.
 fn latest(node: &NodeClient, seat: &Address) -> Result<Terms> {
-    let Some(EntityJson::Worker(worker)) = node.entity(&seat.to_string())?.local else {
+    let Some(EntityJson::Worker(worker)) = node.local(&seat.to_string())?.local else {
         return Err(Failure::refused(
             Code::NoWorker,
             format!("no worker has the seat {seat}"),

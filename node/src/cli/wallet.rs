@@ -4,7 +4,7 @@ use super::Report;
 use super::args::{StakeArgs, WaitArgs, WalletCommand};
 use super::output::{confirm, is_terminal, note, spinner};
 use super::session::Session;
-use crate::client::{NodeClient, Proven, SavedProof, Wallet, fee_of, prove};
+use crate::client::{Following, NodeClient, Proven, SavedProof, Wallet, fee_of};
 use crate::codes::Code;
 use crate::failure::{Failure, Result};
 use crate::views::{Entity as EntityJson, EntityView, OperationView};
@@ -120,7 +120,12 @@ fn balance(
         None => session.address()?,
     };
     let (genesis, node) = (session.genesis()?, session.node()?);
-    let (view, proven) = proven(session, &genesis, &node, &address, since)?;
+    let following = match save {
+        // Whoever gets the file has the genesis and nothing else.
+        Some(_) => Following::from_genesis(&genesis)?,
+        None => Following::open(&session.home.verified_path(), &genesis)?,
+    };
+    let (view, proven) = proven_by(session, (&genesis, following), &node, &address, since)?;
     if let Some(path) = save {
         let text = serde_json::to_string_pretty(&SavedProof::of(&view)?).map_err(Failure::other)?;
         std::fs::write(path, text).map_err(|error| Failure::file("write", path, error))?;
@@ -172,7 +177,8 @@ fn balance(
     Report::new(text, &report)
 }
 
-/// An entity with its checked proof. Waits for the first root, or for the one of `since`.
+/// An entity with its checked proof. Waits for the first root, or for the one of `since`. The proof begins where an
+/// earlier command got to, which this one keeps in turn.
 pub(super) fn proven(
     session: &Session,
     genesis: &Genesis,
@@ -180,15 +186,32 @@ pub(super) fn proven(
     address: &Address,
     since: Option<u64>,
 ) -> Result<(EntityView, Proven)> {
+    let following = Following::open(&session.home.verified_path(), genesis)?;
+    proven_by(session, (genesis, following), node, address, since)
+}
+
+fn proven_by(
+    session: &Session,
+    (genesis, mut following): (&Genesis, Following),
+    node: &NodeClient,
+    address: &Address,
+    since: Option<u64>,
+) -> Result<(EntityView, Proven)> {
+    if let Some(notice) = following.notice.take() {
+        note(&notice);
+    }
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     let waiting = spinner("waits for a root", session.json);
     loop {
-        let view = node.entity(&address.to_string())?;
+        let view = node.entity_from(&address.to_string(), following.client.period())?;
         let recent = view
             .epoch
             .is_some_and(|epoch| since.is_none_or(|since| epoch >= since));
         if recent || std::time::Instant::now() >= deadline {
-            let proven = prove(genesis, address, &view)?;
+            let (view, proven) = following.check(genesis, node, address, view)?;
+            if let Some(notice) = following.notice.take() {
+                note(&notice);
+            }
             if since.is_some_and(|since| proven.epoch < since) {
                 return Err(Failure::unreachable(format!(
                     "the newest root that the node proves is of epoch {}, epoch {} was asked for",
@@ -197,6 +220,11 @@ pub(super) fn proven(
                 )));
             }
             waiting.finish_and_clear();
+            if let Err(failure) = following.keep() {
+                note(&format!(
+                    "{failure}; the next command follows the network again"
+                ));
+            }
             return Ok((view, proven));
         }
         std::thread::sleep(Duration::from_millis(100));
@@ -243,7 +271,7 @@ pub(super) fn confirm_cost(
 
 /// What an account holds by the node's word, for questions; nothing when there is none.
 pub(super) fn held(node: &NodeClient, account: &Address) -> Result<String> {
-    match node.entity(&account.to_string())?.local {
+    match node.local(&account.to_string())?.local {
         Some(EntityJson::Account(account)) => Ok(account.balance),
         _ => Ok("0".to_owned()),
     }
@@ -302,7 +330,7 @@ pub(super) fn own_seat(
     if let Some(seat) = named {
         return Ok(seat);
     }
-    let Some(EntityJson::Account(account)) = node.entity(&owner.to_string())?.local else {
+    let Some(EntityJson::Account(account)) = node.local(&owner.to_string())?.local else {
         return Err(Failure::refused(
             Code::NoAccount,
             format!("there is no account {owner}"),
@@ -429,7 +457,7 @@ pub(super) fn consented(
 ) -> Result<Consented> {
     let given = match (dir, file) {
         (Some(dir), _) => {
-            let nonce = match node.entity(&account.to_string())?.local {
+            let nonce = match node.local(&account.to_string())?.local {
                 Some(EntityJson::Account(account)) => Nonce::new(account.nonce),
                 _ => Nonce::ZERO,
             };

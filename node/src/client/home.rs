@@ -1,6 +1,6 @@
 //! The user's own directory: keys, the trusted genesis, defaults.
 //!
-//! `$FRITH_HOME`, else `~/.frith`: `keys/<name>.json`, `genesis.json`, `config.toml`.
+//! `$FRITH_HOME`, else `~/.frith`: `keys/<name>.json`, `genesis.json`, `config.toml`, `verified/`.
 
 use crate::failure::{Failure, Result};
 use frith_ledger::genesis::Genesis;
@@ -126,6 +126,12 @@ impl Home {
         let path = self.dir.join("config.toml");
         let text = toml::to_string_pretty(config).map_err(Failure::other)?;
         std::fs::write(&path, text).map_err(|error| Failure::file("write", &path, error))
+    }
+
+    /// Where it stands how far networks were followed.
+    #[must_use]
+    pub fn verified_path(&self) -> PathBuf {
+        self.dir.join("verified")
     }
 
     /// Where the trusted genesis stands.

@@ -188,12 +188,28 @@ impl NodeClient {
         }
     }
 
-    /// An entity with its proof, not yet checked: see [`super::prove`].
+    /// An entity with its proof from the genesis, not yet checked: see [`super::prove`].
     ///
     /// # Errors
     /// The node can't be reached.
     pub fn entity(&self, address: &str) -> Result<EntityView> {
-        self.get(&format!("/v1/entities/{address}"))
+        self.entity_from(address, 0)
+    }
+
+    /// An entity with its proof from a period whose root committee is known, not yet checked.
+    ///
+    /// # Errors
+    /// The node can't be reached.
+    pub fn entity_from(&self, address: &str, period: u64) -> Result<EntityView> {
+        self.get(&format!("/v1/entities/{address}?period={period}"))
+    }
+
+    /// What the node's neighbourhood holds at an address now, without a proof: for nonces and warnings.
+    ///
+    /// # Errors
+    /// The node can't be reached.
+    pub fn local(&self, address: &str) -> Result<EntityView> {
+        self.get(&format!("/v1/entities/{address}?proof=false"))
     }
 
     /// What touched an account: at most `limit` entries before the place that `before` names, newest first.

@@ -56,6 +56,15 @@ impl SavedProof {
     /// # Errors
     /// [`crate::failure::Exit::Proof`] when it doesn't hold.
     pub fn verify(&self, genesis: &Genesis) -> Result<(Address, Proven)> {
+        let mut client = LightClient::new(genesis).map_err(Failure::usage)?;
+        self.verify_by(&mut client)
+    }
+
+    /// Checks the proof by a client that may have followed the network before, and takes it along.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    fn verify_by(&self, client: &mut LightClient) -> Result<(Address, Proven)> {
         let address: Address = self
             .address
             .parse()
@@ -64,7 +73,6 @@ impl SavedProof {
             .map_err(|error| Failure::proof(format!("the proof is no hexadecimal: {error}")))?;
         let proof: EntityProof = decode(&bytes, ENTITY_PROOF_BYTES_MAX)
             .map_err(|error| Failure::proof(format!("the proof can't be read: {error}")))?;
-        let mut client = LightClient::new(genesis).map_err(Failure::usage)?;
         let verified = client.verify(&address, &proof).map_err(|error| {
             Failure::proof(format!("the proof of {address} does not hold: {error}"))
         })?;
@@ -88,9 +96,18 @@ impl SavedProof {
 /// # Errors
 /// [`crate::failure::Exit::Proof`] when it doesn't hold or is about another address.
 pub fn prove(genesis: &Genesis, address: &Address, view: &EntityView) -> Result<Proven> {
+    let mut client = LightClient::new(genesis).map_err(Failure::usage)?;
+    prove_by(&mut client, address, view)
+}
+
+/// Checks a node's answer about `address` by a client that may have followed the network before, and takes it along.
+///
+/// # Errors
+/// As [`prove`]. The client may have followed some links then, which held.
+pub fn prove_by(client: &mut LightClient, address: &Address, view: &EntityView) -> Result<Proven> {
     let saved = SavedProof {
         address: address.to_string(),
         ..SavedProof::of(view)?
     };
-    saved.verify(genesis).map(|(_, proven)| proven)
+    saved.verify_by(client).map(|(_, proven)| proven)
 }

@@ -111,7 +111,7 @@ impl<'a> Wallet<'a> {
     /// # Errors
     /// The node can't be reached.
     pub fn local(&self) -> Result<EntityView> {
-        self.node.entity(&self.account.to_string())
+        self.node.local(&self.account.to_string())
     }
 
     /// The operation that does `action` next.

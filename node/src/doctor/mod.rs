@@ -16,5 +16,5 @@ pub use clock::clock;
 pub(crate) use clock::http_date;
 pub use directory::{directory, keys};
 pub use machine::{disk, memory, processors, versions};
-pub use network::{node, ports};
+pub use network::{node, ports, reached};
 pub use peers::peers;

@@ -1,8 +1,9 @@
 //! Ports of this machine, and the node that answers.
 
-use super::check::{Check, State};
+use super::check::Check;
 use crate::client::NodeClient;
 use crate::config::Settings;
+use crate::views::ReachedView;
 use serde_json::json;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 
@@ -81,15 +82,56 @@ pub(super) fn endpoint(text: &str) -> Option<(bool, SocketAddr)> {
     Some((tcp, SocketAddr::new(ip, parts.next()?.parse().ok()?)))
 }
 
-/// The node that answers at the API: ready or why not, its version, its warnings. And its time of day.
+/// Whether others reach the node: those that are connected because they opened the connection show it. Nobody is asked to
+/// dial it, so what none of them shows is a warning and no failure.
 #[must_use]
-pub fn node(client: &NodeClient) -> (Check, Option<u64>) {
+pub fn reached(peers: u64, reached: &ReachedView) -> Check {
+    const NAME: &str = "reached";
+    let ReachedView {
+        by_peers,
+        from_outside,
+    } = *reached;
+    let advice = "let its port through the firewall and the router, and name its public address in external; then look again \
+        when others have started";
+    let figures = json!({"peers": peers, "by_peers": by_peers, "from_outside": from_outside});
+    let check = match (peers, by_peers, from_outside) {
+        (_, _, 1..) => Check::ok(
+            NAME,
+            format!("{from_outside} of {peers} peers came to it from outside"),
+        ),
+        (0, _, _) => Check::warn(
+            NAME,
+            "no peer is connected, so nothing shows whether others reach it",
+            advice,
+        ),
+        (peers, 0, _) => Check::warn(
+            NAME,
+            format!(
+                "it opened all connections to its {peers} peers itself: nothing shows that others reach it"
+            ),
+            advice,
+        ),
+        (peers, near, _) => Check::warn(
+            NAME,
+            format!(
+                "{near} of {peers} peers came to it, all from this machine or a private network"
+            ),
+            advice,
+        ),
+    };
+    check.with(figures)
+}
+
+/// The node that answers at the API: ready or why not, its version, its warnings; whether others reach it. And its time of
+/// day.
+#[must_use]
+pub fn node(client: &NodeClient) -> (Vec<Check>, Option<u64>) {
     const NAME: &str = "node";
     let status = match client.status() {
         Ok(status) => status,
         Err(error) => {
             let advice = error.advice.clone().unwrap_or_default();
-            return (Check::warn(NAME, error, advice), None);
+            return (vec![Check::warn(NAME, error, advice)], None);
         }
     };
     let time = client.date().ok().flatten();
@@ -129,12 +171,19 @@ pub fn node(client: &NodeClient) -> (Check, Option<u64>) {
     } else {
         Check::ok(NAME, found)
     };
-    debug_assert!(check.state <= State::Fail, "states are ordered");
-    (check.with(figures), time)
+    let mut checks = vec![check.with(figures)];
+    checks.extend(
+        status
+            .reached
+            .as_ref()
+            .map(|who| reached(status.peers, who)),
+    );
+    (checks, time)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::State;
     use super::*;
     use crate::config::Partial;
 
@@ -151,6 +200,24 @@ mod tests {
             let expected =
                 expected.map(|(tcp, address)| (tcp, address.parse().expect("an address")));
             assert_eq!(endpoint(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_peer_that_came_from_outside_shows_that_others_reach_the_node() {
+        for (peers, by_peers, from_outside, state, said) in [
+            (3, 2, 1, State::Ok, "from outside"),
+            (3, 2, 0, State::Warn, "private network"),
+            (3, 0, 0, State::Warn, "opened all connections"),
+            (0, 0, 0, State::Warn, "no peer"),
+        ] {
+            let who = ReachedView {
+                by_peers,
+                from_outside,
+            };
+            let check = reached(peers, &who);
+            assert_eq!(check.state, state, "{check:?}");
+            assert!(check.found.contains(said), "{check:?}");
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::alerts::{Alerts, Watch};
 use super::clock::Clock;
-use super::content::Fetcher;
+use super::content::{Fetcher, Served};
 use super::core::{Core, DiskGuard, Outbound};
 use super::equivocate::Equivocator;
 use super::handle::CoreHandle;
@@ -28,10 +28,12 @@ use frith_ledger::key::Seed;
 use frith_ledger::store::{RocksOptions, RocksStore};
 use frith_ledger::units::Millis;
 use frith_neighbourhood::{Node, NodeConfig, OpenError, record};
-use frith_network::{Multiaddr, Network, NetworkConfig};
+use frith_network::{Multiaddr, Network, NetworkConfig, NetworkEvent};
 use frith_tasks::Rules;
+use futures::future::BoxFuture;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -70,6 +72,52 @@ pub enum Stopped {
 /// A part of the node that ended, and what the node's end is when it does so by itself.
 type Part = (&'static str, Stopped);
 
+/// What runs beside the core, as a task each, until the end.
+struct Parts {
+    core: CoreHandle,
+    events: mpsc::Receiver<NetworkEvent>,
+    served: Served,
+    upload: Arc<Throttle>,
+    known: watch::Receiver<Vec<Multiaddr>>,
+    peers_file: PathBuf,
+    wants: mpsc::Receiver<Wanted>,
+    fetcher: Fetcher,
+    watch: Watch,
+    worker: Worker,
+    listener: TcpListener,
+    api: Api,
+    ended: watch::Receiver<bool>,
+}
+
+impl Parts {
+    fn spawn(self) -> JoinSet<Part> {
+        let mut tasks = JoinSet::new();
+        let (core, events, served, upload) = (self.core, self.events, self.served, self.upload);
+        tasks.spawn(async move {
+            let stopped = match forward(events, core, served, upload).await {
+                Ok(Forwarded::KeyElsewhere) => Stopped::KeyElsewhere,
+                Ok(Forwarded::NetworkGone) | Err(_) => Stopped::ByItself,
+            };
+            ("network", stopped)
+        });
+        let mut by_itself = |part, run: BoxFuture<'static, ()>| {
+            tasks.spawn(async move {
+                run.await;
+                (part, Stopped::ByItself)
+            });
+        };
+        by_itself(
+            "peers' addresses",
+            Box::pin(peers::keep(self.known, self.peers_file)),
+        );
+        by_itself("content", Box::pin(bring_content(self.wants, self.fetcher)));
+        by_itself("alerts", Box::pin(self.watch.run(self.ended.clone())));
+        by_itself("worker", Box::pin(self.worker.run(self.ended)));
+        by_itself("api", Box::pin(serve(self.listener, self.api)));
+        tasks
+    }
+}
+
 /// A running node.
 pub struct Service {
     dir: NodeDir,
@@ -85,10 +133,6 @@ impl Service {
     ///
     /// # Errors
     /// What can't be started, and what to do.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "a start-up is one sequence: each step needs what those before it made"
-    )]
     pub async fn start(config: ServiceConfig) -> Result<Self> {
         let ServiceConfig {
             dir,
@@ -159,39 +203,24 @@ impl Service {
         })
         .doing(preparing)
         .map_err(|failure| failure.advise("delete that directory: it is made again"))?;
-        let core = handle.clone();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let stopped = match forward(events, core, upload).await {
-                Ok(Forwarded::KeyElsewhere) => Stopped::KeyElsewhere,
-                Ok(Forwarded::NetworkGone) | Err(_) => Stopped::ByItself,
-            };
-            ("network", stopped)
-        });
-        let (known, peers_file) = (network.known(), dir.path().join(PEERS_FILE));
-        tasks.spawn(async move {
-            peers::keep(known, peers_file).await;
-            ("peers' addresses", Stopped::ByItself)
-        });
-        tasks.spawn(async move {
-            bring_content(wants, fetcher).await;
-            ("content", Stopped::ByItself)
-        });
-        let ending_watch = ended.clone();
-        tasks.spawn(async move {
-            watch.run(ending_watch).await;
-            ("alerts", Stopped::ByItself)
-        });
-        tasks.spawn(async move {
-            worker.run(ended).await;
-            ("worker", Stopped::ByItself)
-        });
-        tasks.spawn(async move {
-            if let Err(error) = serve(listener, api).await {
-                tracing::error!(%error, "the API has failed");
-            }
-            ("api", Stopped::ByItself)
-        });
+        let served = Served::start(handle.contents().clone())
+            .doing("cannot start the thread that serves content")?;
+        let parts = Parts {
+            core: handle.clone(),
+            events,
+            served,
+            upload,
+            known: network.known(),
+            peers_file: dir.path().join(PEERS_FILE),
+            wants,
+            fetcher,
+            watch,
+            worker,
+            listener,
+            api,
+            ended,
+        };
+        let tasks = parts.spawn();
         dir.announce_api(api_address)?;
         tracing::info!(api = %format!("http://{api_address}"), "node started");
         Ok(Self {
@@ -365,7 +394,7 @@ async fn start_network(
     settings: &Settings,
     secret: &[u8; 32],
     rules: &Rules,
-) -> Result<(Network, mpsc::Receiver<frith_network::NetworkEvent>)> {
+) -> Result<(Network, mpsc::Receiver<NetworkEvent>)> {
     let mut config = NetworkConfig::new(*secret, rules.hash.0);
     config.listen = addresses(&settings.listen, "listen")?;
     config.external = addresses(&settings.external, "external")?;

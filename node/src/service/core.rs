@@ -3,7 +3,7 @@
 use super::admission::Admission;
 use super::clock::Clock;
 use super::counters::Counters;
-use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress};
+use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress, READS_MAX};
 use super::wanted::{Waiting, Wanted};
 use crate::amounts;
 use crate::present;
@@ -16,7 +16,7 @@ use frith_tasks::Rules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
 /// Commands that one round takes before its outputs are performed: what one sync of the disk is shared by.
 const ROUND_MAX: usize = 128;
@@ -127,6 +127,8 @@ impl Core {
         let handle = CoreHandle {
             counters: counters.clone(),
             admission: admission.clone(),
+            contents: node.content_reader(),
+            reads: Arc::new(Semaphore::new(READS_MAX)),
             commands: sender,
             progress: watching,
             events: events.clone(),

@@ -6,15 +6,18 @@ use crate::views::EventView;
 use frith_ledger::entity::ContentId;
 use frith_ledger::operation::OperationId;
 use frith_ledger::store::StoreError;
-use frith_neighbourhood::{Input, Node, SubmitError};
+use frith_neighbourhood::{ContentReader, Input, Node, SubmitError};
 use frith_tasks::Rules;
 use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
 /// Commands that wait for the core at the most.
 pub(super) const COMMANDS_MAX: usize = 512;
 /// Events that a slow reader of the event stream may be behind.
 pub(super) const EVENTS_MAX: usize = 1024;
+
+/// Contents read for this machine's own needs at one time; each may have 16 MiB.
+pub(super) const READS_MAX: usize = 4;
 
 /// Something for the core to do.
 pub enum Command {
@@ -75,6 +78,8 @@ pub struct CoreHandle {
     pub(super) rules: Arc<Rules>,
     pub(super) counters: Arc<Counters>,
     pub(super) admission: Arc<Admission>,
+    pub(super) contents: ContentReader,
+    pub(super) reads: Arc<Semaphore>,
 }
 
 impl CoreHandle {
@@ -129,6 +134,27 @@ impl CoreHandle {
             .await
             .map_err(|_| CoreError::Gone)?;
         answer.await.map_err(|_| CoreError::Gone)
+    }
+
+    /// Content of the own store; `None` when it isn't there. Read beside the core, which goes on meanwhile.
+    ///
+    /// # Errors
+    /// [`CoreError`]; the core goes on after [`CoreError::Store`].
+    pub async fn content(&self, id: ContentId) -> Result<Option<Vec<u8>>, CoreError> {
+        let permit = self.reads.clone().acquire_owned().await;
+        let permit = permit.map_err(|_| CoreError::Gone)?;
+        let contents = self.contents.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            contents.get(&id)
+        });
+        Ok(read.await.map_err(|_| CoreError::Gone)??)
+    }
+
+    /// Reads content on a thread of the caller's.
+    #[must_use]
+    pub const fn contents(&self) -> &ContentReader {
+        &self.contents
     }
 
     /// Asks the core something.

@@ -1,24 +1,17 @@
 //! Between the core and the network: outputs become frames, events become inputs, fetches are served.
 
-use super::content::{FetchRequest, Sliced};
+use super::content::{Answer, Served};
 use super::core::Outbound;
 use super::handle::{CoreError, CoreHandle};
 use super::throttle::Throttle;
 use bytes::Bytes;
-use frith_ledger::codec::decode;
-use frith_ledger::entity::ContentId;
 use frith_ledger::key::PublicKey;
 use frith_neighbourhood::{Input, Priority};
 use frith_network::{FetchReply, Network, NetworkEvent, PeerKey};
-use parity_scale_codec::Encode as _;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 
-/// Bytes of an encoded fetch request.
-const REQUEST_BYTES_MAX: usize = 256;
-/// Contents kept in memory while peers fetch their slices.
-const SERVED_MAX: usize = 2;
 /// What a misbehaving peer is penalised with; at 100 it is banned for a while.
 const PENALTY: u32 = 10;
 
@@ -51,49 +44,6 @@ impl Outbound for NetworkOutbound {
     }
 }
 
-/// Contents that peers fetch slices of, with their hashes: the last few. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Served {
-    contents: Arc<Mutex<Newest>>,
-}
-
-/// Contents, the newest last.
-type Newest = VecDeque<(ContentId, Arc<Sliced>)>;
-
-impl Served {
-    /// The slice that `request` asks for, of content that `load` gives when it isn't here yet; `None` when it asks
-    /// for nothing that is there.
-    pub async fn answer<F>(
-        &self,
-        request: &[u8],
-        load: impl FnOnce(ContentId) -> F,
-    ) -> Option<Bytes>
-    where
-        F: Future<Output = Option<Vec<u8>>>,
-    {
-        let request = decode(request, REQUEST_BYTES_MAX).ok()?;
-        let FetchRequest::Content { id, first, count } = request;
-        // Held while one loads, so that a burst of requests loads it once.
-        let mut contents = self.contents.lock().await;
-        let held = contents.iter().find(|(held, _)| *held == id);
-        let sliced = match held.map(|(_, sliced)| sliced.clone()) {
-            Some(sliced) => sliced,
-            None => {
-                let bytes = load(id).await?;
-                let sliced = tokio::task::spawn_blocking(move || Sliced::new(&id, bytes)).await;
-                let sliced = Arc::new(sliced.ok()??);
-                contents.push_back((id, sliced.clone()));
-                if contents.len() > SERVED_MAX {
-                    contents.pop_front();
-                }
-                sliced
-            }
-        };
-        drop(contents);
-        Some(sliced.slice(first, count)?.encode().into())
-    }
-}
-
 /// Why no events are passed on any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forwarded {
@@ -111,9 +61,9 @@ pub enum Forwarded {
 pub async fn forward(
     mut events: mpsc::Receiver<NetworkEvent>,
     core: CoreHandle,
+    served: Served,
     upload: Arc<Throttle>,
 ) -> Result<Forwarded, CoreError> {
-    let served = Served::default();
     while let Some(event) = events.recv().await {
         match event {
             NetworkEvent::Connected(peer) => {
@@ -130,10 +80,17 @@ pub async fn forward(
                 })
                 .await?;
             }
-            NetworkEvent::Fetch { request, reply, .. } => {
+            NetworkEvent::Fetch {
+                from,
+                request,
+                reply,
+            } => {
                 // The network bounds how many are served at one time.
-                let answer = serve(request, core.clone(), served.clone());
-                tokio::spawn(paced(answer, reply, upload.clone()));
+                let (served, upload) = (served.clone(), upload.clone());
+                tokio::spawn(async move {
+                    let answer = served.answer(from, &request);
+                    paced(answer, reply, upload).await;
+                });
             }
             NetworkEvent::Listening(address) => tracing::info!(%address, "listening for peers"),
             NetworkEvent::Refused {
@@ -168,24 +125,13 @@ fn public(peer: PeerKey) -> PublicKey {
 }
 
 /// Gives an answer when the bandwidth allows it.
-async fn paced(
-    answer: impl Future<Output = Option<Bytes>>,
-    reply: FetchReply,
-    upload: Arc<Throttle>,
-) {
+async fn paced(answer: impl Future<Output = Answer>, reply: FetchReply, upload: Arc<Throttle>) {
     match answer.await {
-        Some(bytes) => {
+        Answer::Found(bytes) => {
             upload.take(bytes.len() as u64).await;
             reply.send(bytes);
         }
-        None => reply.refuse(),
+        Answer::Refused => reply.refuse(),
+        Answer::Busy => reply.busy(),
     }
-}
-
-async fn serve(request: Bytes, core: CoreHandle, served: Served) -> Option<Bytes> {
-    let load = |id: ContentId| async move {
-        let stored = core.query(move |node| node.content(&id)).await;
-        stored.ok()?.ok()?
-    };
-    served.answer(&request, load).await
 }

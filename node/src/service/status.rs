@@ -5,7 +5,8 @@ use super::clock::Clock;
 use super::handle::{CoreError, CoreHandle};
 use crate::present;
 use crate::views::{
-    KeyState, MemberView, OwnKeyView, ReadyView, StatusView, UnpaidView, WorkStatusView,
+    KeyState, MemberView, OwnKeyView, ReachedView, ReadyView, StatusView, UnpaidView,
+    WorkStatusView,
 };
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
@@ -13,7 +14,7 @@ use frith_ledger::entity::{Entity, PlaceState, Task, Worker};
 use frith_ledger::key::PublicKey;
 use frith_ledger::parameters::Parameters;
 use frith_neighbourhood::Unready;
-use frith_network::Network;
+use frith_network::{Direction, Link, Network};
 use frith_tasks::LeafState;
 use frith_tasks::runtime::Role;
 use frith_tasks::worker::jobs_of_key;
@@ -93,6 +94,7 @@ impl StatusSource {
                     .map(ToString::to_string)
                     .collect()
             }),
+            reached: self.network.as_ref().map(reached),
             resident_bytes: resident_bytes(),
             uptime_s: self.clock.elapsed().as_secs(),
             halted: core.halted,
@@ -106,6 +108,18 @@ impl StatusSource {
     pub async fn readiness(&self) -> Result<ReadyView, CoreError> {
         let unready = self.core.query(|node| node.unready()).await?;
         Ok(ready_view(&unready))
+    }
+}
+
+fn reached(network: &Network) -> ReachedView {
+    let peers = network.connected();
+    let count = |counts: &dyn Fn(&Link) -> bool| {
+        let reached = peers.iter().filter(|peer| peer.links.iter().any(counts));
+        reached.count() as u64
+    };
+    ReachedView {
+        by_peers: count(&|link| link.direction == Direction::Inbound),
+        from_outside: count(&Link::came_from_outside),
     }
 }
 

@@ -44,4 +44,5 @@ pub use admit::NONCE_AHEAD_MAX;
 pub use agenda::DUE_MAX;
 pub use execute::{BlockContext, ExecuteError, Executed};
 pub use index::Role;
+pub use spec::check_action;
 pub use state::{LeafState, RestoreError, Side};

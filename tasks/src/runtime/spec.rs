@@ -15,12 +15,11 @@ use parity_scale_codec::Encode as _;
 /// drawn when root(e + 1) is accepted, in epoch e + 2.
 pub(super) const DRAW_LAG: u64 = 2;
 
-/// Checks the shape of an action.
-pub(super) fn check_action(
-    parameters: &Parameters,
-    epoch: Epoch,
-    action: &Action,
-) -> Result<(), Refusal> {
+/// Checks the shape of an action that is to be executed in `epoch`: what every node refuses whatever the state.
+///
+/// # Errors
+/// The refusal that a submission gets.
+pub fn check_action(parameters: &Parameters, epoch: Epoch, action: &Action) -> Result<(), Refusal> {
     match action {
         Action::Transfer { amount, .. } => nonzero(*amount),
         Action::RegisterWorker {

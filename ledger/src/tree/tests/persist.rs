@@ -160,6 +160,13 @@ proptest! {
 }
 
 #[test]
+#[should_panic(expected = "above the one before")]
+fn a_number_that_does_not_grow_writes_nothing() {
+    let version = Version::empty();
+    let _writes = save(Some((7, &version)), 7, &version);
+}
+
+#[test]
 fn a_missing_node_is_named() {
     let version = version_of(
         &[

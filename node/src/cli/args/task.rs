@@ -10,8 +10,15 @@ use std::path::PathBuf;
 /// `frith task`
 #[derive(Debug, Subcommand)]
 pub enum TaskCommand {
-    /// What a task can cost at most. Nothing is signed.
-    Quote(SpecArgs),
+    /// What a task can cost at most, or why nobody would take it. Nothing is signed.
+    Quote {
+        /// The task.
+        #[command(flatten)]
+        spec: SpecArgs,
+        /// Price a module that workers will refuse.
+        #[arg(long)]
+        unchecked: bool,
+    },
     /// Submit a task: shows the most that it can cost, and asks on a terminal.
     Submit {
         /// The task.

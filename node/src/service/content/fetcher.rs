@@ -2,7 +2,7 @@
 
 use super::announced::Announced;
 use super::download::{Download, DownloadError};
-use crate::service::handle::CoreHandle;
+use crate::service::handle::{CoreError, CoreHandle};
 use frith_ledger::entity::{Bytes, ContentId, Entity};
 use frith_ledger::hash::Hash;
 use frith_ledger::key::PublicKey;
@@ -130,14 +130,13 @@ impl Fetcher {
     }
 
     async fn stored(&self, id: ContentId) -> Result<Option<Vec<u8>>, ContentError> {
-        self.core
-            .query(move |node| node.content(&id))
-            .await
-            .map_err(|_| ContentError::Stopped)?
-            .map_err(|error| ContentError::Store {
+        self.core.content(id).await.map_err(|error| match error {
+            CoreError::Gone => ContentError::Stopped,
+            CoreError::Store(error) => ContentError::Store {
                 id,
                 reason: error.to_string(),
-            })
+            },
+        })
     }
 
     /// Brings content into the own store. Concurrent calls for one id share one fetch.

@@ -11,6 +11,7 @@
 //!    asked no more; whoever is slow or busy loses its slice to another.
 //! 5. Groups are written to a file as they come, the hashes to another ([`Partial`]). What a restart finds in
 //!    them is checked against the id and kept. When all is there it enters the store.
+//! 6. Peers are served by a thread of its own ([`Served`]), beside the core.
 //!
 //! Limits: [`SOURCES_MAX`] sources of one content, each owing [`WINDOW_MAX`] slices; four contents at one time;
 //! [`PARTIALS_MAX`] unfinished ones on the disk. What is on its way is in memory slice by slice; only the whole,
@@ -23,6 +24,7 @@ mod download;
 mod fetcher;
 mod partial;
 mod plan;
+mod serving;
 mod slice;
 
 pub use announced::{Announced, Change};
@@ -30,6 +32,7 @@ pub use download::{Download, DownloadError, SOURCES_MAX};
 pub use fetcher::{ContentError, Fetcher};
 pub use partial::{PARTIALS_MAX, Partial, PartialError};
 pub use plan::{Failure, Job, Plan, WINDOW_MAX};
+pub use serving::{Answer, SERVED_MAX, Served};
 pub use slice::{
     FetchRequest, FetchResponse, GROUP_BYTES, GROUPS_MAX, SliceError, Sliced, groups_of, length_of,
 };
