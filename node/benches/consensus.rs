@@ -69,6 +69,7 @@ fn say(over: &Overloaded, rate: f64) {
         "  {} of {} submissions refused, {} of them before they reached a core",
         over.refused, over.submitted, over.refused_before
     );
+    println!("  {} transfers signed meanwhile", over.signed_late);
     println!(
         "  queues full after {:.1} s, meanwhile {:.0} transfers/s, {:.2} of it",
         over.fill_s,

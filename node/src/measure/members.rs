@@ -276,8 +276,7 @@ pub(super) fn start(
 /// Waits until all members have committed a first transfer.
 pub(super) fn warm(members: &[Member], accounts: &mut [Account]) -> Result<(), Unfinished> {
     let (id, bytes) = accounts[0].take()?;
-    let id = *id;
-    members[0].submit(0, bytes)?;
+    members[0].submit(0, &bytes)?;
     for member in members {
         loop {
             match member.told.recv_timeout(Duration::from_secs(30))? {

@@ -32,6 +32,8 @@ pub struct Overloaded {
     pub refused: u64,
     /// Of these, such as the queue or the way to it was known to be full for, so that no core was asked.
     pub refused_before: u64,
+    /// Transfers that had to be signed meanwhile, which the generator's cores include.
+    pub signed_late: u64,
     /// How long the queues took to fill, in seconds.
     pub fill_s: f64,
     /// Finalised transfers a second meanwhile.
@@ -84,6 +86,7 @@ pub(super) fn overload(
         submitted: flood.submitted,
         refused: flood.refused,
         refused_before: flood.refused_before,
+        signed_late: flood.accounts.iter().map(|account| account.late).sum(),
         fill_s: full.duration_since(flood.began).as_secs_f64(),
         fill_transfers_per_s,
         before_bytes,
@@ -151,13 +154,14 @@ impl Flood<'_> {
         self.turn = (self.turn + 1) % self.accounts.len();
         let account = &mut self.accounts[self.turn];
         let token = pack(self.turn, account.next);
+        let at = account.member;
         let (_, bytes) = account.peek()?;
         self.submitted += 1;
-        let member = &self.members[account.member];
+        let member = &self.members[at];
         if member.submit(token, bytes)? {
             account.next += 1;
         } else {
-            self.full[account.member] |= member.is_full(bytes);
+            self.full[at] |= member.is_full(bytes);
             self.refused += 1;
             self.refused_before += 1;
         }
