@@ -71,8 +71,10 @@ fn say(over: &Overloaded, rate: f64) {
     );
     println!("  {} transfers signed meanwhile", over.signed_late);
     println!(
-        "  queues full after {:.1} s, meanwhile {:.0} transfers/s, {:.2} of it",
+        "  {} queues full after {:.1} s ({} operations waited at the end), meanwhile {:.0} transfers/s, {:.2} of it",
+        over.full,
         over.fill_s,
+        over.queued,
         over.fill_transfers_per_s,
         over.fill_transfers_per_s / rate
     );
