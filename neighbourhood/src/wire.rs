@@ -359,15 +359,25 @@ mod tests {
         for (message, urgent) in [
             (PeerMessage::Hello(hello), true),
             (PeerMessage::Offer(digest), true),
-            (PeerMessage::Submit(vec![1].try_into().expect("fits")), false),
+            (
+                PeerMessage::Submit(vec![1].try_into().expect("fits")),
+                false,
+            ),
             (PeerMessage::Request(Request::Batch(digest)), false),
         ] {
-            assert_eq!(PeerMessage::is_urgent(&message.encode()), urgent, "{message:?}");
+            assert_eq!(
+                PeerMessage::is_urgent(&message.encode()),
+                urgent,
+                "{message:?}"
+            );
         }
         // The variants between them, in the order of their definition.
         let index = |message: &PeerMessage| message.encode()[0];
         assert_eq!(index(&PeerMessage::Offer(digest)), 6);
-        assert_eq!(index(&PeerMessage::Submit(Vec::new().try_into().expect("fits"))), 9);
+        assert_eq!(
+            index(&PeerMessage::Submit(Vec::new().try_into().expect("fits"))),
+            9
+        );
         assert!(!PeerMessage::is_urgent(&[]));
     }
 

@@ -54,7 +54,10 @@ impl Account {
 
     /// Forgets what was submitted, all of which has been answered, and sees to it that `ahead` transfers are signed.
     fn prepare(&mut self, ahead: usize) {
-        let over = self.next.saturating_sub(self.first).min(self.transfers.len());
+        let over = self
+            .next
+            .saturating_sub(self.first)
+            .min(self.transfers.len());
         self.transfers.drain(..over);
         self.first += over;
         while self.transfers.len() < ahead {

@@ -12,7 +12,9 @@ use crate::views::EventView;
 use frith_ledger::key::PublicKey;
 use frith_ledger::operation::OperationId;
 use frith_ledger::store::StoreError;
-use frith_neighbourhood::{CommittedBlock, Input, Limits, Node, NodeEvent, Output, Priority, SubmitError};
+use frith_neighbourhood::{
+    CommittedBlock, Input, Limits, Node, NodeEvent, Output, Priority, SubmitError,
+};
 use frith_tasks::Rules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
