@@ -93,6 +93,13 @@ impl PeerMessage {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         decode(bytes, MESSAGE_BYTES_MAX)
     }
+
+    /// Whether a frame, if it is one, takes little time and others wait for what comes of it: neither operations nor
+    /// sync. Looks at the first byte only.
+    pub(crate) fn is_urgent(frame: &[u8]) -> bool {
+        // The indices of all up to `Consensus`, and of `Offer`, `Ack` and `Certified`, as a test checks.
+        matches!(frame.first(), Some(0..=4 | 6..=8))
+    }
 }
 
 /// A process says who it is.
@@ -342,6 +349,36 @@ mod tests {
                 .expect("as many as may be"),
         }));
         assert!(message.encode().len() <= MESSAGE_BYTES_MAX);
+    }
+
+    #[test]
+    fn neither_operations_nor_sync_are_urgent() {
+        let (key, instance) = (SecretKey::from_bytes(&[1; 32]), Hash([2; 32]));
+        let hello = Hello::sign(Hash([2; 32]), Hash([3; 32]), &instance, &key);
+        let digest = BatchDigest([1; 32]);
+        for (message, urgent) in [
+            (PeerMessage::Hello(hello), true),
+            (PeerMessage::Offer(digest), true),
+            (
+                PeerMessage::Submit(vec![1].try_into().expect("fits")),
+                false,
+            ),
+            (PeerMessage::Request(Request::Batch(digest)), false),
+        ] {
+            assert_eq!(
+                PeerMessage::is_urgent(&message.encode()),
+                urgent,
+                "{message:?}"
+            );
+        }
+        // The variants between them, in the order of their definition.
+        let index = |message: &PeerMessage| message.encode()[0];
+        assert_eq!(index(&PeerMessage::Offer(digest)), 6);
+        assert_eq!(
+            index(&PeerMessage::Submit(Vec::new().try_into().expect("fits"))),
+            9
+        );
+        assert!(!PeerMessage::is_urgent(&[]));
     }
 
     #[test]

@@ -69,9 +69,12 @@ fn say(over: &Overloaded, rate: f64) {
         "  {} of {} submissions refused, {} of them before they reached a core",
         over.refused, over.submitted, over.refused_before
     );
+    println!("  {} transfers signed meanwhile", over.signed_late);
     println!(
-        "  queues full after {:.1} s, meanwhile {:.0} transfers/s, {:.2} of it",
+        "  {} queues full after {:.1} s ({} operations waited at the end), meanwhile {:.0} transfers/s, {:.2} of it",
+        over.full,
         over.fill_s,
+        over.queued,
         over.fill_transfers_per_s,
         over.fill_transfers_per_s / rate
     );

@@ -11,10 +11,11 @@ use frith_ledger::units::Millis;
 use frith_neighbourhood::Priority;
 use frith_neighbourhood::log::{Input, Log, LogConfig, Output};
 use frith_network::{Network, NetworkEvent, PeerKey};
+use std::collections::VecDeque;
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// Inputs that share a sync.
 const SHARED_MAX: usize = 256;
@@ -86,29 +87,44 @@ async fn run(
     };
     let mut log = Log::open(config, Box::new(store), now())?;
     let mut outputs = Vec::new();
+    let (mut urgent, mut others) = (VecDeque::new(), VecDeque::new());
     loop {
         perform(&mut log, network, &mut outputs)?;
         // The network's turn, also when more has come already.
         tokio::task::yield_now().await;
-        let wait = log
-            .next_deadline()
-            .map_or(1_000, |due| due.get().saturating_sub(now().get()));
-        let first = tokio::select! {
-            biased;
-            event = events.recv() => input(event.context("the network ended")?),
-            _ = &mut end => return Ok(()),
-            () = tokio::time::sleep(Duration::from_millis(wait)) => Some(Input::Tick),
+        if urgent.is_empty() && others.is_empty() {
+            let wait = log
+                .next_deadline()
+                .map_or(1_000, |due| due.get().saturating_sub(now().get()));
+            let first = tokio::select! {
+                biased;
+                event = events.recv() => input(event.context("the network ended")?),
+                _ = &mut end => return Ok(()),
+                () = tokio::time::sleep(Duration::from_millis(wait)) => Some(Input::Tick),
+            };
+            urgent.extend(first);
+        } else if end.try_recv() != Err(TryRecvError::Empty) {
+            return Ok(());
+        }
+        while urgent.len() + others.len() < SHARED_MAX
+            && let Ok(event) = events.try_recv()
+        {
+            match input(event) {
+                Some(input) if input.is_urgent() => urgent.push_back(input),
+                input => others.extend(input),
+            }
+        }
+        // What consensus says leaves before anything else is looked at, and whatever waits already shares the next sync.
+        let round = if urgent.is_empty() {
+            &mut others
+        } else {
+            &mut urgent
         };
-        let mut next = first;
-        // Whatever waits already shares the next sync.
-        for _ in 0..SHARED_MAX {
-            if let Some(input) = next {
-                log.handle(now(), input, &mut outputs);
-            }
-            match events.try_recv() {
-                Ok(event) => next = input(event),
-                Err(_) => break,
-            }
+        for input in round.drain(..) {
+            log.handle(now(), input, &mut outputs);
+        }
+        if log.next_deadline().is_some_and(|due| due <= now()) {
+            log.handle(now(), Input::Tick, &mut outputs);
         }
     }
 }

@@ -77,7 +77,7 @@ impl Default for LogLimits {
             batch_bytes: 256 * 1024,
             batch_commands: 4096,
             batch_delay: Millis::new(20),
-            held_delay: Millis::new(5),
+            held_delay: Millis::new(20),
             own_batches_max: 16,
             author_batches_max: 64,
             block_batches: 64,
@@ -133,6 +133,23 @@ pub enum Input {
         /// The environment's words.
         reason: String,
     },
+}
+
+impl Input {
+    /// Whether it is of consensus, or sets its clock: others wait for what comes of it. What is urgent may be given to the log
+    /// before what isn't and came earlier; among its like it keeps its place.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        match self {
+            // The index of `Consensus`, as a test checks.
+            Self::Message { bytes, .. } => bytes.first() == Some(&0),
+            Self::Submit { .. } => false,
+            Self::Connected { .. }
+            | Self::Disconnected { .. }
+            | Self::Tick
+            | Self::StorageFailed { .. } => true,
+        }
+    }
 }
 
 /// What the host does, in order.

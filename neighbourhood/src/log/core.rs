@@ -1,34 +1,29 @@
 //! The log: its state, its entry points, and how an input ends.
 
-use super::api::{
-    Durability, Input, LogConfig, LogError, LogLimits, LogStatus, OpenLogError, Output, Source,
-};
+use super::api::{Durability, Input, LogError, LogLimits, LogStatus, Output, Source};
 use super::blocks::LogBlocks;
+use super::gather::Gathered;
 use super::host::LogHost;
 use super::messages::{HELD_MAX, LogMessage, TOKENS_MAX};
 use super::persist::{self as log_store, Arrived, StoredHead};
 use super::pool::{LogPool, Ticket};
-use crate::consensus::{Base, Consensus, Effect, SafetyRecord, Setup};
+use crate::consensus::{Consensus, Effect};
 use crate::node::Priority;
 use crate::persist;
 use crate::recovery::Recovery;
 use crate::sync::Bucket;
 use crate::wire::CertifiedBlocks;
-use frith_ledger::address::Prefix;
-use frith_ledger::block::{Batch, BatchDigest, BlockId, ChainKind, Instance};
+use frith_ledger::block::{Batch, BatchDigest, BlockId, ChainKind};
 use frith_ledger::certificate::{CommitProof, Committee};
 use frith_ledger::codec::BoundedVec;
 use frith_ledger::hash::{Domain, Hash};
 use frith_ledger::key::PublicKey;
 use frith_ledger::store::{Store, StoreError, Table, Write};
-use frith_ledger::tree::Summary;
-use frith_ledger::units::{Epoch, Generation, Height, Millis, View};
+use frith_ledger::units::{Epoch, Height, Millis, View};
 use parity_scale_codec::Encode as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Batches read at once when a log is opened, and proposals taken up again.
-const RESUMED_STEP: usize = 64;
 /// Rounds in which consequences of one input are worked off before the host gets its turn.
 const ROUNDS_MAX: usize = 64;
 
@@ -49,174 +44,33 @@ pub struct Log {
     pub(super) index: u16,
     pub(super) durability: Durability,
     pub(super) limits: LogLimits,
-    pub(super) store: Box<dyn Store>,
+    pub(super) store: Gathered,
     pub(super) core: Consensus,
     pub(super) blocks: LogBlocks,
     pub(super) pool: LogPool,
     pub(super) recovery: Recovery,
     pub(super) peers: BTreeMap<PublicKey, Peer>,
-    lacking: BTreeMap<BlockId, (u16, BTreeSet<BatchDigest>)>,
-    saved: BTreeSet<View>,
+    pub(super) lacking: BTreeMap<BlockId, (u16, BTreeSet<BatchDigest>)>,
+    pub(super) saved: BTreeSet<View>,
     /// Batches that are kept here, which the others weren't told, and when they are to be told.
     pub(super) untold: Vec<BatchDigest>,
-    untold_due: Option<Millis>,
+    pub(super) untold_due: Option<Millis>,
     /// Blocks that were copied and wait for their batches.
     pub(super) copied: Option<(PublicKey, CertifiedBlocks)>,
     /// While a member is ahead: when to ask for committed blocks, and whose turn it is.
     pub(super) copying: Option<Millis>,
     pub(super) copy_turn: usize,
-    failed: Option<StoreError>,
-    halted: Option<String>,
+    pub(super) failed: Option<StoreError>,
+    pub(super) halted: Option<String>,
     pub(super) work: bool,
-    resumed: Vec<Output>,
+    pub(super) resumed: Vec<Output>,
 }
 
 impl Log {
-    /// Opens the store and takes up where it ended. Costs a read of the batches that wait for a block.
-    ///
-    /// # Errors
-    /// [`OpenLogError`].
-    pub fn open(
-        config: LogConfig,
-        mut store: Box<dyn Store>,
-        now: Millis,
-    ) -> Result<Self, OpenLogError> {
-        let LogConfig {
-            group,
-            committee,
-            key,
-            founding,
-            entropy,
-            durability,
-            limits,
-        } = config;
-        let me = key.public();
-        let index = committee.index_of(&me).ok_or(OpenLogError::NoMember)?;
-        let instance = Instance {
-            kind: ChainKind::Leaf,
-            prefix: Prefix::ROOT,
-            generation: Generation::ZERO,
-            epoch: Epoch::ZERO,
-            committee: committee.hash(),
-        };
-        let safety = claim(&mut *store, &instance, (group, founding), durability)?;
-        let abstains = safety.is_none();
-        let head = log_store::head(&*store)?.unwrap_or(StoredHead {
-            id: group,
-            height: Height::ZERO,
-            state: Summary::EMPTY,
-            floor: 0,
-        });
-        let setup = Setup {
-            genesis: group,
-            instance,
-            me: Some(index),
-            committee: committee.clone(),
-            key,
-            seed: Hash::of(Domain::Log, &(b"leaders", group)),
-            base: Base {
-                id: group,
-                height: Height::ZERO,
-                state: Summary::EMPTY,
-            },
-            timeout: limits.view_timeout,
-            timeout_max: limits.view_timeout_max,
-            safety,
-            #[cfg(any(test, feature = "planted-bugs"))]
-            faults: crate::consensus::Faults::default(),
-        };
-        let number = u64::from_le_bytes(entropy.first_chunk::<8>().copied().unwrap_or_default());
-        let retry = (limits.retry_min.get(), limits.retry_max.get());
-        let mut log = Self {
-            core: Consensus::new(setup),
-            blocks: LogBlocks::new(head.id, head.height, head.state),
-            pool: LogPool::new(me, number, head.floor),
-            recovery: Recovery::new(!abstains, entropy, retry),
-            group,
-            committee,
-            me,
-            index,
-            durability,
-            limits,
-            store,
-            peers: BTreeMap::new(),
-            lacking: BTreeMap::new(),
-            saved: BTreeSet::new(),
-            untold: Vec::new(),
-            untold_due: None,
-            copied: None,
-            copying: None,
-            copy_turn: 0,
-            failed: None,
-            halted: None,
-            work: true,
-            resumed: Vec::new(),
-        };
-        if abstains {
-            log.recovery.begin(now, instance);
-        }
-        log.resume(now, &head)?;
-        Ok(log)
-    }
-
-    /// Takes up what waited for a block, the last commit, and proposals that were voted for.
-    fn resume(&mut self, now: Millis, head: &StoredHead) -> Result<(), OpenLogError> {
-        let mut from = head.floor;
-        loop {
-            let stored = log_store::batches(&*self.store, from, RESUMED_STEP)?;
-            let Some((last, _)) = stored.last() else {
-                break;
-            };
-            from = last.saturating_add(1);
-            for (at, batch) in stored {
-                let digest = batch.digest();
-                let place = log_store::arrived(&*self.store, &digest)?;
-                if place.is_some_and(|place| place.at == at && place.committed.is_none()) {
-                    self.keep(
-                        digest,
-                        (batch.author, at, batch.operations.len()),
-                        Vec::new(),
-                    );
-                }
-            }
-        }
-        self.pool.skip_to(from);
-        let proposals = persist::proposals(
-            &*self.store,
-            ChainKind::Leaf,
-            Epoch::ZERO,
-            usize::from(u16::MAX),
-        )?;
-        self.saved
-            .extend(proposals.iter().map(|p| p.block.header.view));
-        let proof = match head.height {
-            Height::ZERO => None,
-            height => {
-                let place = persist::entry(&*self.store, height)?;
-                let proof = place
-                    .filter(|place| place.id == head.id)
-                    .and_then(|place| place.proof)
-                    .ok_or(OpenLogError::Damaged {
-                        what: "the last block has no proof",
-                    })?;
-                Some(proof.proof)
-            }
-        };
-        let mut out = Vec::new();
-        self.call(now, &mut out, |core, host, effects| {
-            if let Some(proof) = &proof {
-                // It was verified before it was stored.
-                let _held = core.synced(now, host, proof, effects);
-            }
-            core.restore(now, host, proposals, effects);
-        });
-        self.resumed = out;
-        Ok(())
-    }
-
     /// Applies `input` at `now` and appends what is to be done to `out`, in order.
     pub fn handle(&mut self, now: Millis, input: Input, out: &mut Vec<Output>) {
         out.append(&mut self.resumed);
+        let before = out.len();
         if let Some(reason) = &self.halted {
             if let Input::Submit { token, .. } = input {
                 let error = LogError::Halted {
@@ -250,6 +104,11 @@ impl Log {
             }
         }
         self.settle(now, out);
+        if let Err(error) = self.store.flush() {
+            // Nothing may leave that depends on what isn't written.
+            out.truncate(before);
+            self.halt(error.to_string(), out);
+        }
     }
 
     /// When [`Input::Tick`] is due at the latest.
@@ -284,10 +143,10 @@ impl Log {
     /// # Errors
     /// [`StoreError`].
     pub fn batch(&self, digest: &BatchDigest) -> Result<Option<Batch>, StoreError> {
-        let Some(place) = log_store::arrived(&*self.store, digest)? else {
+        let Some(place) = log_store::arrived(&self.store, digest)? else {
             return Ok(None);
         };
-        Ok(log_store::batches(&*self.store, place.at, 1)?
+        Ok(log_store::batches(&self.store, place.at, 1)?
             .into_iter()
             .find(|(at, _)| *at == place.at)
             .map(|(_, batch)| batch))
@@ -396,7 +255,7 @@ impl Log {
     ) -> Option<BatchDigest> {
         let encoded = frame.get(1..)?;
         let digest = Domain::Batch.hasher().update(encoded).finish();
-        let here = log_store::arrived(&*self.store, &digest);
+        let here = log_store::arrived(&self.store, &digest);
         if self.note(here)?.is_some() {
             return None;
         }
@@ -419,7 +278,7 @@ impl Log {
         Some(digest)
     }
 
-    fn keep(
+    pub(super) fn keep(
         &mut self,
         digest: BatchDigest,
         (author, at, commands): (PublicKey, u64, usize),
@@ -461,7 +320,7 @@ impl Log {
         let before: BTreeSet<BlockId> = self.lacking.keys().copied().collect();
         let mut effects = Vec::new();
         let mut host = LogHost {
-            store: &mut *self.store,
+            store: &mut self.store,
             blocks: &mut self.blocks,
             pool: &self.pool,
             committee: &self.committee,
@@ -668,49 +527,6 @@ impl Log {
             self.send(to, &LogMessage::Held(held), out);
         }
     }
-}
-
-/// Binds the store to its log, and says what this member may have signed; `None`: it has to ask the others.
-fn claim(
-    store: &mut dyn Store,
-    instance: &Instance,
-    (group, founding): (Hash, bool),
-    durability: Durability,
-) -> Result<Option<SafetyRecord>, OpenLogError> {
-    let fresh = match persist::genesis(store)? {
-        None => true,
-        Some(found) if found == group => false,
-        Some(found) => {
-            return Err(OpenLogError::Group {
-                expected: group,
-                found,
-            });
-        }
-    };
-    let trusted = durability == Durability::Disk && persist::voting(store)?;
-    let stored = persist::safety::<SafetyRecord>(store, ChainKind::Leaf, Epoch::ZERO)?;
-    let safety = match stored {
-        _ if fresh && founding => Some(SafetyRecord::fresh(*instance)),
-        stored => stored.filter(|record| trusted && record.instance == *instance),
-    };
-    // The mark stands only while every record is synced before what it allows leaves.
-    let marked = durability == Durability::Disk && safety.is_some();
-    let mut writes = vec![
-        persist::put_genesis(&group),
-        if marked {
-            persist::put_voting()
-        } else {
-            persist::delete_voting()
-        },
-    ];
-    writes.extend(
-        safety
-            .iter()
-            .map(|record| persist::put_safety(ChainKind::Leaf, Epoch::ZERO, record)),
-    );
-    store.write(writes)?;
-    store.sync()?;
-    Ok(safety)
 }
 
 const fn priority(message: &LogMessage) -> Priority {

@@ -75,3 +75,29 @@ impl LogMessage {
         decode(bytes, MESSAGE_BYTES_MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::api::Input;
+    use super::*;
+    use frith_ledger::key::PublicKey;
+
+    #[test]
+    fn only_consensus_is_urgent_among_messages() {
+        let input = |bytes| Input::Message {
+            from: PublicKey([1; 32]),
+            bytes,
+        };
+        let batch = LogMessage::Batch(Batch {
+            author: PublicKey([1; 32]),
+            number: 0,
+            operations: BoundedVec::new(),
+        });
+        // The second variant.
+        assert_eq!(batch.encode()[0], 1);
+        assert!(!input(batch.encode()).is_urgent());
+        assert!(!input(LogMessage::Head(Height::ZERO).encode()).is_urgent());
+        assert!(input(vec![0, 9]).is_urgent());
+        assert!(!input(Vec::new()).is_urgent());
+    }
+}

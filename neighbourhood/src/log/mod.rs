@@ -41,8 +41,10 @@
 mod api;
 mod blocks;
 mod core;
+mod gather;
 mod host;
 mod messages;
+mod open;
 mod persist;
 mod pool;
 mod serving;

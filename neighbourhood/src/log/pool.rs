@@ -15,6 +15,9 @@ const WANTS_MAX: usize = 4096;
 const BATCH_FRAME: usize = 64;
 const COMMAND_FRAME: usize = 5;
 
+/// A command of a length that a batch takes.
+type Command = BoundedVec<u8, OPERATION_BYTES_MAX>;
+
 /// Whose commands these are.
 pub(super) type Ticket = (Source, u64);
 
@@ -45,7 +48,7 @@ pub(super) struct LogPool {
     me: PublicKey,
     number: u64,
     next_at: u64,
-    queue: VecDeque<(Ticket, Vec<u8>)>,
+    queue: VecDeque<(Ticket, Command)>,
     queue_bytes: usize,
     since: Option<Millis>,
     batches: BTreeMap<BatchDigest, Kept>,
@@ -86,16 +89,16 @@ impl LogPool {
             return Err(LogError::Empty);
         }
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let long = commands
-            .iter()
-            .position(|command| command.len() > OPERATION_BYTES_MAX);
-        if let Some(index) = long {
-            return Err(LogError::TooLong {
+        let bounded = |(index, command): (usize, Vec<u8>)| {
+            let bytes = count(command.len());
+            Command::try_from(command).map_err(|_| LogError::TooLong {
                 index: count(index),
-                bytes: count(commands[index].len()),
+                bytes,
                 max: count(OPERATION_BYTES_MAX),
-            });
-        }
+            })
+        };
+        let commands = commands.into_iter().enumerate().map(bounded);
+        let commands: Vec<Command> = commands.collect::<Result<_, _>>()?;
         let bytes: usize = commands.iter().map(|c| c.len() + COMMAND_FRAME).sum();
         if self.queue_bytes.saturating_add(bytes) > limits.queue_bytes_max {
             return Err(LogError::Overloaded {
@@ -144,9 +147,10 @@ impl LogPool {
                 break;
             };
             bytes += size;
-            let fits =
-                BoundedVec::try_from(command).is_ok_and(|command| operations.push(command).is_ok());
-            debug_assert!(fits, "lengths were checked when the command came");
+            // `most` is within the bound, as a test checks.
+            if operations.push(command).is_err() {
+                break;
+            }
             match tickets.last_mut() {
                 Some((last, count)) if *last == ticket => *count += 1,
                 _ => tickets.push((ticket, 1)),
@@ -344,4 +348,41 @@ fn weigh(committee: &Committee, holders: &BTreeSet<u16>) -> Weight {
         .iter()
         .filter_map(|holder| committee.get(*holder))
         .fold(0, |sum: Weight, member| sum.saturating_add(member.weight))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_has_as_many_commands_as_it_may_whatever_is_asked_for_and_none_is_lost() {
+        let limits = |batch_commands| LogLimits {
+            batch_commands,
+            ..LogLimits::default()
+        };
+        let commands = BATCH_OPERATIONS_MAX + 10;
+        for (asked, got) in [(0, 1), (7, 7), (usize::MAX, BATCH_OPERATIONS_MAX)] {
+            let mut pool = LogPool::new(PublicKey([1; 32]), 0, 0);
+            let submitted = vec![vec![7]; commands];
+            pool.submit(Millis::ZERO, (Source::Host, 1), submitted, &limits(asked))
+                .expect("has room");
+            let (batch, tickets) = pool.take(Millis::ZERO, &limits(asked));
+            assert_eq!((batch.operations.len(), tickets[0].1), (got, got));
+            assert_eq!(pool.queue.len(), commands - got);
+        }
+    }
+
+    #[test]
+    fn a_command_that_no_batch_takes_is_refused_with_all_others() {
+        let mut pool = LogPool::new(PublicKey([1; 32]), 0, 0);
+        let commands = vec![vec![1], vec![0; OPERATION_BYTES_MAX + 1]];
+        let refused = pool.submit(
+            Millis::ZERO,
+            (Source::Host, 1),
+            commands,
+            &LogLimits::default(),
+        );
+        assert!(matches!(refused, Err(LogError::TooLong { index: 1, .. })));
+        assert_eq!(pool.counts(), (0, 0));
+    }
 }

@@ -14,6 +14,7 @@ use frith_ledger::codec::BoundedVec;
 use frith_ledger::hash::Domain;
 use frith_ledger::key::{PublicKey, Signature};
 use frith_ledger::parameters::BATCH_BYTES_MAX;
+use frith_ledger::store::Store as _;
 use frith_ledger::units::{Height, Millis};
 use parity_scale_codec::Encode as _;
 
@@ -128,7 +129,7 @@ impl Log {
 
     fn held(&mut self, now: Millis, digest: &BatchDigest, member: u16) {
         if self.pool.get(digest).is_none() {
-            let stored = log_store::arrived(&*self.store, digest);
+            let stored = log_store::arrived(&self.store, digest);
             if self.note(stored).flatten().is_some() {
                 return;
             }
@@ -162,11 +163,11 @@ impl Log {
         if !self.may_serve(now, &from) {
             return;
         }
-        let place = log_store::arrived(&*self.store, digest);
+        let place = log_store::arrived(&self.store, digest);
         let Some(place) = self.note(place).flatten() else {
             return;
         };
-        let stored = log_store::batch_bytes(&*self.store, place.at);
+        let stored = log_store::batch_bytes(&self.store, place.at);
         let Some(encoded) = self.note(stored).flatten() else {
             return;
         };
@@ -210,7 +211,7 @@ impl Log {
     /// Committed blocks from a height on, up to one that a proof is of.
     fn certified_blocks(&mut self, from: Height) -> Option<CertifiedBlocks> {
         // Between two proofs lie few blocks; past the first the answer ends with the last that fits.
-        let stored = persist::entries(&*self.store, from, crate::wire::BLOCKS_MAX);
+        let stored = persist::entries(&self.store, from, crate::wire::BLOCKS_MAX);
         let entries = self.note(stored)?;
         let (mut blocks, mut best): (Vec<Block>, _) = (Vec::new(), None);
         for (at, (height, entry)) in entries.into_iter().enumerate() {
@@ -218,7 +219,7 @@ impl Log {
             {
                 break;
             }
-            let stored = persist::block(&*self.store, &entry.id);
+            let stored = persist::block(&self.store, &entry.id);
             blocks.push(self.note(stored).flatten()?);
             if let Some(tail) = entry.proof {
                 best = Some((blocks.len(), tail.proof));

@@ -1,6 +1,7 @@
 //! What goes into the core and what comes out.
 
 use crate::limits::Limits;
+use crate::wire::PeerMessage;
 use frith_ledger::address::Address;
 use frith_ledger::block::{Block, BlockHeader, BlockId, RootRecord};
 use frith_ledger::certificate::CommitProof;
@@ -72,6 +73,22 @@ pub enum Input {
         /// The environment's words.
         reason: String,
     },
+}
+
+impl Input {
+    /// Whether it takes little time and others wait for what comes of it. What is urgent may be given to the node before
+    /// what isn't and came earlier; among its like it keeps its place.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        match self {
+            Self::Message { bytes, .. } => PeerMessage::is_urgent(bytes),
+            Self::Submit { .. } | Self::ContentArrived { .. } => false,
+            Self::Connected { .. }
+            | Self::Disconnected { .. }
+            | Self::Tick
+            | Self::StorageFailed { .. } => true,
+        }
+    }
 }
 
 /// How urgent a frame is.

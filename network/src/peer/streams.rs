@@ -113,7 +113,8 @@ pub(crate) async fn read_payload(
     stream: &mut (impl AsyncRead + Unpin),
     length: u32,
 ) -> std::io::Result<Bytes> {
-    let mut payload = Vec::with_capacity(length.min(PAYLOAD_BYTES_MIN) as usize);
+    // What reads to an end makes room for more before it sees that there is none.
+    let mut payload = Vec::with_capacity(length.min(PAYLOAD_BYTES_MIN) as usize + 32);
     stream
         .take(u64::from(length))
         .read_to_end(&mut payload)

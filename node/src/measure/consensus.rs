@@ -8,7 +8,7 @@
 use super::cpu::{Span, ThreadClock};
 use super::members::{MEMBERS, Member, Refusal, Told, Unfinished, rules, start, stop, warm};
 use super::overload::{Overloaded, overload};
-use super::transfers::{Account, seeds, sign};
+use super::transfers::{self, Account, prepare, seeds};
 use super::{failed, signature_checks_per_s};
 use crate::failure;
 use frith_ledger::operation::OperationId;
@@ -24,8 +24,6 @@ const ACCOUNTS: usize = 256;
 const CHECKS_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long the members may empty their queues.
 const DRAIN: Duration = Duration::from_secs(2);
-/// Operations that wait at a member at the most, in a batch or for one.
-const QUEUED_MAX: usize = 40_000;
 /// Operations per account that wait at once in the saturated run.
 const WINDOW: usize = 128;
 /// Between two looks at what members told.
@@ -85,15 +83,8 @@ fn measured(folder: &Path, times: Times, checks: f64) -> Result<ConsensusFigures
     let cores = std::thread::available_parallelism()?.get();
     let bound = checks * cores as f64 / MEMBERS as f64;
     let span = (times.warm_up + times.measured).as_secs_f64();
-    let needed = bound * 1.5 * span + bound * times.measured.as_secs_f64() * 0.2;
-    // An overloaded run finalises as much, also while it fills the queues; what is refused comes again.
-    let needed = if times.overload > 0.0 {
-        needed + bound * 2.0 * span + (MEMBERS * QUEUED_MAX) as f64
-    } else {
-        needed
-    };
-    let each = (needed / ACCOUNTS as f64) as u64 + WINDOW as u64;
-    let mut accounts = sign(&rules, &accounts, each);
+    let mut accounts = transfers::accounts(&rules, &accounts);
+    prepare(&mut accounts, bound * span + (ACCOUNTS * WINDOW) as f64);
 
     let members = start(&rules, &workers, folder)?;
     warm(&members, &mut accounts)?;
@@ -105,6 +96,8 @@ fn measured(folder: &Path, times: Times, checks: f64) -> Result<ConsensusFigures
     }
     let median = pace(&members, &mut accounts, rate / 10.0, times.measured)?;
     let overload = if times.overload > 0.0 {
+        // Twice what should be finalised while the queues fill and afterwards: no account gets on as fast as another.
+        prepare(&mut accounts, rate * span * 4.0);
         let offered = rate * times.overload;
         Some(overload(&members, &mut accounts, offered, times)?)
     } else {
@@ -197,9 +190,10 @@ fn saturate(
     while began.elapsed() < times.warm_up + times.measured {
         for (i, account) in accounts.iter_mut().enumerate() {
             while account.waiting < WINDOW {
+                let member = account.member;
                 let (id, bytes) = account.peek()?;
                 // The way to the member is full; the rest of the window follows.
-                if !members[account.member].submit(0, bytes)? {
+                if !members[member].submit(0, bytes)? {
                     break;
                 }
                 owner.insert(*id, i);
@@ -255,12 +249,13 @@ fn pace(
         let due = (began.elapsed().as_secs_f64() * rate) as u64;
         while sent < due {
             let account = &mut accounts[turn];
+            let member = account.member;
             let (id, bytes) = account.peek()?;
             // The way to the member is full after a pause of this thread; the rest follows.
-            if !members[account.member].submit(0, bytes)? {
+            if !members[member].submit(0, bytes)? {
                 break;
             }
-            pending.insert(*id, (account.member, Instant::now()));
+            pending.insert(*id, (member, Instant::now()));
             account.next += 1;
             turn = (turn + 1) % accounts.len();
             sent += 1;

@@ -2,7 +2,7 @@
 
 use super::cpu::ThreadClock;
 use super::transfers::Account;
-use crate::service::Admission;
+use crate::service::{Admission, Lane, Lanes};
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::Terms;
 use frith_ledger::genesis::{Genesis, GenesisAccount, GenesisWorker};
@@ -27,8 +27,8 @@ pub(super) const MEMBERS: usize = 4;
 /// Why a measurement ended early.
 pub(super) type Unfinished = Box<dyn std::error::Error + Send + Sync>;
 
-/// Inputs that share a sync.
-const SHARED_MAX: usize = 64;
+/// Inputs that wait in a member's lanes; the rest wait in its inbox.
+const WAITING_MAX: usize = 512;
 
 /// What a member tells who submits.
 pub(super) enum Told {
@@ -83,6 +83,11 @@ impl Member {
     /// Whether its queue took no such operation when it told last.
     pub(super) fn is_full(&self, operation: &[u8]) -> bool {
         !self.admission.has_room(operation)
+    }
+
+    /// Operations that waited for a batch when it told last.
+    pub(super) fn queued(&self) -> usize {
+        self.admission.queued().operations
     }
 }
 
@@ -161,28 +166,48 @@ impl Link {
         for peer in self.peers.keys() {
             node.handle(now(), Input::Connected { peer: *peer }, &mut outputs);
         }
+        // The rounds of `service::Core`.
+        let mut lanes = Lanes::default();
         loop {
             self.admission.publish(node.queued());
             self.perform(node, &mut outputs)?;
-            let wait = node
-                .next_deadline()
-                .map_or(50, |due| due.get().saturating_sub(now().get()))
-                .min(50);
-            match inbox.recv_timeout(Duration::from_millis(wait)) {
-                // The benchmark is over.
-                Ok(Input::StorageFailed { .. }) => return Ok(()),
-                Ok(input) => self.handle(node, now(), input, &mut outputs),
-                Err(RecvTimeoutError::Timeout) => node.handle(now(), Input::Tick, &mut outputs),
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            let deadline = node.next_deadline();
+            if lanes.is_empty() {
+                let wait = deadline
+                    .map_or(50, |due| due.get().saturating_sub(now().get()))
+                    .min(50);
+                let first = match inbox.recv_timeout(Duration::from_millis(wait)) {
+                    Ok(input) => input,
+                    Err(RecvTimeoutError::Timeout) => Input::Tick,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                };
+                lanes.push(lane(&first), first);
             }
-            // Whatever waits already shares the next sync.
-            for input in inbox.try_iter().take(SHARED_MAX) {
-                if matches!(input, Input::StorageFailed { .. }) {
-                    return Ok(());
+            lanes.begin();
+            loop {
+                let room = WAITING_MAX.saturating_sub(lanes.len());
+                for input in inbox.try_iter().take(room) {
+                    lanes.push(lane(&input), input);
                 }
-                self.handle(node, now(), input, &mut outputs);
+                match lanes.next() {
+                    // The benchmark is over.
+                    Some(Input::StorageFailed { .. }) => return Ok(()),
+                    Some(input) => self.handle(node, now(), input, &mut outputs),
+                    None => break,
+                }
+            }
+            if deadline.is_some_and(|due| due <= now()) {
+                node.handle(now(), Input::Tick, &mut outputs);
             }
         }
+    }
+}
+
+fn lane(input: &Input) -> Lane {
+    match input {
+        Input::Submit { .. } => Lane::Submission,
+        input if input.is_urgent() => Lane::Urgent,
+        _ => Lane::Rest,
     }
 }
 
@@ -276,8 +301,7 @@ pub(super) fn start(
 /// Waits until all members have committed a first transfer.
 pub(super) fn warm(members: &[Member], accounts: &mut [Account]) -> Result<(), Unfinished> {
     let (id, bytes) = accounts[0].take()?;
-    let id = *id;
-    members[0].submit(0, bytes)?;
+    members[0].submit(0, &bytes)?;
     for member in members {
         loop {
             match member.told.recv_timeout(Duration::from_secs(30))? {

@@ -64,14 +64,19 @@ impl Admission {
         self.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// What waited when the core told last.
+    #[must_use]
+    pub fn queued(&self) -> Occupancy {
+        Occupancy {
+            operations: self.operations.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+
     /// Whether the core's queue, when it told last, took such an operation.
     #[must_use]
     pub fn has_room(&self, operation: &[u8]) -> bool {
-        let queued = Occupancy {
-            operations: self.operations.load(Ordering::Relaxed),
-            bytes: self.bytes.load(Ordering::Relaxed),
-        };
-        self.limits.admits(queued, operation)
+        self.limits.admits(self.queued(), operation)
     }
 
     /// A place for an encoded operation on the way to the core.

@@ -4,6 +4,7 @@ use super::admission::Admission;
 use super::clock::Clock;
 use super::counters::Counters;
 use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress, READS_MAX};
+use super::lanes::{Lane, Lanes};
 use super::wanted::{Waiting, Wanted};
 use crate::amounts;
 use crate::present;
@@ -11,15 +12,14 @@ use crate::views::EventView;
 use frith_ledger::key::PublicKey;
 use frith_ledger::operation::OperationId;
 use frith_ledger::store::StoreError;
-use frith_neighbourhood::{CommittedBlock, Input, Node, NodeEvent, Output, Priority, SubmitError};
+use frith_neighbourhood::{
+    CommittedBlock, Input, Limits, Node, NodeEvent, Output, Priority, SubmitError,
+};
 use frith_tasks::Rules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
-
-/// Commands that one round takes before its outputs are performed: what one sync of the disk is shared by.
-const ROUND_MAX: usize = 128;
 
 /// Where messages go. The network, or nowhere in tests.
 pub trait Outbound: Send + Sync {
@@ -36,6 +36,7 @@ pub struct Core {
     node: Node,
     clock: Clock,
     commands: mpsc::Receiver<Command>,
+    lanes: Lanes<Command>,
     outbound: Arc<dyn Outbound>,
     wanted: mpsc::Sender<Wanted>,
     unasked: Waiting,
@@ -138,6 +139,7 @@ impl Core {
             node,
             clock,
             commands,
+            lanes: Lanes::default(),
             outbound,
             wanted,
             unasked: Waiting::default(),
@@ -168,23 +170,25 @@ impl Core {
         let mut stop = false;
         while !stop {
             let deadline = self.node.next_deadline();
-            let first = match deadline {
-                None => self.commands.recv().await,
-                Some(at) => {
-                    match tokio::time::timeout(self.clock.until(at), self.commands.recv()).await {
-                        Ok(command) => command,
-                        Err(_) => Some(Command::Input(Input::Tick)),
+            if self.lanes.is_empty() {
+                let first = match deadline {
+                    None => self.commands.recv().await,
+                    Some(at) => {
+                        let first = self.commands.recv();
+                        match tokio::time::timeout(self.clock.until(at), first).await {
+                            Ok(command) => command,
+                            Err(_) => Some(Command::Input(Input::Tick)),
+                        }
                     }
-                }
-            };
-            let Some(first) = first else { break };
-            stop = self.command(first, &mut out);
+                };
+                let Some(first) = first else { break };
+                self.lanes.push(lane(&first), first);
+            }
+            self.lanes.begin();
             // What else is there shares this round's sync.
-            for _ in 1..ROUND_MAX {
-                if stop {
-                    break;
-                }
-                let Ok(next) = self.commands.try_recv() else {
+            while !stop {
+                self.fetch();
+                let Some(next) = self.lanes.next() else {
                     break;
                 };
                 stop = self.command(next, &mut out);
@@ -199,6 +203,15 @@ impl Core {
         }
         if let Err(error) = self.node.sync_store() {
             tracing::error!(%error, "the last sync of the store failed");
+        }
+    }
+
+    /// Takes what came meanwhile, so that it gets its turn before what isn't as urgent.
+    fn fetch(&mut self) {
+        while self.lanes.len() < COMMANDS_MAX
+            && let Ok(next) = self.commands.try_recv()
+        {
+            self.lanes.push(lane(&next), next);
         }
     }
 
@@ -353,6 +366,18 @@ impl Core {
     fn tell(&self, event: EventView) {
         // An error means that nobody listens.
         let _nobody_listens = self.events.send(event);
+    }
+}
+
+fn lane(command: &Command) -> Lane {
+    match command {
+        Command::Input(input) if input.is_urgent() => Lane::Urgent,
+        Command::Submit { operation, .. } if Limits::is_users(operation) => Lane::Submission,
+        Command::Input(_)
+        | Command::Submit { .. }
+        | Command::Content { .. }
+        | Command::Query(_)
+        | Command::Stop => Lane::Rest,
     }
 }
 
