@@ -26,7 +26,8 @@ PORTABLE := -p frith-ledger -p frith-tasks -p frith-vm -p frith-neighbourhood
 # What a user runs. The simulator plants bugs in the core that it tests, and Cargo gives one selection one set of features:
 # built apart from the simulator, a node holds none of them.
 NODE := -p frith -p frith-vm
-PRODUCT := --workspace --exclude frith-sim
+# The models' checker turns on features of serde, with which wasmtime would be built once more.
+PRODUCT := --workspace --exclude frith-sim --exclude frith-models
 NEXTEST := $(shell command -v cargo-nextest)
 
 help: ## list these commands
@@ -41,20 +42,24 @@ test: setup guests ## run every test
 ifneq ($(NEXTEST),)
 	cargo nextest run $(PRODUCT)
 	cargo nextest run -p frith-sim
+	cargo nextest run -p frith-models
 	cargo test $(PRODUCT) --doc
 else
 	cargo test $(PRODUCT)
 	cargo test -p frith-sim
+	cargo test -p frith-models
 endif
 
 lint: setup ## check formatting, lints, documentation, dependencies, and that the cores build for the browser
 	@scripts/setup.sh cargo-deny
 	cargo deny --all-features check licenses bans sources
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --exclude frith-models --all-targets -- -D warnings
+	cargo clippy -p frith-models --all-targets -- -D warnings
 	cargo clippy -p frith-guest --lib --examples --target wasm32-wasip1 -- -D warnings
 	cargo clippy $(PORTABLE) --no-default-features --target wasm32-unknown-unknown -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --exclude frith-models --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc -p frith-models --no-deps
 
 bench: setup guests ## measure, and write bench.json into the target folder
 	scripts/bench.sh
@@ -84,7 +89,8 @@ audit: setup ## check dependencies against the advisory database, which is fetch
 	cargo deny --all-features check advisories
 
 docs: setup ## build the API documentation
-	cargo doc --workspace --no-deps
+	cargo doc --workspace --exclude frith-models --no-deps
+	cargo doc -p frith-models --no-deps
 	@echo "open $(CARGO_TARGET_DIR)/doc/frith_ledger/index.html"
 
 setup: ## install what the build needs; the other commands do this themselves

@@ -4,7 +4,7 @@ set -euo pipefail
 target=${CARGO_TARGET_DIR:-target}
 mkdir -p "$target"
 # The selection that the tests build, so that what they share is compiled once.
-product=(--workspace --exclude frith-sim)
+product=(--workspace --exclude frith-sim --exclude frith-models)
 cargo build -p frith -p frith-vm --bins
 cargo build "${product[@]}" --bin frith-bench
 cargo bench --profile dev "${product[@]}" --benches --no-run

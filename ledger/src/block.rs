@@ -228,6 +228,19 @@ impl Flows {
             burned: self.burned.add(other.burned)?,
         })
     }
+
+    /// Whether `credits` are those of the genesis, after what flowed, was issued and burned.
+    ///
+    /// # Errors
+    /// [`CreditsError`] when a sum doesn't fit.
+    pub fn conserve(&self, credits: Credits, supply: Credits) -> Result<bool, CreditsError> {
+        let held = credits.add(self.sent)?.add(self.burned)?;
+        let made = supply
+            .add(self.issued)?
+            .add(self.received)?
+            .add(self.refunded)?;
+        Ok(held == made)
+    }
 }
 
 /// What a leaf says of itself at the end of an epoch: its epoch record.

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "bench",
     "fuzz",
     "ledger",
+    "models",
     "neighbourhood",
     "network",
     "node",

@@ -2,12 +2,11 @@
 
 use crate::persist::Closing;
 use frith_ledger::block::{
-    BlockHeader, BlockId, Flows, Instance, LeafEntry, Payload, RootPayload, RootRecord,
+    BlockHeader, BlockId, Instance, LeafEntry, Payload, RootPayload, RootRecord,
 };
 use frith_ledger::certificate::{CommitProof, Committee};
-use frith_ledger::credits::{Credits, CreditsError};
+use frith_ledger::credits::Credits;
 use frith_ledger::hash::Hash;
-use frith_ledger::tree::Summary;
 use frith_ledger::units::{Epoch, View};
 use frith_ledger::vrf::VrfProof;
 use std::collections::BTreeMap;
@@ -32,22 +31,13 @@ pub struct Ground {
     pub supply: Credits,
 }
 
-/// Whether the claim's credits are those of the genesis, after what flowed, was issued and burned.
-fn conserves(state: &Summary, flows: &Flows, supply: Credits) -> Result<bool, CreditsError> {
-    let held = state.credits.add(flows.sent)?.add(flows.burned)?;
-    let made = supply
-        .add(flows.issued)?
-        .add(flows.received)?
-        .add(flows.refunded)?;
-    Ok(held == made)
-}
-
 impl Ground {
     /// The record with the parts that its proposer adds.
     #[must_use]
     pub fn record(&self, view: View, vrf: VrfProof, beacon: Hash) -> Option<RootRecord> {
         let claim = self.closing.claim.clone();
-        if !conserves(&claim.state, &claim.flows, self.supply).unwrap_or(false) {
+        let conserved = claim.flows.conserve(claim.state.credits, self.supply);
+        if !conserved.unwrap_or(false) {
             return None;
         }
         let entry = LeafEntry {

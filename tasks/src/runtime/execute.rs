@@ -191,18 +191,9 @@ impl LeafState {
 }
 
 fn check_conservation(rules: &Rules, state: &Summary, flows: &Flows) -> Result<(), ExecuteError> {
-    let held = state
-        .credits
-        .add(flows.burned)
-        .and_then(|sum| sum.add(flows.sent));
-    let made = rules
-        .supply
-        .add(flows.issued)
-        .and_then(|sum| sum.add(flows.received)?.add(flows.refunded));
-    if held.is_ok() && held == made {
-        Ok(())
-    } else {
-        Err(ExecuteError::Conservation)
+    match flows.conserve(state.credits, rules.supply) {
+        Ok(true) => Ok(()),
+        _ => Err(ExecuteError::Conservation),
     }
 }
 
