@@ -102,7 +102,12 @@ impl Scenario {
             };
             (at, fault)
         };
-        let mut faults: Vec<(u64, Fault)> = struck.into_iter().map(moment).collect();
+        let faults = struck.into_iter().map(moment).collect();
+        Self::of_faults(seed, members, heal_ms, faults)
+    }
+
+    /// Nothing but these faults, on a calm network.
+    fn of_faults(seed: u64, members: usize, heal_ms: u64, mut faults: Vec<(u64, Fault)>) -> Self {
         faults.sort_by_key(|(at, _)| *at);
         Self {
             seed,
@@ -123,24 +128,14 @@ impl Scenario {
         let mut random = Random::new(seed ^ 0xf0d1_2ab7_0000_0001);
         let heal_ms = 12_000;
         let member = random.index(members);
-        let mut faults: Vec<(u64, Fault)> = (0..16)
+        let faults = (0..16)
             .map(|_| {
                 let off_ms = random.between(5, 200);
                 let fault = Fault::WipeUnmarked { member, off_ms };
                 (random.between(50, heal_ms), fault)
             })
             .collect();
-        faults.sort_by_key(|(at, _)| *at);
-        Self {
-            seed,
-            members,
-            newcomers: 0,
-            weather: Weather::calm(),
-            adversaries: Vec::new(),
-            faults,
-            heal_ms,
-            bugs: Bugs::default(),
-        }
+        Self::of_faults(seed, members, heal_ms, faults)
     }
 
     /// As many members as the others withstand misbehave in one way, beside the seed's accidents but for lost
@@ -164,7 +159,7 @@ impl Scenario {
     pub fn stale_leader(seed: u64, members: usize) -> Self {
         let mut random = Random::new(seed ^ 0x57a1_e1ea_de70_0001);
         let heal_ms = 20_000;
-        let mut faults: Vec<(u64, Fault)> = (0..24)
+        let faults = (0..24)
             .map(|_| {
                 // Long enough for the others to give up a view and to decide the next ones.
                 let fault = Fault::Partition {
@@ -175,21 +170,15 @@ impl Scenario {
                 (random.between(100, heal_ms), fault)
             })
             .collect();
-        faults.sort_by_key(|(at, _)| *at);
         let weather = Weather {
             delay_ms_max: 40,
             loss_per_mille: 30,
             ..Weather::calm()
         };
         Self {
-            seed,
-            members,
-            newcomers: 0,
             weather,
             adversaries: vec![(random.index(members), Adversary::StaleLeader)],
-            faults,
-            heal_ms,
-            bugs: Bugs::default(),
+            ..Self::of_faults(seed, members, heal_ms, faults)
         }
     }
 
