@@ -443,6 +443,9 @@ mod tests {
     use frith_tasks::SpecFault;
     use std::path::Path;
 
+    /// What makes a task one that nobody takes.
+    type Spoil = Box<dyn FnOnce(&mut SpecArgs)>;
+
     fn args(program: &Path) -> SpecArgs {
         SpecArgs {
             program: program.to_owned(),
@@ -483,7 +486,7 @@ mod tests {
     #[test]
     fn what_the_network_would_refuse_is_refused_by_a_quote_with_the_same_words() {
         let most = Parameters::devnet();
-        let cases: [(&str, Box<dyn FnOnce(&mut SpecArgs)>); 9] = [
+        let cases: [(&str, Spoil); 9] = [
             ("no replica", Box::new(|a| a.replicas = 0)),
             (
                 "too many replicas",

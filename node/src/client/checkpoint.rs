@@ -183,16 +183,33 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
     use frith_ledger::certificate::{Committee, Member};
+    use frith_ledger::credits::Credits;
+    use frith_ledger::entity::Terms;
+    use frith_ledger::genesis::GenesisWorker;
+    use frith_ledger::key::Seed;
     use frith_ledger::parameters::Parameters;
+    use frith_ledger::vrf::VrfSecret;
 
     fn genesis(name: &str) -> Genesis {
+        let worker = Seed::from_bytes([2; 32]);
         Genesis {
             name: name.to_owned(),
             time_ms: 0,
             beacon: [1; 32],
             parameters: Parameters::test(),
             accounts: Vec::new(),
-            workers: Vec::new(),
+            workers: vec![GenesisWorker {
+                key: worker.worker().public().0,
+                vrf: VrfSecret::from_seed(&worker.vrf()).public().0,
+                account: worker.account().public().address(),
+                stake: Credits::whole(1000),
+                collateral: Credits::whole(1000),
+                terms: Terms {
+                    engines: 1,
+                    price: Credits::new(1),
+                    slots: 4,
+                },
+            }],
         }
     }
 

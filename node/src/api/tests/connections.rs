@@ -5,7 +5,7 @@ use crate::api::serve;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 const LIVE: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
 /// Long enough that a test which waits for it in vain has failed.
@@ -111,13 +111,15 @@ async fn a_connection_whose_reader_takes_nothing_gives_its_place_to_another() {
         ..Limits::default()
     })
     .await;
-    // More than the buffers of both ends hold.
+    // More than the system holds for both ends.
     let bytes = vec![7; 16 << 20];
     let path = format!("/v1/content/{}", blake3::hash(&bytes).to_hex());
     let octets = "application/octet-stream";
     let (status, _) = world.send("PUT", "/v1/content", octets, bytes).await;
     assert_eq!(status.as_u16(), 201);
-    let mut deaf = connect(address).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(1 << 16).expect("is set");
+    let mut deaf = socket.connect(address).await.expect("connects");
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     deaf.write_all(request.as_bytes()).await.expect("writes");
     let mut next = connect(address).await;
