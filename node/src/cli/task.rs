@@ -225,7 +225,7 @@ fn check_module(program: &[u8]) -> Result<()> {
             Code::ModuleRefused,
             format!("workers would refuse this module: {refusal}"),
         )
-        .advise("docs/tasks.md lists what a module may have; --unchecked submits it all the same, and you pay for the refusal")),
+        .advise("docs/tasks.md lists what a module may have; --unchecked takes it all the same; who submits it pays for the refusal")),
     }
 }
 
