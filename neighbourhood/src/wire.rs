@@ -355,7 +355,7 @@ mod tests {
     fn neither_operations_nor_sync_are_urgent() {
         let (key, instance) = (SecretKey::from_bytes(&[1; 32]), Hash([2; 32]));
         let hello = Hello::sign(Hash([2; 32]), Hash([3; 32]), &instance, &key);
-        let digest = BatchDigest([1; 32]);
+        let digest = Hash([1; 32]);
         for (message, urgent) in [
             (PeerMessage::Hello(hello), true),
             (PeerMessage::Offer(digest), true),

@@ -13,9 +13,9 @@ pub(super) struct Gathered {
     pending: Vec<Write>,
 }
 
-const fn place(write: &Write) -> (Table, &Vec<u8>) {
+const fn place(write: &Write) -> (Table, &[u8]) {
     match write {
-        Write::Put { table, key, .. } | Write::Delete { table, key } => (*table, key),
+        Write::Put { table, key, .. } | Write::Delete { table, key } => (*table, key.as_slice()),
     }
 }
 
@@ -41,7 +41,7 @@ impl Store for Gathered {
         let pending = self
             .pending
             .iter()
-            .find(|write| place(write) == (table, &key.to_vec()));
+            .find(|write| place(write) == (table, key));
         match pending {
             Some(Write::Put { value, .. }) => Ok(Some(value.clone())),
             Some(Write::Delete { .. }) => Ok(None),
@@ -52,7 +52,7 @@ impl Store for Gathered {
     fn range(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
         let pending = self.pending.iter().filter(|write| {
             let (of, key) = place(write);
-            of == table && key.as_slice() >= from
+            of == table && key >= from
         });
         let (mut over, mut deletes) = (Vec::new(), 0_usize);
         for write in pending {

@@ -95,11 +95,11 @@ impl<T> Lanes<T> {
 
     fn pop(&mut self) -> Option<T> {
         let others = !self.rest.is_empty() || !self.submissions.is_empty();
-        if !others || self.passed.0 < URGENT_MAX {
-            if let Some(next) = self.urgent.pop_front() {
-                self.passed.0 += 1;
-                return Some(next);
-            }
+        if (!others || self.passed.0 < URGENT_MAX)
+            && let Some(next) = self.urgent.pop_front()
+        {
+            self.passed.0 += 1;
+            return Some(next);
         }
         self.passed.0 = 0;
         let turn = self.passed.1 < SUBMISSIONS_MAX && !self.submissions.is_empty();
@@ -145,7 +145,8 @@ mod tests {
         let batches = got.chars().filter(|name| *name == 'r').count();
         assert_eq!(batches, 50);
         let got = order(&mut waiting(0, 1_000, 50), 500);
-        assert!(got.chars().filter(|name| *name == 's').count() == 50);
+        let submissions = got.chars().filter(|name| *name == 's').count();
+        assert_eq!(submissions, 50);
         assert_eq!(order(&mut waiting(0, 0, 3), 9), "sss");
     }
 
