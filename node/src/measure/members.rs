@@ -189,7 +189,7 @@ impl Link {
                 for input in inbox.try_iter().take(room) {
                     lanes.push(lane(&input), input);
                 }
-                match lanes.next() {
+                match lanes.take() {
                     // The benchmark is over.
                     Some(Input::StorageFailed { .. }) => return Ok(()),
                     Some(input) => self.handle(node, now(), input, &mut outputs),

@@ -188,7 +188,7 @@ impl Core {
             // What else is there shares this round's sync.
             while !stop {
                 self.fetch();
-                let Some(next) = self.lanes.next() else {
+                let Some(next) = self.lanes.take() else {
                     break;
                 };
                 stop = self.command(next, &mut out);

@@ -84,7 +84,7 @@ impl<T> Lanes<T> {
     }
 
     /// The next of this round; `None` when it ends or nothing waits.
-    pub fn next(&mut self) -> Option<T> {
+    pub fn take(&mut self) -> Option<T> {
         if self.taken >= ROUND_MAX || (self.taken > 0 && self.began.elapsed() >= ROUND_TIME) {
             return None;
         }
@@ -155,14 +155,14 @@ mod tests {
         let mut lanes = waiting(0, 0, ROUND_MAX + 1);
         lanes.begin();
         lanes.began = Instant::now() + Duration::from_secs(60);
-        assert_eq!(std::iter::from_fn(|| lanes.next()).count(), ROUND_MAX);
+        assert_eq!(std::iter::from_fn(|| lanes.take()).count(), ROUND_MAX);
         lanes.begin();
-        assert_eq!(lanes.next(), Some('s'));
+        assert_eq!(lanes.take(), Some('s'));
         let mut late = waiting(0, 0, 2);
         late.begin();
-        assert!(late.next().is_some());
+        assert!(late.take().is_some());
         late.began -= ROUND_TIME;
-        assert_eq!(late.next(), None);
+        assert_eq!(late.take(), None);
         assert_eq!(late.len(), 1);
     }
 }
