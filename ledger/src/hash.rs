@@ -159,13 +159,7 @@ impl Hash {
     /// Lower-case hexadecimal, 64 characters.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        use std::fmt::Write as _;
-        self.0
-            .iter()
-            .fold(String::with_capacity(64), |mut text, byte| {
-                let _infallible = write!(text, "{byte:02x}");
-                text
-            })
+        blake3::Hash::from_bytes(self.0).to_hex().to_string()
     }
 
     /// Parses 64 hexadecimal characters.

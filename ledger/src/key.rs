@@ -7,6 +7,9 @@
 //!
 //! Signed bytes are always the 32-byte hash of a context and a SCALE value, see [`signing_hash`].
 
+#[cfg(feature = "signatures-once")]
+mod once;
+
 use crate::address::Address;
 use crate::hash::{Domain, Hash};
 use curve25519_dalek::constants::EIGHT_TORSION;
@@ -65,6 +68,13 @@ impl PublicKey {
     /// # Errors
     /// [`BadSignature`] also when the key is no point or has small order.
     pub fn verify(&self, message: &Hash, signature: &Signature) -> Result<(), BadSignature> {
+        #[cfg(feature = "signatures-once")]
+        return once::verdict(self, message, signature);
+        #[cfg(not(feature = "signatures-once"))]
+        self.check(message, signature)
+    }
+
+    fn check(&self, message: &Hash, signature: &Signature) -> Result<(), BadSignature> {
         let key = POINTS.with_borrow_mut(|points| point(points, &self.0))?;
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         // Whatever passes the check below has for R the canonical encoding of a point, so its order can be told by its bytes.
@@ -137,6 +147,13 @@ impl SecretKey {
     /// Signs a hash made by [`signing_hash`]. About 25 µs.
     #[must_use]
     pub fn sign(&self, message: &Hash) -> Signature {
+        #[cfg(feature = "signatures-once")]
+        return once::signature(self, message);
+        #[cfg(not(feature = "signatures-once"))]
+        self.make(message)
+    }
+
+    fn make(&self, message: &Hash) -> Signature {
         Signature(self.0.sign(&message.0).to_bytes())
     }
 }

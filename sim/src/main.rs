@@ -236,7 +236,7 @@ impl Twins {
         match search::all(search, self.jobs) {
             Ok(coverage) => {
                 println!(
-                    "{} scenarios of {} rounds held: {} rounds run, {} different ends",
+                    "{} scenarios of {} rounds held: {} rounds run, {} ends healed",
                     coverage.scenarios, self.rounds, coverage.rounds_run, coverage.ends
                 );
                 ExitCode::SUCCESS
