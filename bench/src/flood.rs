@@ -186,6 +186,8 @@ fn stranger(genesis: &Genesis, target: &Target, number: usize) -> anyhow::Result
     let mut config = NetworkConfig::new(secret, genesis.hash().0);
     // It only calls: nobody needs to reach it.
     config.listen = Vec::new();
+    // All floods are one process: its memory is no reason for one of them to let go.
+    config.limits.memory_bytes_max = usize::MAX;
     config.bootstrap = vec![format!("/ip4/127.0.0.1/tcp/{}", target.socket.port()).parse()?];
     Ok(config)
 }
