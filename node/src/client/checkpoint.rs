@@ -118,7 +118,8 @@ impl Following {
         }
     }
 
-    /// Keeps how far the client has followed, when that is news.
+    /// Keeps how far the client has followed, when that is further than before: who shows an older or another history
+    /// doesn't take away what was verified.
     ///
     /// # Errors
     /// The system refuses; nothing changed then.
@@ -126,7 +127,7 @@ impl Following {
         let Some(path) = &self.path else {
             return Ok(());
         };
-        if self.client.period() == self.kept {
+        if self.client.period() <= self.kept {
             return Ok(());
         }
         let text = encode(&self.client.checkpoint());
@@ -237,8 +238,12 @@ mod tests {
             .expect("usable")
             .expect("its own");
         following.keep().expect("writes");
+        let mut again = Following::open(&verified, &one).expect("usable");
+        assert_eq!((again.client.period(), &again.notice), (7, &None));
+        again.client = LightClient::new(&one).expect("usable");
+        again.keep().expect("nothing is written");
         let again = Following::open(&verified, &one).expect("usable");
-        assert_eq!((again.client.period(), again.notice), (7, None));
+        assert_eq!(again.client.period(), 7, "it doesn't go back");
         let another = Following::open(&verified, &other).expect("usable");
         assert_eq!((another.client.period(), another.notice), (0, None));
         // The file of one network under the name of another.
