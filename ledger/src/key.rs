@@ -63,7 +63,8 @@ impl PublicKey {
         Address::of_key(&self.0)
     }
 
-    /// Checks `signature` on `message` by the strict rule. About 35 µs, 40 for a key that wasn't met lately.
+    /// Checks `signature` on `message` by the strict rule. About 43 µs for a key that was met lately, where `verify_strict`
+    /// takes 55 (decision 094).
     ///
     /// # Errors
     /// [`BadSignature`] also when the key is no point or has small order.
