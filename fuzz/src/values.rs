@@ -2,7 +2,8 @@
 //!
 //! The type's own decoder asks for bytes one field at a time. Each field gets bytes from the material: single bytes,
 //! which are tags of variants and lengths of lists, mostly small; longer fields zero, small, ASCII or random. When the decoder
-//! refuses, the field that it read last is replaced by simpler bytes, then the one before it, until it accepts or
+//! refuses, the field that it read last is replaced by simpler bytes, then the one before it, and after some of them more at
+//! a time are made anew, because what is wrong can be a length far in front. It ends when the decoder accepts or
 //! [`REPAIRS_MAX`] is spent. What was handed out in the end is an encoding of the value.
 //!
 //! Limits: [`BYTES_MAX`] an encoding, [`DEPTH_MAX`] levels. Costs one decoding for each repair.
@@ -10,9 +11,11 @@
 use parity_scale_codec::{Decode, Error, Input};
 
 const REPAIRS_MAX: usize = 96;
+/// So many fields are given up one by one, the rest four times as many each time.
+const PATIENCE: usize = 4;
 /// Fields get zeros behind this, so that lists end.
 const MATERIAL_BYTES_MAX: usize = 1024;
-const BYTES_MAX: usize = 16 * 1024;
+const BYTES_MAX: usize = 4 * 1024;
 const DEPTH_MAX: u32 = 16;
 
 /// Simpler and simpler bytes for a tag or a length: the compact lengths 0 to 2 are 0, 4 and 8.
@@ -45,6 +48,8 @@ struct Growth<'a> {
     fields: Vec<Field>,
     at: usize,
     depth: u32,
+    given_up: usize,
+    cut: usize,
 }
 
 impl<'a> Growth<'a> {
@@ -55,6 +60,8 @@ impl<'a> Growth<'a> {
             fields: Vec::new(),
             at: 0,
             depth: 0,
+            given_up: 0,
+            cut: 1,
         }
     }
 
@@ -101,9 +108,12 @@ impl<'a> Growth<'a> {
         }
     }
 
-    /// Puts simpler bytes where the decoder stopped; false when there is nothing left to simplify.
+    /// Puts simpler bytes where the decoder stopped, or takes fields back so that others grow in their place; false when
+    /// nothing is left.
     fn repair(&mut self) -> bool {
-        while let Some(field) = self.fields.last_mut() {
+        while self.given_up < PATIENCE
+            && let Some(field) = self.fields.last_mut()
+        {
             field.tries += 1;
             let (start, tries) = (field.start, field.tries);
             let len = self.encoded.len() - start;
@@ -117,8 +127,20 @@ impl<'a> Growth<'a> {
             }
             self.encoded.truncate(start);
             self.fields.pop();
+            self.given_up += 1;
         }
-        false
+        let kept = self.fields.len().saturating_sub(self.cut);
+        let Some(first) = self.fields.get(kept) else {
+            return false;
+        };
+        self.encoded.truncate(first.start);
+        self.fields.truncate(kept);
+        if kept > 0 {
+            self.cut *= 4;
+        } else {
+            (self.given_up, self.cut) = (0, 1);
+        }
+        true
     }
 }
 
