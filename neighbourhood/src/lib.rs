@@ -38,9 +38,9 @@ pub mod wire;
 
 pub use limits::{Limits, Occupancy};
 pub use node::{
-    CommittedBlock, ContentReader, ExecutedOperation, Happening, HistoryBlock, HistoryPage, Input,
-    Misbehaviour, Node, NodeConfig, NodeEvent, OpenError, OperationStatus, Output, Priority,
-    SubmitError,
+    CommittedBlock, ContentAdder, ContentReader, ExecutedOperation, Happening, HistoryBlock,
+    HistoryPage, Input, Misbehaviour, Node, NodeConfig, NodeEvent, OpenError, OperationStatus,
+    Output, Priority, SubmitError,
 };
 pub use status::{MemberStatus, NodeStatus, Unready};
 

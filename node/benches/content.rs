@@ -1,5 +1,7 @@
 //! Content of 16 MiB from one and from three sources on loopback, each a process of its own: megabytes a second.
 //!
+//! And what a vote waits for its sync while content of 16 MiB is stored, beside the core and through it.
+//!
 //! Every slice is checked as it comes and written to the file of unfinished content; the whole is read and hashed
 //! again at the end. What a node grants a peer in a second (32 MiB) is lifted. Run with
 //! `cargo bench --profile dev -p frith --bench content`; prints, and writes `bench-content.json` into the target
@@ -12,14 +14,18 @@
 
 use frith::service::content::{Answer, Download, Served};
 use frith_ledger::hash::Hash;
-use frith_ledger::store::{ReadStore, StoreError, Table};
+
+use frith_ledger::store::{
+    ReadStore, RocksOptions, RocksStore, Store as _, StoreError, Table, Write,
+};
 use frith_neighbourhood::ContentReader;
 use frith_network::{Multiaddr, Network, NetworkConfig, NetworkEvent, PeerKey, Rate};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -28,6 +34,8 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 const SOURCE: &str = "FRITH_BENCH_SOURCE";
 const BYTES: u32 = 16 << 20;
 const ROUNDS: usize = 15;
+/// Contents that are stored while votes are written.
+const STORED: u8 = 12;
 
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
@@ -131,6 +139,55 @@ async fn measure(network: &Network, id: Hash, sources: &[PeerKey]) -> Outcome<f6
     Ok((median * 10.0).round() / 10.0)
 }
 
+/// Writes a vote and makes it durable; how long that took.
+fn vote(store: &mut RocksStore, also: Option<Write>) -> Outcome<Duration> {
+    let began = Instant::now();
+    let mut batch = vec![Write::Put {
+        table: Table::Safety,
+        key: b"vote".to_vec(),
+        value: vec![7; 200],
+    }];
+    batch.extend(also);
+    store.write(batch)?;
+    store.sync()?;
+    Ok(began.elapsed())
+}
+
+/// The longest that a vote waited while contents were stored one after the other: beside the votes, or in their way.
+fn longest_vote(beside: bool) -> Outcome<Duration> {
+    let directory = tempfile::tempdir()?;
+    let mut store = RocksStore::open(directory.path(), &RocksOptions::default())?;
+    let adder = store.adder().ok_or("no way to add")?;
+    let bytes = content().1;
+    let key = |number: u8| vec![number; 32];
+    let mut longest = Duration::ZERO;
+    if !beside {
+        for number in 0..STORED {
+            let also = Write::Put {
+                table: Table::Content,
+                key: key(number),
+                value: bytes.clone(),
+            };
+            longest = longest.max(vote(&mut store, Some(also))?);
+        }
+        return Ok(longest);
+    }
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| -> Outcome {
+        let adding = scope.spawn(|| {
+            let added =
+                (0..STORED).try_for_each(|number| adder.add(Table::Content, &key(number), &bytes));
+            over.store(true, Ordering::SeqCst);
+            added
+        });
+        while !over.load(Ordering::SeqCst) {
+            longest = longest.max(vote(&mut store, None)?);
+        }
+        Ok(adding.join().map_err(|_| "the adding thread panicked")??)
+    })?;
+    Ok(longest)
+}
+
 async fn run() -> Outcome {
     let (id, _) = content();
     let started: Vec<(Child, Multiaddr)> = (1..=3).map(start_source).collect::<Outcome<_>>()?;
@@ -150,9 +207,17 @@ async fn run() -> Outcome {
     }
     println!("16 MiB from one source     {one:8.1} MB/s (median of {ROUNDS})");
     println!("16 MiB from three sources  {three:8.1} MB/s (median of {ROUNDS})");
+    let [beside, through] = [longest_vote(true)?, longest_vote(false)?]
+        .map(|time| (time.as_secs_f64() * 1e4).round() / 10.0);
+    println!(
+        "a vote beside 16 MiB       {beside:8.1} ms at the longest, while {STORED} contents were stored"
+    );
+    println!("a vote with 16 MiB         {through:8.1} ms at the longest");
     let result = serde_json::json!({
         "content.mb_per_s": one,
         "content.three_sources_mb_per_s": three,
+        "content.vote_beside_ms": beside,
+        "content.vote_through_ms": through,
     });
     std::fs::write(
         target().join("bench-content.json"),

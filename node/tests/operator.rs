@@ -11,6 +11,7 @@ use frith::views::{Entity, WorkerView};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 use support::{Outcome, PATIENCE, World, answer, error};
 
@@ -64,6 +65,52 @@ impl World {
         assert_eq!(locked["locked"], serde_json::json!(["alice"]));
         let (code, _) = error(&self.call("", &send)?)?;
         assert_eq!(code, Some(3), "locked again");
+        self.whatever_lies_where_an_agent_listens_stops_nobody(socket)
+    }
+
+    /// An agent that was killed, or another file in its place: a command asks for the passphrase as ever, and the next
+    /// unlocking puts it right or says what is in the way.
+    fn whatever_lies_where_an_agent_listens_stops_nobody(&self, socket: &Path) -> Outcome {
+        let send = ["wallet", "send", &self.address("bob")?, "1", "--yes"];
+        let unlock = ["key", "unlock", "alice"];
+        let unlocked = answer(&self.call(PASSPHRASE, &unlock)?)?;
+        let process = unlocked["process"].as_u64().ok_or("a process")?;
+        let process = i32::try_from(process)?;
+        let process = rustix::process::Pid::from_raw(process).ok_or("a process")?;
+        rustix::process::kill_process(process, rustix::process::Signal::KILL)?;
+        for left in ["a socket that nobody serves", "a file", "a folder"] {
+            if left != "a socket that nobody serves" {
+                std::fs::remove_file(socket)?;
+            }
+            match left {
+                "a file" => std::fs::write(socket, "no socket")?,
+                "a folder" => std::fs::create_dir(socket)?,
+                _ => {}
+            }
+            let (code, said) = error(&self.call("", &send)?)?;
+            assert_eq!(
+                (code, said["error"]["code"].as_str()),
+                (Some(3), Some("no_passphrase")),
+                "{left}: {said}"
+            );
+            assert_eq!(answer(&self.call(PASSPHRASE, &send)?)?["done"], true);
+            let again = self.call(PASSPHRASE, &unlock)?;
+            if left == "a folder" {
+                let (code, said) = error(&again)?;
+                let message = said["error"]["message"].as_str().ok_or("a message")?;
+                assert!(
+                    code == Some(1) && message.contains(&socket.display().to_string()),
+                    "{said}"
+                );
+                std::fs::remove_dir(socket)?;
+            } else {
+                answer(&again)?;
+                let locked = answer(&self.alone(&["key", "lock"])?)?;
+                assert_eq!(locked["locked"], json!(["alice"]), "{left}");
+                // Locked, it takes its socket away; for what comes next something is there.
+                std::fs::write(socket, "")?;
+            }
+        }
         Ok(())
     }
 

@@ -111,6 +111,17 @@ pub trait ReadStore: Send + Sync {
     fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 }
 
+/// Adds large values to a store from other threads, while its owner reads and writes. As [`ReadStore`] it doesn't keep the
+/// store open.
+pub trait AddStore: Send + Sync {
+    /// Adds an entry, unless its key is there already. It is durable when this returns, alone: no batch of the owner's is
+    /// before or after it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the environment fails or the store is closed; nothing was added then, and the owner goes on.
+    fn add(&self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
+}
+
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
 
@@ -124,6 +135,11 @@ pub trait Store: Send {
 
     /// A way to read from other threads; `None` when this store is its owner's alone.
     fn reader(&self) -> Option<Arc<dyn ReadStore>> {
+        None
+    }
+
+    /// A way to add large values from other threads; `None` when this store is its owner's alone.
+    fn adder(&self) -> Option<Arc<dyn AddStore>> {
         None
     }
 

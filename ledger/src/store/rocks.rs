@@ -13,25 +13,27 @@
 //! one limit for all write buffers together. Every block is checked against its checksum when read.
 //!
 //! Many sorted entries at once ([`Store::load`]) become a table file that the database takes over as it is:
-//! they pass neither the log nor the write buffers, and are not merged again when nothing overlaps them.
+//! they pass neither the log nor the write buffers, and are not merged again when nothing overlaps them. So does a large
+//! value that another thread adds ([`AddStore::add`]), a table file of its own.
 //!
 //! One process holds a data directory at a time. The storage format's number stands apart from the
 //! tables and is compared on opening.
 
 use super::mark::{Mark, MarkError, Said};
-use super::{Entry, ReadStore, Store, StoreError, Table, Write};
+use super::{AddStore, Entry, ReadStore, Store, StoreError, Table, Write};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRecoveryMode, Direction, IngestExternalFileOptions, IteratorMode, LogLevel, Options,
     SstFileWriter, WriteBatch, WriteOptions,
 };
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 /// The storage format that this program reads and writes.
 pub const FORMAT: u32 = 1;
-/// A table file that is being made.
-const LOADED_FILE: &str = "load.sst";
+/// Table files that are being made: `load-<number>.sst`.
+const LOADED_PREFIX: &str = "load-";
 /// Where the format stands, in RocksDB's default column family.
 const FORMAT_KEY: &[u8] = b"frith storage format";
 /// How many batches were written, in the same family; each batch says it.
@@ -85,6 +87,8 @@ pub struct RocksStore {
     /// Batches so far; `None` in a store whose batches weren't counted yet.
     written: Option<u64>,
     mark: Option<Mark>,
+    /// Table files made since the opening.
+    loaded: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for RocksStore {
@@ -128,6 +132,7 @@ impl RocksStore {
         let families = Self::families(options);
         let db = DB::open_cf_descriptors(&Self::options(options), path, families)
             .map_err(|e| error(reason_of_open(path, &e)))?;
+        remove_loaded(path).map_err(|e| error(format!("{}: {e}", path.display())))?;
         Self::of(db, path)
     }
 
@@ -188,6 +193,7 @@ impl RocksStore {
             path: path.to_path_buf(),
             written: None,
             mark: None,
+            loaded: Arc::default(),
         };
         store.check_format()?;
         let written = store.db.get(WRITTEN_KEY).map_err(store.failed("open"))?;
@@ -305,24 +311,6 @@ impl RocksStore {
         family_of(&self.db, table)
     }
 
-    /// Writes a table file that holds `first` and `entries`.
-    fn table_file(
-        path: &Path,
-        table: Table,
-        first: Entry,
-        entries: &mut dyn Iterator<Item = Entry>,
-    ) -> Result<(), rocksdb::Error> {
-        let mut options = Options::default();
-        options.set_block_based_table_factory(&Self::blocks());
-        options.set_compression_type(Self::compression(table));
-        let mut writer = SstFileWriter::create(&options);
-        writer.open(path)?;
-        for (key, value) in std::iter::once(first).chain(entries) {
-            writer.put(key, value)?;
-        }
-        writer.finish()
-    }
-
     /// Makes table files of what is written, and a new log.
     #[cfg(test)]
     pub(super) fn flush(&self, tables: &[Table]) {
@@ -350,6 +338,50 @@ fn reason_of_open(path: &Path, error: &rocksdb::Error) -> String {
     format!("{path}: {words}")
 }
 
+/// Removes the table files that a crash left half made.
+fn remove_loaded(path: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with(LOADED_PREFIX))
+        {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a table file number `number` of `entries`, and a part of the database of it. Durable when it returns.
+fn ingest<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+    db: &DB,
+    path: &Path,
+    number: u64,
+    table: Table,
+    entries: impl Iterator<Item = (K, V)>,
+) -> Result<(), rocksdb::Error> {
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&RocksStore::blocks());
+    options.set_compression_type(RocksStore::compression(table));
+    let file = path.join(format!("{LOADED_PREFIX}{number}.sst"));
+    let make = || {
+        let mut writer = SstFileWriter::create(&options);
+        writer.open(&file)?;
+        for (key, value) in entries {
+            writer.put(key, value)?;
+        }
+        writer.finish()?;
+        let mut moved = IngestExternalFileOptions::default();
+        moved.set_move_files(true);
+        db.ingest_external_file_cf_opts(family_of(db, table), &moved, vec![&file])
+    };
+    let made = make();
+    // What was taken over has another name by now; what failed must not keep its room.
+    let _gone = std::fs::remove_file(&file);
+    made
+}
+
 fn family_of(db: &DB, table: Table) -> &ColumnFamily {
     db.cf_handle(name_of(table))
         .expect("every table was opened")
@@ -373,6 +405,30 @@ impl ReadStore for RocksReader {
     }
 }
 
+/// Adds beside the owner, as [`RocksReader`] reads.
+struct RocksAdder {
+    db: Weak<DB>,
+    path: PathBuf,
+    loaded: Arc<AtomicU64>,
+}
+
+impl AddStore for RocksAdder {
+    fn add(&self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let failed = |reason: &dyn std::fmt::Display| StoreError {
+            action: "write",
+            reason: format!("{}: {reason}", self.path.display()),
+        };
+        let db = self.db.upgrade().ok_or_else(|| failed(&"it is closed"))?;
+        let held = db.get_pinned_cf(family_of(&db, table), key);
+        if held.map_err(|error| failed(&error))?.is_some() {
+            return Ok(());
+        }
+        let number = self.loaded.fetch_add(1, Ordering::Relaxed);
+        let entry = std::iter::once((key, value));
+        ingest(&db, &self.path, number, table, entry).map_err(|error| failed(&error))
+    }
+}
+
 impl Store for RocksStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.db
@@ -384,6 +440,14 @@ impl Store for RocksStore {
         Some(Arc::new(RocksReader {
             db: Arc::downgrade(&self.db),
             path: self.path.clone(),
+        }))
+    }
+
+    fn adder(&self) -> Option<Arc<dyn AddStore>> {
+        Some(Arc::new(RocksAdder {
+            db: Arc::downgrade(&self.db),
+            path: self.path.clone(),
+            loaded: self.loaded.clone(),
         }))
     }
 
@@ -423,17 +487,9 @@ impl Store for RocksStore {
         let Some(first) = entries.next() else {
             return Ok(());
         };
-        let file = self.path.join(LOADED_FILE);
-        // A crash may have left one; an error shows itself when it is made anew.
-        let _none_there = std::fs::remove_file(&file);
-        Self::table_file(&file, table, first, entries).map_err(self.failed("write"))?;
-        let mut options = IngestExternalFileOptions::default();
-        options.set_move_files(true);
-        self.db
-            .ingest_external_file_cf_opts(self.family(table), &options, vec![&file])
-            .map_err(self.failed("write"))?;
-        let _taken_over = std::fs::remove_file(&file);
-        Ok(())
+        let number = self.loaded.fetch_add(1, Ordering::Relaxed);
+        let entries = std::iter::once(first).chain(entries);
+        ingest(&self.db, &self.path, number, table, entries).map_err(self.failed("write"))
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
@@ -502,6 +558,51 @@ mod tests {
             .expect_err("its owner has closed it");
         assert!(error.reason.ends_with("it is closed"), "{error}");
         let _again = open(dir.path()).expect("nobody holds it");
+    }
+
+    #[test]
+    fn what_another_thread_adds_is_durable_and_stays_out_of_the_log() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut store = open(dir.path()).expect("an empty directory");
+        let adder = store.adder().expect("it can be added to beside its owner");
+        let large: Vec<u8> = (0..4_u32 << 20).map(|i| (i % 251) as u8).collect();
+        let logged = || {
+            let logs = std::fs::read_dir(dir.path()).expect("is there");
+            let of_log = |entry: std::io::Result<std::fs::DirEntry>| {
+                let entry = entry.expect("is there");
+                let is_log = entry.path().extension().is_some_and(|end| end == "log");
+                is_log.then(|| entry.metadata().expect("is there").len())
+            };
+            logs.filter_map(of_log).sum::<u64>()
+        };
+        assert_eq!(
+            store.write(vec![put(Table::Chain, b"height", b"1")]),
+            Ok(())
+        );
+        let before = logged();
+        std::thread::scope(|scope| {
+            for id in [b"one", b"two"] {
+                let (adder, large) = (&adder, &large);
+                scope.spawn(move || assert_eq!(adder.add(Table::Content, id, large), Ok(())));
+            }
+        });
+        assert!(logged() < before + (1 << 16), "the log didn't grow");
+        assert_eq!(store.get(Table::Content, b"two"), Ok(Some(large.clone())));
+        // What is there stays: content is named by its hash.
+        assert_eq!(adder.add(Table::Content, b"two", b"other"), Ok(()));
+        assert_eq!(store.get(Table::Content, b"two"), Ok(Some(large.clone())));
+        // A half made file of a crash takes no room after the next opening.
+        let half = dir.path().join("load-7.sst");
+        std::fs::write(&half, [1; 100]).expect("writes");
+        drop(store);
+        let error = adder
+            .add(Table::Content, b"three", &large)
+            .expect_err("its owner has closed it");
+        assert!(error.reason.ends_with("it is closed"), "{error}");
+        let store = open(dir.path()).expect("as it was left");
+        assert!(!half.exists());
+        assert_eq!(store.get(Table::Content, b"one"), Ok(Some(large)));
+        assert_eq!(store.get(Table::Chain, b"height"), Ok(Some(b"1".to_vec())));
     }
 
     #[test]

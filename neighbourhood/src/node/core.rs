@@ -20,7 +20,7 @@ use frith_ledger::address::Address;
 use frith_ledger::certificate::Committee;
 use frith_ledger::entity::ContentId;
 use frith_ledger::key::{PublicKey, SecretKey};
-use frith_ledger::store::{ReadStore, Store, StoreError, Table, Write};
+use frith_ledger::store::{AddStore, ReadStore, Store, StoreError, Table, Write};
 use frith_ledger::units::Millis;
 use frith_ledger::vrf::VrfSecret;
 use frith_tasks::Rules;
@@ -74,6 +74,21 @@ impl ContentReader {
             reason: "this store is read by its owner alone".to_owned(),
         })?;
         store.read(Table::Content, &id.0)
+    }
+}
+
+/// Adds large content beside the core. Cheap to clone.
+#[derive(Clone)]
+pub struct ContentAdder(Arc<dyn AddStore>);
+
+impl ContentAdder {
+    /// Keeps content; the caller has checked that `id` is its hash. Durable when it returns; tell the node by
+    /// [`Input::ContentArrived`]. Blocks while the disk writes.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was added then, and the core goes on.
+    pub fn add(&self, id: &ContentId, bytes: &[u8]) -> Result<(), StoreError> {
+        self.0.add(Table::Content, &id.0, bytes)
     }
 }
 
@@ -351,6 +366,12 @@ impl Node {
     #[must_use]
     pub fn content_reader(&self) -> ContentReader {
         ContentReader(self.store.reader())
+    }
+
+    /// Adds content beside the core, from any thread; `None` when its owner alone can write to the store.
+    #[must_use]
+    pub fn content_adder(&self) -> Option<ContentAdder> {
+        self.store.adder().map(ContentAdder)
     }
 
     /// The store, for what belongs to the host alone ([`Table::Work`]).

@@ -33,5 +33,5 @@ pub use api::{
     CommittedBlock, ExecutedOperation, Input, Misbehaviour, NodeConfig, NodeEvent, OpenError,
     OperationStatus, Output, Priority, SubmitError,
 };
-pub use core::{ContentReader, Node};
+pub use core::{ContentAdder, ContentReader, Node};
 pub use history::{Happening, HistoryBlock, HistoryPage};

@@ -105,7 +105,7 @@ fn world_on(store: impl Store + 'static, limits: Limits) -> World {
         limits: frith_neighbourhood::Limits::default(),
     };
     let node = Node::open(config, Box::new(store), clock.now()).expect("opens");
-    let (core, handle, _wants) = Core::new(node, rules.clone(), clock, Arc::new(Nowhere));
+    let (core, handle, _wants) = Core::new(node, rules.clone(), clock, Arc::new(Nowhere), None);
     tokio::spawn(core.run());
     let status = StatusSource {
         core: handle.clone(),

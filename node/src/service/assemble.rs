@@ -6,7 +6,8 @@
 use super::alerts::{Alerts, Watch};
 use super::clock::Clock;
 use super::content::{Fetcher, Served};
-use super::core::{Core, DiskGuard, Outbound};
+use super::core::{Core, Outbound};
+use super::disk::DiskGuard;
 use super::equivocate::Equivocator;
 use super::handle::CoreHandle;
 use super::network::{Forwarded, NetworkOutbound, forward};
@@ -162,13 +163,13 @@ impl Service {
         let clock = Clock::start();
         let outbound = outbound(&network, fault, &seed, &rules);
         let node = open_node(&dir, &seed, &settings, &rules, clock.now())?;
-        let (core, handle, wants) = Core::new(node, rules, clock, outbound);
         let disk = DiskGuard {
             path: dir.path().to_owned(),
             free_bytes_min: settings.disk_free_mib_min << 20,
             used_bytes_max: settings.disk_mib_max << 20,
         };
-        let thread = spawn_core(core.with_disk_guard(disk.clone()))?;
+        let (core, handle, wants) = Core::new(node, rules, clock, outbound, Some(disk.clone()));
+        let thread = spawn_core(core)?;
         let alerts = Alerts::default();
         let watch = Watch::new(handle.clone(), alerts.clone(), key.public(), disk);
         let upload = Arc::new(Throttle::new(settings.bandwidth_kib_per_s << 10));

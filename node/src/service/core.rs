@@ -2,11 +2,12 @@
 
 use super::admission::Admission;
 use super::clock::Clock;
+use super::content::Own;
 use super::counters::Counters;
-use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress, READS_MAX};
+use super::disk::DiskGuard;
+use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress};
 use super::lanes::{Lane, Lanes};
 use super::wanted::{Waiting, Wanted};
-use crate::amounts;
 use crate::present;
 use crate::views::EventView;
 use frith_ledger::key::PublicKey;
@@ -17,9 +18,8 @@ use frith_neighbourhood::{
 };
 use frith_tasks::Rules;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// Where messages go. The network, or nowhere in tests.
 pub trait Outbound: Send + Sync {
@@ -46,73 +46,19 @@ pub struct Core {
     events: broadcast::Sender<EventView>,
     counters: Arc<Counters>,
     admission: Arc<Admission>,
-    disk: Option<DiskGuard>,
     failed: bool,
 }
 
-/// Keeps content from filling the disk: a store that can't write ends the node's part in consensus.
-#[derive(Debug, Clone)]
-pub struct DiskGuard {
-    /// A directory on the store's disk.
-    pub path: PathBuf,
-    /// Bytes that content leaves free.
-    pub free_bytes_min: u64,
-    /// Bytes that content may make the directory have; 0 for no quota.
-    pub used_bytes_max: u64,
-}
-
-/// Bytes free on the disk of a directory.
-pub(super) fn free_bytes(path: &Path) -> std::io::Result<u64> {
-    let stat = rustix::fs::statvfs(path)?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
-/// Bytes of all files under a directory. What can't be read counts nothing: files come and go meanwhile.
-fn bytes_under(path: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(path) else {
-        return 0;
-    };
-    let bytes = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(metadata) if metadata.is_dir() => bytes_under(&entry.path()),
-        Ok(metadata) => metadata.len(),
-        Err(_) => 0,
-    };
-    entries.flatten().map(bytes).sum()
-}
-
-impl DiskGuard {
-    /// Bytes that the directory has; `None` without a quota. Linear in its files.
-    #[must_use]
-    pub fn used(&self) -> Option<u64> {
-        (self.used_bytes_max > 0).then(|| bytes_under(&self.path))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        if let Some(used) = self.used().filter(|used| *used >= self.used_bytes_max) {
-            let (used, max) = (amounts::bytes(used), amounts::bytes(self.used_bytes_max));
-            return Err(format!(
-                "the data directory has {used}, and content may make it {max} (disk_mib_max)"
-            ));
-        }
-        let free = free_bytes(&self.path).map_err(|error| error.to_string())?;
-        if free >= self.free_bytes_min {
-            return Ok(());
-        }
-        let (free, min) = (amounts::bytes(free), amounts::bytes(self.free_bytes_min));
-        Err(format!(
-            "the disk has {free} free, and content has to leave {min} (disk_free_mib_min)"
-        ))
-    }
-}
-
 impl Core {
-    /// A core around `node`, its handle, and the content that it will ask for.
+    /// A core around `node`, its handle, and the content that it will ask for. Content is refused when the guard says that
+    /// the disk is nearly full.
     #[must_use]
     pub fn new(
         node: Node,
         rules: Arc<Rules>,
         clock: Clock,
         outbound: Arc<dyn Outbound>,
+        disk: Option<DiskGuard>,
     ) -> (Self, CoreHandle, mpsc::Receiver<Wanted>) {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
         let (wanted, wants) = mpsc::channel(COMMANDS_MAX);
@@ -128,8 +74,7 @@ impl Core {
         let handle = CoreHandle {
             counters: counters.clone(),
             admission: admission.clone(),
-            contents: node.content_reader(),
-            reads: Arc::new(Semaphore::new(READS_MAX)),
+            contents: Arc::new(Own::of(&node, disk)),
             commands: sender,
             progress: watching,
             events: events.clone(),
@@ -149,17 +94,9 @@ impl Core {
             events,
             counters,
             admission,
-            disk: None,
             failed: false,
         };
         (core, handle, wants)
-    }
-
-    /// The same core, which refuses content when the disk is nearly full.
-    #[must_use]
-    pub fn with_disk_guard(mut self, guard: DiskGuard) -> Self {
-        self.disk = Some(guard);
-        self
     }
 
     /// Runs until [`Command::Stop`] or until every handle is gone; then syncs and closes the store.
@@ -231,9 +168,8 @@ impl Core {
                 self.input(Input::Submit { token, operation }, out);
             }
             Command::Content { id, bytes, reply } => {
-                let room = self.disk.as_ref().map_or(Ok(()), DiskGuard::check);
-                let put = |()| self.node.put_content(&id, bytes);
-                let stored = room.and_then(|room| put(room).map_err(|error| error.to_string()));
+                let stored = self.node.put_content(&id, bytes);
+                let stored = stored.map_err(|error| error.to_string());
                 if stored.is_ok() {
                     self.input(Input::ContentArrived { id }, out);
                 }
@@ -403,29 +339,5 @@ fn log_event(event: &NodeEvent) {
         NodeEvent::Offence { member } => {
             tracing::warn!(%member, "a member said two things that exclude each other; evidence is submitted");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quota_counts_all_files_and_keeps_content_out_at_its_bound() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let store = dir.path().join("store");
-        std::fs::create_dir(&store).expect("makes");
-        let guard = |max| DiskGuard {
-            path: dir.path().to_owned(),
-            free_bytes_min: 0,
-            used_bytes_max: max,
-        };
-        std::fs::write(store.join("one"), [0; 600]).expect("writes");
-        assert_eq!(guard(1000).check(), Ok(()));
-        std::fs::write(dir.path().join("two"), [0; 400]).expect("writes");
-        let refused = guard(1000).check().expect_err("is full");
-        assert!(refused.contains("disk_mib_max"), "{refused}");
-        assert_eq!(guard(1001).check(), Ok(()));
-        assert_eq!(guard(0).check(), Ok(()), "no quota");
     }
 }

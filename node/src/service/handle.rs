@@ -1,6 +1,7 @@
 //! What the core can be asked, and the handle to ask it with.
 
 use super::admission::Admission;
+use super::content::{Kept, Own};
 use super::counters::Counters;
 use crate::views::EventView;
 use frith_ledger::entity::ContentId;
@@ -9,15 +10,12 @@ use frith_ledger::store::StoreError;
 use frith_neighbourhood::{ContentReader, Input, Node, SubmitError};
 use frith_tasks::Rules;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// Commands that wait for the core at the most.
 pub(super) const COMMANDS_MAX: usize = 512;
 /// Events that a slow reader of the event stream may be behind.
 pub(super) const EVENTS_MAX: usize = 1024;
-
-/// Contents read for this machine's own needs at one time; each may have 16 MiB.
-pub(super) const READS_MAX: usize = 4;
 
 /// Something for the core to do.
 pub enum Command {
@@ -78,8 +76,7 @@ pub struct CoreHandle {
     pub(super) rules: Arc<Rules>,
     pub(super) counters: Arc<Counters>,
     pub(super) admission: Arc<Admission>,
-    pub(super) contents: ContentReader,
-    pub(super) reads: Arc<Semaphore>,
+    pub(super) contents: Arc<Own>,
 }
 
 impl CoreHandle {
@@ -128,6 +125,16 @@ impl CoreHandle {
         id: ContentId,
         bytes: Vec<u8>,
     ) -> Result<Result<(), String>, CoreError> {
+        let turn = self.contents.turn().await;
+        let kept = self.contents.keep(&turn, id, bytes).await;
+        let bytes = match kept.map_err(|_| CoreError::Gone)? {
+            Ok(Kept::ByCore(bytes)) => bytes,
+            Ok(Kept::Beside) => {
+                self.input(Input::ContentArrived { id }).await?;
+                return Ok(Ok(()));
+            }
+            Err(refused) => return Ok(Err(refused)),
+        };
         let (reply, answer) = oneshot::channel();
         self.commands
             .send(Command::Content { id, bytes, reply })
@@ -141,20 +148,14 @@ impl CoreHandle {
     /// # Errors
     /// [`CoreError`]; the core goes on after [`CoreError::Store`].
     pub async fn content(&self, id: ContentId) -> Result<Option<Vec<u8>>, CoreError> {
-        let permit = self.reads.clone().acquire_owned().await;
-        let permit = permit.map_err(|_| CoreError::Gone)?;
-        let contents = self.contents.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            contents.get(&id)
-        });
-        Ok(read.await.map_err(|_| CoreError::Gone)??)
+        let read = self.contents.get(id).await;
+        Ok(read.map_err(|_| CoreError::Gone)??)
     }
 
     /// Reads content on a thread of the caller's.
     #[must_use]
-    pub const fn contents(&self) -> &ContentReader {
-        &self.contents
+    pub fn contents(&self) -> &ContentReader {
+        &self.contents.reader
     }
 
     /// Asks the core something.

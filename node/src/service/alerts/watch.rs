@@ -1,7 +1,7 @@
 //! Gathers the facts, and keeps what stands.
 
 use super::judge::{Alert, Code, Facts, judge};
-use crate::service::core::{DiskGuard, free_bytes};
+use crate::service::disk::{DiskGuard, free_bytes};
 use crate::service::due::due;
 use crate::service::handle::{CoreError, CoreHandle};
 use crate::service::status::seat_of;

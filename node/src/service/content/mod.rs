@@ -11,7 +11,8 @@
 //!    asked no more; whoever is slow or busy loses its slice to another.
 //! 5. Groups are written to a file as they come, the hashes to another ([`Partial`]). What a restart finds in
 //!    them is checked against the id and kept. When all is there it enters the store.
-//! 6. Peers are served by a thread of its own ([`Served`]), beside the core.
+//! 6. Peers are served by a thread of its own ([`Served`]), and what this node reads and stores of 1 MiB or more goes past
+//!    the core too (`Own`).
 //!
 //! Limits: [`SOURCES_MAX`] sources of one content, each owing [`WINDOW_MAX`] slices; four contents at one time;
 //! [`PARTIALS_MAX`] unfinished ones on the disk. What is on its way is in memory slice by slice; only the whole,
@@ -22,6 +23,7 @@
 mod announced;
 mod download;
 mod fetcher;
+mod own;
 mod partial;
 mod plan;
 mod serving;
@@ -30,6 +32,7 @@ mod slice;
 pub use announced::{Announced, Change};
 pub use download::{Download, DownloadError, SOURCES_MAX};
 pub use fetcher::{ContentError, Fetcher};
+pub(super) use own::{Kept, Own};
 pub use partial::{PARTIALS_MAX, Partial, PartialError};
 pub use plan::{Failure, Job, Plan, WINDOW_MAX};
 pub use serving::{Answer, SERVED_MAX, Served};
