@@ -15,6 +15,7 @@ pub mod agent;
 pub mod amounts;
 pub mod api;
 pub mod backup;
+mod checked_file;
 pub mod cli;
 pub mod client;
 pub mod codes;

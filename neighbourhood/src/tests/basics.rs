@@ -1,6 +1,7 @@
 //! Transfers finalise, epochs and records go on, a light client believes them.
 
-use super::world::{FUNDS, World, transfer, worker_key};
+use super::genesis::{FUNDS, transfer, worker_key};
+use super::world::World;
 use crate::{Input, Limits, OperationStatus, SubmitError, persist};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;

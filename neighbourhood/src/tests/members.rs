@@ -1,6 +1,7 @@
 //! Who registers becomes a member, who leaves is gone.
 
-use super::world::{World, vrf_seed, worker_key};
+use super::genesis::{vrf_seed, worker_key};
+use super::world::World;
 use crate::NodeEvent;
 use crate::wire::PeerMessage;
 use frith_ledger::credits::Credits;

@@ -6,6 +6,7 @@ mod copying;
 mod damage;
 mod faults;
 mod founders;
+mod genesis;
 mod hostile;
 mod members;
 mod restarts;
@@ -13,4 +14,4 @@ mod rotation;
 mod strangers;
 mod world;
 
-pub(crate) use world::{transfer, worker_key, world_rules};
+pub(crate) use genesis::{transfer, worker_key, world_rules};

@@ -1,7 +1,8 @@
 //! A member whose key is replaced: another node with the new key takes its seat over, and nobody notices.
 
+use super::genesis::{vrf_seed, worker_key};
 use super::members::{is_member, newcomer};
-use super::world::{World, vrf_seed, worker_key};
+use super::world::World;
 use crate::NodeEvent;
 use frith_ledger::address::{Address, Prefix};
 use frith_ledger::block::{ChainKind, Instance};

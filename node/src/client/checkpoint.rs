@@ -6,6 +6,7 @@
 
 use super::http::NodeClient;
 use super::proof::{Proven, prove_by};
+use crate::checked_file::{self, Kind};
 use crate::failure::{Exit, Failure, Result};
 use crate::views::EntityView;
 use frith_ledger::address::Address;
@@ -13,25 +14,19 @@ use frith_ledger::codec::decode;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::light::{Checkpoint, LightClient};
 use parity_scale_codec::Encode as _;
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// Longest file, in bytes.
-const FILE_BYTES_MAX: u64 = 1 << 20;
-const HEAD: &str = "frith checkpoint 1 ";
+const KIND: Kind = Kind {
+    head: "frith checkpoint 1 ",
+    bytes_max: 1 << 20,
+};
 
 /// Why a file isn't used.
 #[derive(Debug, thiserror::Error)]
 enum Unusable {
-    #[error("it can't be read: {0}")]
-    Io(#[from] io::Error),
-    #[error("it has more than {FILE_BYTES_MAX} bytes")]
-    TooLong,
-    #[error("it doesn't begin with {HEAD:?}")]
-    NoHead,
-    #[error("its checksum doesn't hold")]
-    Damaged,
+    #[error(transparent)]
+    File(#[from] checked_file::Unusable),
     #[error("it holds no checkpoint: {0}")]
     NoCheckpoint(String),
     #[error("it is of another network")]
@@ -60,7 +55,11 @@ impl Following {
         let fresh = LightClient::new(genesis).map_err(Failure::usage)?;
         let (client, notice) = match load(&path, genesis) {
             Ok(client) => (client, None),
-            Err(Unusable::Io(error)) if error.kind() == io::ErrorKind::NotFound => (fresh, None),
+            Err(Unusable::File(checked_file::Unusable::Io(error)))
+                if error.kind() == io::ErrorKind::NotFound =>
+            {
+                (fresh, None)
+            }
             Err(reason) => {
                 let notice = format!(
                     "{} isn't used: {reason}. The network is followed from its genesis again",
@@ -131,53 +130,27 @@ impl Following {
             return Ok(());
         }
         let text = encode(&self.client.checkpoint());
-        replace(path, text.as_bytes()).map_err(|error| Failure::file("write", path, error))?;
+        checked_file::replace(path, &text).map_err(|error| Failure::file("write", path, error))?;
         self.kept = self.client.period();
         Ok(())
     }
 }
 
 fn load(path: &Path, genesis: &Genesis) -> std::result::Result<LightClient, Unusable> {
-    let mut text = String::new();
-    File::open(path)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)?;
-    let checkpoint = parse(&text)?;
+    let checkpoint = parse(&KIND.read(path)?)?;
     LightClient::resume(genesis, checkpoint)
         .map_err(|error| Unusable::NoCheckpoint(error.to_string()))?
         .ok_or(Unusable::OtherNetwork)
 }
 
 fn encode(checkpoint: &Checkpoint) -> String {
-    let line = format!("{}\n", hex::encode(checkpoint.encode()));
-    let sum = blake3::hash(line.as_bytes()).to_hex();
-    format!("{HEAD}{sum}\n{line}")
+    KIND.text(&format!("{}\n", hex::encode(checkpoint.encode())))
 }
 
 fn parse(text: &str) -> std::result::Result<Checkpoint, Unusable> {
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(Unusable::TooLong);
-    }
-    let (head, line) = text.split_once('\n').ok_or(Unusable::NoHead)?;
-    let sum = head.strip_prefix(HEAD).ok_or(Unusable::NoHead)?;
-    if sum != blake3::hash(line.as_bytes()).to_hex().as_str() {
-        return Err(Unusable::Damaged);
-    }
-    let bytes =
-        hex::decode(line.trim_end()).map_err(|error| Unusable::NoCheckpoint(error.to_string()))?;
-    decode(&bytes, FILE_BYTES_MAX as usize)
-        .map_err(|error| Unusable::NoCheckpoint(error.to_string()))
-}
-
-/// Puts new bytes in a file's place, in one step; makes its directory.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory)?;
-    let mut temporary = tempfile::NamedTempFile::new_in(directory)?;
-    temporary.write_all(bytes)?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    let line = KIND.body(text)?.trim_end();
+    let bytes = hex::decode(line).map_err(|error| Unusable::NoCheckpoint(error.to_string()))?;
+    decode(&bytes, bytes.len()).map_err(|error| Unusable::NoCheckpoint(error.to_string()))
 }
 
 #[cfg(test)]
@@ -255,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_any_byte_changed_or_missing_begins_at_the_genesis_with_a_notice() {
+    fn a_file_that_is_not_a_whole_checkpoint_begins_at_the_genesis_with_a_notice() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let genesis = genesis("one");
         let path = file(dir.path(), &genesis);
@@ -266,12 +239,11 @@ mod tests {
             assert_eq!(following.client.period(), 0, "{what}");
             assert!(following.notice.is_some(), "{what}");
         };
-        for at in 0..text.len() {
-            let mut changed = text.clone();
-            changed[at] ^= 1;
-            told(&changed, &format!("byte {at} changed"));
-            told(&text[..at], &format!("cut at byte {at}"));
-        }
+        told(&text[..text.len() - 1], "cut");
+        told(
+            KIND.text("00\n").as_bytes(),
+            "whole, and no checkpoint in it",
+        );
         told(&vec![b' '; (1 << 20) + 1], "too long");
         std::fs::write(&path, &text).expect("writes");
         let whole = Following::open(dir.path(), &genesis).expect("usable");

@@ -4,27 +4,23 @@
 //! key, as in the setting `bootstrap`. A file that isn't whole is ignored: the node then begins with its bootstrap
 //! peers. It is replaced in one step, and durable before the next change is taken.
 
+use crate::checked_file::{self, Kind};
 use frith_network::Multiaddr;
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
-/// Longest file, in bytes: 512 addresses of 200 bytes and the head.
-const FILE_BYTES_MAX: u64 = 128 * 1024;
-const HEAD: &str = "frith peers 1 ";
+const KIND: Kind = Kind {
+    head: "frith peers 1 ",
+    // 512 addresses of 200 bytes and the head.
+    bytes_max: 128 * 1024,
+};
 
 /// Why a file isn't used.
 #[derive(Debug, thiserror::Error)]
 enum Unusable {
-    #[error("it can't be read: {0}")]
-    Io(#[from] io::Error),
-    #[error("it has more than {FILE_BYTES_MAX} bytes")]
-    TooLong,
-    #[error("it doesn't begin with {HEAD:?}")]
-    NoHead,
-    #[error("its checksum doesn't hold")]
-    Damaged,
+    #[error(transparent)]
+    File(#[from] checked_file::Unusable),
     #[error("{line:?} is no address: {reason}")]
     NoAddress { line: String, reason: String },
 }
@@ -32,9 +28,14 @@ enum Unusable {
 /// The addresses that an earlier process kept; none when there is no file, or one that isn't whole, which is logged.
 #[must_use]
 pub(super) fn read(path: &Path) -> Vec<Multiaddr> {
-    match load(path) {
+    let text = KIND.read(path).map_err(Unusable::from);
+    match text.and_then(|text| decode(&text)) {
         Ok(addresses) => addresses,
-        Err(Unusable::Io(error)) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(Unusable::File(checked_file::Unusable::Io(error)))
+            if error.kind() == io::ErrorKind::NotFound =>
+        {
+            Vec::new()
+        }
         Err(reason) => {
             tracing::warn!(
                 path = %path.display(), %reason,
@@ -51,35 +52,19 @@ pub(super) async fn keep(mut known: watch::Receiver<Vec<Multiaddr>>, path: PathB
     while known.changed().await.is_ok() {
         let text = encode(&known.borrow_and_update());
         let to = path.clone();
-        let written = tokio::task::spawn_blocking(move || replace(&to, text.as_bytes())).await;
+        let written = tokio::task::spawn_blocking(move || checked_file::replace(&to, &text)).await;
         if let Ok(Err(error)) = written {
             tracing::warn!(path = %path.display(), %error, "peers' addresses are not kept; is the disk full?");
         }
     }
 }
 
-fn load(path: &Path) -> Result<Vec<Multiaddr>, Unusable> {
-    let mut text = String::new();
-    File::open(path)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)?;
-    decode(&text)
-}
-
 fn encode(addresses: &[Multiaddr]) -> String {
     let lines: String = addresses.iter().map(|a| format!("{a}\n")).collect();
-    format!("{HEAD}{}\n{lines}", blake3::hash(lines.as_bytes()).to_hex())
+    KIND.text(&lines)
 }
 
 fn decode(text: &str) -> Result<Vec<Multiaddr>, Unusable> {
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(Unusable::TooLong);
-    }
-    let (head, lines) = text.split_once('\n').ok_or(Unusable::NoHead)?;
-    let checksum = head.strip_prefix(HEAD).ok_or(Unusable::NoHead)?;
-    if checksum != blake3::hash(lines.as_bytes()).to_hex().as_str() {
-        return Err(Unusable::Damaged);
-    }
     let address = |line: &str| {
         line.parse::<Multiaddr>()
             .map_err(|error| Unusable::NoAddress {
@@ -87,20 +72,7 @@ fn decode(text: &str) -> Result<Vec<Multiaddr>, Unusable> {
                 reason: error.to_string(),
             })
     };
-    lines.lines().map(address).collect()
-}
-
-/// Puts new bytes in a file's place: afterwards it has the old ones or the new ones, also after a power failure.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    let folder = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    KIND.body(text)?.lines().map(address).collect()
 }
 
 #[cfg(test)]
@@ -130,20 +102,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_any_byte_changed_or_missing_is_ignored() {
+    fn a_file_that_is_not_a_whole_book_is_ignored() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("peers.txt");
         let text = encode(&addresses(2));
-        for index in 0..text.len() {
-            let mut changed = text.clone().into_bytes();
-            changed[index] ^= 1;
-            std::fs::write(&path, &changed).expect("writes");
-            assert_eq!(read(&path), [], "byte {index} changed");
-            std::fs::write(&path, &text.as_bytes()[..index]).expect("writes");
-            assert_eq!(read(&path), [], "cut at byte {index}");
+        let no_address = KIND.text("nowhere\n");
+        for text in [&text[..text.len() - 1], &no_address] {
+            std::fs::write(&path, text).expect("writes");
+            assert_eq!(read(&path), [], "{text}");
         }
-        std::fs::write(&path, [0xff; 4]).expect("writes");
-        assert_eq!(read(&path), [], "no text");
     }
 
     #[test]
@@ -155,7 +122,13 @@ mod tests {
             512
         );
         let longer = decode(&encode(&vec![longest; 2048]));
-        assert!(matches!(longer, Err(Unusable::TooLong)), "{longer:?}");
+        assert!(
+            matches!(
+                longer,
+                Err(Unusable::File(checked_file::Unusable::TooLong(_)))
+            ),
+            "{longer:?}"
+        );
     }
 
     #[test]
@@ -172,8 +145,7 @@ mod tests {
                 }
             }
             // With a checksum that holds, the lines themselves are what is hostile.
-            let sum = blake3::hash(noise.as_bytes()).to_hex();
-            let _ = decode(&format!("{HEAD}{sum}\n{noise}"));
+            let _ = decode(&KIND.text(&noise));
         });
     }
 }
