@@ -54,7 +54,8 @@ pub struct LogLimits {
     pub held_delay: Millis,
     /// Own batches under way at one time.
     pub own_batches_max: usize,
-    /// Batches of one other member kept at one time before they are committed.
+    /// Batches of one other member kept at one time before they are committed, and as many of others' that it passed on.
+    /// What a block needs is kept beside them.
     pub author_batches_max: usize,
     /// Batches in a block that this member proposes.
     pub block_batches: usize,

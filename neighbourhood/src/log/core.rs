@@ -6,14 +6,14 @@ use super::gather::Gathered;
 use super::host::LogHost;
 use super::messages::{HELD_MAX, LogMessage, TOKENS_MAX};
 use super::persist::{self as log_store, Arrived, StoredHead};
-use super::pool::{LogPool, Ticket};
+use super::pool::{LogPool, Share, Ticket};
 use crate::consensus::{Consensus, Effect};
 use crate::node::Priority;
 use crate::persist;
 use crate::recovery::Recovery;
 use crate::sync::Bucket;
 use crate::wire::CertifiedBlocks;
-use frith_ledger::block::{Batch, BatchDigest, BlockId, ChainKind};
+use frith_ledger::block::{Batch, BatchDigest, BlockId, ChainKind, Payload};
 use frith_ledger::certificate::{CommitProof, Committee};
 use frith_ledger::codec::BoundedVec;
 use frith_ledger::hash::{Domain, Hash};
@@ -57,9 +57,10 @@ pub struct Log {
     pub(super) untold_due: Option<Millis>,
     /// Blocks that were copied and wait for their batches.
     pub(super) copied: Option<(PublicKey, CertifiedBlocks)>,
-    /// While a member is ahead: when to ask for committed blocks, and whose turn it is.
+    /// While a member is ahead: when to ask for committed blocks, whose turn it is, and who was asked and hasn't answered.
     pub(super) copying: Option<Millis>,
     pub(super) copy_turn: usize,
+    pub(super) copy_asked: Option<PublicKey>,
     pub(super) failed: Option<StoreError>,
     pub(super) halted: Option<String>,
     pub(super) work: bool,
@@ -122,6 +123,7 @@ impl Log {
             self.pool.due(&self.limits),
             self.pool.next_ask(),
             self.untold_due,
+            // Blocks that are here wait for their batches, which are wanted.
             self.copying.filter(|_| self.copied.is_none()),
             self.recovery.next().filter(|_| !self.peers.is_empty()),
         ]
@@ -189,14 +191,29 @@ impl Log {
                 break;
             }
         }
-        for (digest, holder) in self.pool.asks(now, &self.limits) {
-            if let Some(member) = self.committee.get(holder) {
-                self.send(member.key, &LogMessage::WantBatch(digest), out);
-            }
-        }
+        self.ask_batches(now, out);
         self.tell_held(now, out);
         self.ask_reports(now, out);
         self.ask_blocks(now, out);
+    }
+
+    /// Asks for batches that are wanted.
+    fn ask_batches(&mut self, now: Millis, out: &mut Vec<Output>) {
+        if self.pool.next_ask().is_none_or(|due| due > now) {
+            return;
+        }
+        let members = self.committee.members();
+        let connected: BTreeSet<u16> = (0..)
+            .zip(members)
+            .filter(|(_, member)| self.peers.contains_key(&member.key))
+            .map(|(index, _)| index)
+            .collect();
+        let asks = self.pool.asks(now, members.len(), &connected, &self.limits);
+        for (digest, member) in asks {
+            if let Some(member) = self.committee.get(member) {
+                self.send(member.key, &LogMessage::WantBatch(digest), out);
+            }
+        }
     }
 
     /// Says which batches are kept here: at once while a leader may need to know, else gathered.
@@ -231,7 +248,7 @@ impl Log {
         let (batch, tickets) = self.pool.take(now, &self.limits);
         let commands = batch.operations.len();
         let frame: Arc<[u8]> = LogMessage::Batch(batch).encode().into();
-        self.take_in(self.me, commands, &frame, tickets);
+        self.take_in((self.me, true), self.me, commands, &frame, tickets);
         for member in self.committee.members() {
             if self.peers.contains_key(&member.key) {
                 out.push(Output::Send {
@@ -248,6 +265,7 @@ impl Log {
     /// be kept.
     pub(super) fn take_in(
         &mut self,
+        share: Share,
         author: PublicKey,
         commands: usize,
         frame: &[u8],
@@ -259,8 +277,9 @@ impl Log {
         if self.note(here)?.is_some() {
             return None;
         }
-        let wanted = author == self.me || self.pool.is_wanted(&digest);
-        if !wanted && !self.pool.has_room(&author, &self.limits) {
+        // Not what is only said to be kept: whoever says so chooses how much.
+        let exempt = share == (self.me, true) || self.pool.is_needed(&digest);
+        if !exempt && !self.pool.has_room(&share, &self.limits) {
             return None;
         }
         let at = self.pool.next_at();
@@ -274,20 +293,21 @@ impl Log {
         ];
         let written = self.store.write(writes);
         self.note(written)?;
-        self.keep(digest, (author, at, commands), tickets);
+        self.keep(digest, share, (author, at, commands), tickets);
         Some(digest)
     }
 
     pub(super) fn keep(
         &mut self,
         digest: BatchDigest,
+        share: Share,
         (author, at, commands): (PublicKey, u64, usize),
         tickets: Vec<(Ticket, usize)>,
     ) {
         let commands = u64::try_from(commands).unwrap_or(u64::MAX);
         let here = (&*self.committee, self.index);
         self.pool
-            .keep(digest, (author, at, commands), tickets, here);
+            .keep(digest, share, (author, at, commands), tickets, here);
         for (_, lacking) in self.lacking.values_mut() {
             lacking.remove(&digest);
         }
@@ -308,6 +328,18 @@ impl Log {
             });
         }
         !complete.is_empty()
+    }
+
+    /// Lets go of wants that no block needs any more.
+    fn release(&mut self) {
+        let lacks = self.lacking.values().flat_map(|(_, lacks)| lacks);
+        let mut needed: BTreeSet<BatchDigest> = lacks.copied().collect();
+        for block in self.copied.iter().flat_map(|(_, answer)| &answer.blocks) {
+            if let Payload::Log(payload) = &block.payload {
+                needed.extend(payload.batches.iter().copied());
+            }
+        }
+        self.pool.release(&needed);
     }
 
     /// Calls consensus, and does what it wants.
@@ -333,7 +365,7 @@ impl Log {
         for (id, (proposer, lacks)) in &self.lacking {
             if !before.contains(id) {
                 for digest in lacks {
-                    self.pool.want(now, *digest, *proposer, &self.limits);
+                    self.pool.need(now, *digest, *proposer, &self.limits);
                 }
             }
         }
@@ -385,7 +417,9 @@ impl Log {
             }
             Effect::Dropped(id) => {
                 self.blocks.forget(&id);
-                self.lacking.remove(&id);
+                if self.lacking.remove(&id).is_some() {
+                    self.release();
+                }
             }
             Effect::RecordLost { .. } => self.recovery.begin(now, self.core.instance()),
             Effect::Rejoined => {}

@@ -27,7 +27,8 @@
 //!
 //! # Limits
 //!
-//! At most `author_batches_max` batches of a member wait to be committed; more are not kept. A queue that is
+//! At most `author_batches_max` batches of a member wait to be committed, and as many that it passed on; more are
+//! kept only when a block needs them. A queue that is
 //! full refuses commands with a time to come back at. Memory holds what waits and the digests under
 //! way, never the log. The committee is fixed; a log is never pruned by itself.
 //!

@@ -14,7 +14,7 @@ use frith_ledger::block::{ChainKind, Instance};
 use frith_ledger::hash::{Domain, Hash};
 use frith_ledger::store::Store;
 use frith_ledger::tree::Summary;
-use frith_ledger::units::{Epoch, Generation, Height, Millis};
+use frith_ledger::units::{Epoch, Generation, Height, Millis, View};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Batches read at once when a log is opened, and proposals taken up again.
@@ -97,6 +97,7 @@ impl Log {
             copied: None,
             copying: None,
             copy_turn: 0,
+            copy_asked: None,
             failed: None,
             halted: None,
             work: true,
@@ -125,6 +126,7 @@ impl Log {
                 if place.is_some_and(|place| place.at == at && place.committed.is_none()) {
                     self.keep(
                         digest,
+                        (batch.author, true),
                         (batch.author, at, batch.operations.len()),
                         Vec::new(),
                     );
@@ -136,6 +138,7 @@ impl Log {
             &self.store,
             ChainKind::Leaf,
             Epoch::ZERO,
+            View::ZERO,
             usize::from(u16::MAX),
         )?;
         self.saved

@@ -115,7 +115,7 @@ impl Log {
             let reason = "a batch that is empty or too long".to_owned();
             return out.push(Output::Misbehaviour { peer: from, reason });
         }
-        // A batch of another member counts against that member only when it was asked for.
+        // Only the author pushes a batch. What another gives is wanted, and counts against that one.
         if author != from
             && !self
                 .pool
@@ -123,7 +123,7 @@ impl Log {
         {
             return;
         }
-        let kept = self.take_in(author, commands, frame, Vec::new());
+        let kept = self.take_in((from, author == from), author, commands, frame, Vec::new());
         self.untold.extend(kept);
     }
 
@@ -260,6 +260,7 @@ impl Log {
         if let Some(peer) = ahead.get(self.copy_turn % ahead.len()) {
             self.send(*peer, &LogMessage::WantBlocks(height.next()), out);
             self.copying = Some(now.plus(self.limits.retry_max.get()));
+            self.copy_asked = Some(*peer);
         }
     }
 
@@ -271,6 +272,9 @@ impl Log {
         out: &mut Vec<Output>,
     ) {
         if self.copying.is_none() || self.copied.is_some() {
+            return;
+        }
+        if self.copy_asked.take_if(|asked| *asked == from).is_none() {
             return;
         }
         let (mut id, head) = self.blocks.head();
@@ -306,7 +310,7 @@ impl Log {
             };
             for digest in &payload.batches {
                 if self.pool.get(digest).is_none() {
-                    self.pool.want(now, *digest, holder, &self.limits);
+                    self.pool.need(now, *digest, holder, &self.limits);
                     self.send(from, &LogMessage::WantBatch(*digest), out);
                 }
             }

@@ -17,6 +17,8 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+mod faulty;
+
 const GROUP: Hash = Hash([7; 32]);
 
 fn seed(number: usize) -> Seed {
@@ -201,6 +203,13 @@ impl World {
                 );
             }
         }
+    }
+
+    /// One member says something to another, without a network between them.
+    fn say(&mut self, from: usize, to: usize, message: &LogMessage) {
+        let from = self.keys[from];
+        let bytes = message.encode();
+        self.input(to, Input::Message { from, bytes });
     }
 
     /// Goes to the next thing that happens. Whether there was any.
