@@ -311,6 +311,39 @@ impl Emitter<'_> {
         if spills {
             self.spill();
         }
+        self.part_operands(operator, previous);
+    }
+
+    /// Adds a zero that compilers don't know to be one to what an `i32.store` far from its address stores, unless the
+    /// value can't be what the address is. wasmi 2.0 ends with a panic when both are in its one register and the offset has
+    /// more than 16 bits (decision 045).
+    fn part_operands(&mut self, operator: &Operator<'_>, previous: Option<&Operator<'_>>) {
+        use Operator as O;
+        let (O::I32Store { memarg } | O::I32Store8 { memarg } | O::I32Store16 { memarg }) =
+            operator
+        else {
+            return;
+        };
+        let differs = matches!(
+            previous,
+            Some(
+                O::I32Const { .. }
+                    | O::I32Load { .. }
+                    | O::I32Load8S { .. }
+                    | O::I32Load8U { .. }
+                    | O::I32Load16S { .. }
+                    | O::I32Load16U { .. }
+                    | O::Call { .. }
+                    | O::CallIndirect { .. }
+            )
+        );
+        if memarg.offset > u64::from(u16::MAX) && !differs {
+            self.put_all(&[
+                Instruction::GlobalGet(self.shared.zero),
+                Instruction::I32WrapI64,
+                Instruction::I32Add,
+            ]);
+        }
     }
 
     fn copy_or_replace(

@@ -44,6 +44,10 @@
 //! replacement is left out (`nan.rs`). `neg`, `abs`, `copysign`, loads, stores and reinterpretations work on
 //! bits and stay as they are.
 //!
+//! # An engine's weakness
+//!
+//! One integer store form that makes wasmi panic is kept from it (`emit.rs`, decision 045).
+//!
 //! # Cost
 //!
 //! Linear in the module's bytes, about 50 ms for 1 MiB; code grows by about a third.
@@ -74,4 +78,4 @@ pub const START_EXPORT: &str = "frith:start";
 pub const RESERVED_PREFIX: &str = "frith:";
 
 /// Raised with every change of what metering emits or charges; part of the id of compiled modules.
-pub const METER_VERSION: u32 = 1;
+pub const METER_VERSION: u32 = 2;
