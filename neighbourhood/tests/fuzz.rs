@@ -7,7 +7,7 @@ use frith_ledger::codec::decode;
 use frith_ledger::hash::Hash;
 use frith_ledger::light::CertifiedRoot;
 use frith_ledger::store::{MemoryStore, Store, Table, Write};
-use frith_ledger::units::{Epoch, Height};
+use frith_ledger::units::{Epoch, Height, View};
 use frith_neighbourhood::consensus::{
     ConsensusMessage, Proven, Report, ReportRequest, SafetyRecord,
 };
@@ -112,7 +112,7 @@ fn fuzz_damaged_records_are_errors() {
         let _: Result<Option<SignedBatch>, _> = persist::batch(&store, &hash);
         let _: Result<Option<AvailabilityCertificate>, _> = persist::certificate(&store, &hash);
         let _: Result<Option<SafetyRecord>, _> = persist::safety(&store, kind, epoch);
-        let _: Result<Vec<Proposal>, _> = persist::proposals(&store, kind, epoch, 9);
+        let _: Result<Vec<Proposal>, _> = persist::proposals(&store, kind, epoch, View::ZERO, 9);
         let _: Result<Option<Block>, _> = persist::block(&store, &hash);
         let _: Result<Option<ChainEntry>, _> = persist::entry(&store, height);
         let _ = persist::entries(&store, Height::ZERO, 9);

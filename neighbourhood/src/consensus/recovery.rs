@@ -206,6 +206,11 @@ impl Consensus {
         }
     }
 
+    /// Whether this instance abstains as a founder's, and nobody has shown a signature of its key.
+    pub const fn is_founder(&self) -> bool {
+        self.founder
+    }
+
     /// Marks an instance that abstains as a founder's: the first start of a member of the genesis.
     pub fn first_start(&mut self) {
         self.founder = self.abstains();

@@ -273,6 +273,16 @@ pub enum SubmitError {
         /// Its length.
         len: u32,
     },
+    /// Content that it names has another length.
+    #[error("content {id} has {held} bytes, not {len}")]
+    ContentLength {
+        /// Which.
+        id: ContentId,
+        /// The length that the operation names.
+        len: u32,
+        /// The content's.
+        held: u32,
+    },
     /// The node has stopped taking part.
     #[error("the node has stopped: {reason}")]
     Halted {

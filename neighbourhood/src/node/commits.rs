@@ -156,6 +156,10 @@ impl Node {
                 Effect::RecordLost { shown } => {
                     Self::event(NodeEvent::RecordLost { view: shown }, out);
                     self.unfound();
+                    // Another start must not believe the record either.
+                    let Instance { kind, epoch, .. } = source.instance;
+                    self.write(vec![persist::delete_safety(kind, epoch)]);
+                    out.push(Output::Sync);
                     self.recovery.begin(now, source.instance);
                     let reason = format!(
                         "a member shows a signature of this key in view {shown}: the data directory is an older copy"

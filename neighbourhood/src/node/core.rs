@@ -120,7 +120,7 @@ pub struct Node {
     pub(super) missing: Missing,
     pub(super) failed: Option<StoreError>,
     /// Contents known to be here.
-    pub(super) contents_held: BTreeSet<ContentId>,
+    pub(super) contents_held: BTreeMap<ContentId, u32>,
     /// Contents that were asked for, and when to ask again.
     pub(super) contents_asked: BTreeMap<ContentId, Millis>,
     pub(super) halted: Option<String>,
@@ -240,7 +240,7 @@ impl Node {
             seeking: None,
             missing: Missing::default(),
             failed: None,
-            contents_held: BTreeSet::new(),
+            contents_held: BTreeMap::new(),
             contents_asked: BTreeMap::new(),
             halted: None,
             ready: false,

@@ -19,7 +19,7 @@ use frith_ledger::genesis::committee_of;
 use frith_ledger::hash::Hash;
 use frith_ledger::key::SecretKey;
 use frith_ledger::store::{Store, StoreError, Write};
-use frith_ledger::units::{Epoch, Generation, Height, Millis};
+use frith_ledger::units::{Epoch, Generation, Height, Millis, View};
 use frith_tasks::Rules;
 use std::sync::Arc;
 
@@ -207,7 +207,10 @@ impl Node {
             }
         }
         let epoch = self.chain.epoch;
-        let proposals = persist::proposals(&*self.store, ChainKind::Leaf, epoch, RESUMED_MAX)?;
+        // What is below the head is no use, and can be more than is read.
+        let from = proof.as_ref().map_or(View::ZERO, |proof| proof.header.view);
+        let proposals =
+            persist::proposals(&*self.store, ChainKind::Leaf, epoch, from, RESUMED_MAX)?;
         let mut out = Vec::new();
         let empty = self.empty_leaf(now);
         let blocks = std::mem::replace(&mut self.leaf, empty).blocks;
@@ -223,7 +226,8 @@ impl Node {
         self.begin_root(now, false);
         if let Some(root) = &self.root {
             let epoch = root.blocks.epoch();
-            let proposals = persist::proposals(&*self.store, ChainKind::Root, epoch, RESUMED_MAX)?;
+            let kind = ChainKind::Root;
+            let proposals = persist::proposals(&*self.store, kind, epoch, View::ZERO, RESUMED_MAX)?;
             self.root_call(now, &mut out, |core, host, effects| {
                 core.restore(now, host, proposals, effects)
             });

@@ -56,7 +56,11 @@ impl Node {
             return false;
         };
         let reports: Vec<Report> = collection.reports.values().cloned().collect();
-        self.leaf.core.may_found(collection.nonce, &reports)
+        let may = self.leaf.core.may_found(collection.nonce, &reports);
+        if !may && !self.leaf.core.is_founder() {
+            self.unfound();
+        }
+        may
     }
 
     /// A founder joined an instance: from now on it may vote in whatever begins.

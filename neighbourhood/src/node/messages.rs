@@ -293,7 +293,13 @@ impl Node {
 
     fn reported(&mut self, now: Millis, from: PublicKey, report: Report, out: &mut Vec<Output>) {
         let (kind, epoch) = (report.instance.kind, report.instance.epoch);
-        if !self.recovery.report(from, report) || self.try_found(now, out) {
+        let committee = match kind {
+            ChainKind::Leaf => Some(&self.leaf.blocks.committee),
+            ChainKind::Root => self.root.as_ref().map(|root| &root.blocks.committee),
+        };
+        // A member speaks for itself: others would only take the places.
+        let speaks = committee.is_some_and(|c| c.index_of(&from) == Some(report.member));
+        if !speaks || !self.recovery.report(from, report) || self.try_found(now, out) {
             return;
         }
         let Some(collection) = self.recovery.get(kind, epoch) else {

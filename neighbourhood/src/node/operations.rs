@@ -93,8 +93,17 @@ impl Node {
             .verify(&self.rules.hash)
             .map_err(|_| SubmitError::Signature)?;
         for (content, len) in contents(&operation) {
-            if !self.has_content(&content) {
-                return Err(SubmitError::MissingContent { id: content, len });
+            match self.content_len(&content) {
+                None => return Err(SubmitError::MissingContent { id: content, len }),
+                // Others would ask for what nobody has.
+                Some(held) if held != len => {
+                    return Err(SubmitError::ContentLength {
+                        id: content,
+                        len,
+                        held,
+                    });
+                }
+                Some(_) => {}
             }
         }
         self.pool.push(
@@ -120,26 +129,26 @@ impl Node {
         }
     }
 
-    fn has_content(&mut self, id: &ContentId) -> bool {
-        if self.contents_held.contains(id) {
-            return true;
+    /// The bytes of content that is here.
+    fn content_len(&mut self, id: &ContentId) -> Option<u32> {
+        if let Some(len) = self.contents_held.get(id) {
+            return Some(*len);
         }
         let stored = self.store.get(Table::Content, &id.0);
-        let held = self.note(stored).flatten().is_some();
-        if held {
-            if self.contents_held.len() >= CONTENTS_HELD_MAX {
-                self.contents_held.pop_first();
-            }
-            self.contents_held.insert(*id);
+        let held = self.note(stored).flatten()?;
+        let len = u32::try_from(held.len()).ok()?;
+        if self.contents_held.len() >= CONTENTS_HELD_MAX {
+            self.contents_held.pop_first();
         }
-        held
+        self.contents_held.insert(*id, len);
+        Some(len)
     }
 
-    /// The contents that a batch names and that aren't here.
+    /// The contents that a batch names and that aren't here with the length that it names.
     pub(super) fn lacking(&mut self, held: &Held) -> Vec<(ContentId, u32)> {
         held.contents
             .iter()
-            .filter(|(id, _)| !self.has_content(id))
+            .filter(|(id, len)| self.content_len(id) != Some(*len))
             .copied()
             .collect()
     }
@@ -155,12 +164,17 @@ impl Node {
             .collect();
         for held in waiting {
             if self.lacking(&held).is_empty() {
-                self.pool.set_complete(&held.digest);
-                out.push(Output::Sync);
-                self.acknowledge(now, &held, out);
-                (self.work, self.retry) = (true, true);
+                self.completed(now, &held, out);
             }
         }
+    }
+
+    /// All that a batch names is here.
+    fn completed(&mut self, now: Millis, held: &Held, out: &mut Vec<Output>) {
+        self.pool.set_complete(&held.digest);
+        out.push(Output::Sync);
+        self.acknowledge(now, held, out);
+        (self.work, self.retry) = (true, true);
     }
 
     /// Asks the host for contents that waiting batches name.
@@ -172,7 +186,16 @@ impl Node {
             .collect();
         self.contents_asked.retain(|id, _| named.contains(id));
         for held in waiting {
-            for (id, len) in self.lacking(&held) {
+            let lacking = self.lacking(&held);
+            if lacking.is_empty() {
+                // It came without a word of the host's.
+                self.completed(now, &held, out);
+            }
+            for (id, len) in lacking {
+                if self.contents_held.contains_key(&id) {
+                    // Here, with another length: nobody has what the batch names, and nobody acknowledges it.
+                    continue;
+                }
                 let due = self.contents_asked.get(&id).is_none_or(|at| *at <= now);
                 if !due
                     || (self.contents_asked.len() >= CONTENTS_MAX

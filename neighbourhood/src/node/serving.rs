@@ -19,6 +19,8 @@ use parity_scale_codec::Encode as _;
 
 /// Bytes that an answer with several items may have before no more are added.
 const ANSWER_BYTES: usize = 1024 * 1024;
+/// Proposals for an epoch's record that are looked through.
+const ROOT_PROPOSALS_MAX: usize = 16;
 
 impl Node {
     /// Answers a request, within what the peer may be served.
@@ -100,8 +102,18 @@ impl Node {
         if let Some(proposal) = running.proposal(id) {
             return Some(proposal.clone());
         }
-        // Committed meanwhile, but voted for here.
-        let stored = persist::proposals(&*self.store, kind, epoch, BLOCKS_MAX);
+        // Committed meanwhile, but voted for here. Whoever asks for what was never there costs one read.
+        let stored = match kind {
+            ChainKind::Leaf => {
+                let block = persist::block(&*self.store, id);
+                let view = self.note(block).flatten()?.header.view;
+                persist::proposals(&*self.store, kind, epoch, view, 1)
+            }
+            // An epoch's record takes a few views.
+            ChainKind::Root => {
+                persist::proposals(&*self.store, kind, epoch, View::ZERO, ROOT_PROPOSALS_MAX)
+            }
+        };
         self.note(stored)?
             .into_iter()
             .find(|proposal| proposal.block.header.id() == *id)

@@ -398,6 +398,15 @@ pub fn put_safety(kind: ChainKind, epoch: Epoch, record: &impl Encode) -> Write 
     put(Table::Safety, safety_key(kind, epoch, 0), record)
 }
 
+/// Forgets a safety record: who has none asks the others.
+#[must_use]
+pub fn delete_safety(kind: ChainKind, epoch: Epoch) -> Write {
+    Write::Delete {
+        table: Table::Safety,
+        key: safety_key(kind, epoch, 0),
+    }
+}
+
 pub(crate) fn proposal_key(kind: ChainKind, epoch: Epoch, view: View) -> Vec<u8> {
     let mut key = safety_key(kind, epoch, 1);
     key.extend_from_slice(&view.get().to_be_bytes());
@@ -414,7 +423,7 @@ pub fn put_proposal(kind: ChainKind, epoch: Epoch, proposal: &Proposal) -> Write
     )
 }
 
-/// The proposals of an instance that were voted for, by rising views, at most `max`.
+/// The proposals of an instance that were voted for, from view `from` on by rising views, at most `max`.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -422,11 +431,14 @@ pub fn proposals(
     store: &dyn Store,
     kind: ChainKind,
     epoch: Epoch,
+    from: View,
     max: usize,
 ) -> Result<Vec<Proposal>, StoreError> {
-    let entries = under(store, Table::Safety, &safety_key(kind, epoch, 1), max)?;
+    let prefix = safety_key(kind, epoch, 1);
+    let entries = store.range(Table::Safety, &proposal_key(kind, epoch, from), max)?;
     entries
         .into_iter()
+        .filter(|(key, _)| key.starts_with(&prefix))
         .map(|(key, value)| unsealed(Table::Safety, &key, &value, "proposal"))
         .collect()
 }

@@ -104,3 +104,39 @@ fn a_copy_that_nobody_declared_is_noticed_by_a_later_signature() {
     let times = world.hosts[3].events.iter().filter(noticed).count();
     assert!(times > 0, "it was never noticed");
 }
+
+#[test]
+fn a_copy_that_was_noticed_asks_after_another_start_too() {
+    let mut world = World::new(4);
+    let count = |world: &World| {
+        let events = world.hosts[3].events.iter();
+        let lost = |event: &&NodeEvent| matches!(event, NodeEvent::RecordLost { .. });
+        events.filter(lost).count()
+    };
+    let mut noticed = 0;
+    for at in 0..ROUNDS {
+        let run = 200 + world.draw() % 900;
+        world.run(run);
+        let copy = world.hosts[3].store.contents();
+        for user in 0..4 {
+            let nonce = world.nonce(0, user).get();
+            world.transfer(0, user, nonce, TO);
+        }
+        world.run(10 + 31 * at);
+        world.crash(3, 0);
+        put_back(&world, 3, &copy);
+        world.start(3, false);
+        let before = count(&world);
+        if world.run_until(1_000, |world| count(world) > before) {
+            noticed += 1;
+            world.crash(3, 0);
+            world.start(3, false);
+            assert!(
+                world.node(3).unready().contains(&Unready::Recovering),
+                "round {at}: it believes its record again"
+            );
+        }
+        world.run(3_000);
+    }
+    assert!(noticed > 0, "it was never noticed");
+}

@@ -9,6 +9,7 @@ use frith_ledger::certificate::Vote;
 use frith_ledger::codec::BoundedVec;
 use frith_ledger::entity::{Entity, WorkerStatus};
 use frith_ledger::hash::Hash;
+use frith_ledger::operation::Action;
 use frith_ledger::parameters::Parameters;
 use frith_ledger::units::Generation;
 use parity_scale_codec::Encode as _;
@@ -261,15 +262,11 @@ fn random_faults_break_nothing_and_after_them_there_is_progress() {
     }
 }
 
-#[test]
-fn members_hold_a_tasks_program_before_they_certify_its_batch() {
-    let mut world = World::new(4);
-    world.run(100);
-    let program = vec![7; 5_000];
-    let id = frith_tasks::content::content_id(&program);
-    let spec = frith_ledger::entity::TaskSpec {
-        program: id,
-        program_len: 5_000,
+/// A task whose program has this name and, by its word, this length.
+fn task_of(program: frith_ledger::entity::ContentId, program_len: u32) -> Action {
+    Action::SubmitTask(Box::new(frith_ledger::entity::TaskSpec {
+        program,
+        program_len,
         input: frith_ledger::entity::Bytes::Inline(BoundedVec::new()),
         arguments: BoundedVec::new(),
         environment: BoundedVec::new(),
@@ -279,13 +276,16 @@ fn members_hold_a_tasks_program_before_they_certify_its_batch() {
         memory_pages: 16,
         result_max: 1_000,
         deadline: frith_ledger::units::Epoch::new(20),
-    };
-    let operation = world.operation(
-        0,
-        0,
-        20,
-        frith_ledger::operation::Action::SubmitTask(Box::new(spec)),
-    );
+    }))
+}
+
+#[test]
+fn members_hold_a_tasks_program_before_they_certify_its_batch() {
+    let mut world = World::new(4);
+    world.run(100);
+    let program = vec![7; 5_000];
+    let id = frith_tasks::content::content_id(&program);
+    let operation = world.operation(0, 0, 20, task_of(id, 5_000));
     let submit = Input::Submit {
         token: 1,
         operation: operation.encode(),
@@ -298,6 +298,27 @@ fn members_hold_a_tasks_program_before_they_certify_its_batch() {
     let node = world.hosts[1].node.as_mut().expect("it runs");
     node.put_content(&id, program.clone())
         .expect("the store takes it");
+    // A false length would send all others after what nobody has.
+    let false_length = world.operation(0, 0, 20, task_of(id, 5_001));
+    world.input(
+        1,
+        Input::Submit {
+            token: 2,
+            operation: false_length.encode(),
+        },
+    );
+    let refused = world.hosts[1].results.pop();
+    assert!(
+        matches!(
+            refused,
+            Some(Err(crate::SubmitError::ContentLength {
+                len: 5_001,
+                held: 5_000,
+                ..
+            }))
+        ),
+        "{refused:?}"
+    );
     world.input(1, submit);
     assert!(matches!(world.hosts[1].results.pop(), Some(Ok(_))));
     assert!(world.run_until(5_000, |w| w.nonce(2, 0).get() == 1));
