@@ -68,6 +68,8 @@ codes! {
     Signature "signature": "sign the operation's body with the key that it names, for this network's genesis";
     /// Content that a task names isn't at the node.
     MissingContent "missing_content": "store the program (and an input above 4 KiB) at this node first: PUT /v1/content; `frith task submit` does so";
+    /// Content that a task names has another length than the task says.
+    ContentLength "content_length": "name the content's own length, or upload the content that is meant";
     /// Too many operations wait.
     Overloaded "overloaded": "wait for as long as the message says, and send more slowly";
     /// The node takes no further part.

@@ -251,6 +251,23 @@ async fn the_largest_content_reaches_three_workers_when_its_owner_is_gone() {
     assert!(first.answered() > 0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_false_length_is_nobodys_fault_and_comes_to_nothing() {
+    let (id, bytes) = content(3 * GROUP_BYTES);
+    let client = Source::start(1, None, Manner::Honest).await;
+    let source = Source::start(2, Some(&client.network), Manner::Honest).await;
+    source.hold(id, bytes.clone());
+    for _ in 0..5 {
+        let fetched = client
+            .download(id, Some(3 * GROUP_BYTES + 1), &[source.key()])
+            .await;
+        assert!(matches!(fetched, Err(DownloadError::Sources { .. })));
+    }
+    let fetched = client.download(id, None, &[source.key()]).await;
+    assert!(fetched.expect("an honest source is asked again") == bytes);
+    assert_eq!(client.network.metrics().bans, 0);
+}
+
 #[test]
 fn a_request_for_too_much_is_refused() {
     let (id, bytes) = content(10 * GROUP_BYTES);

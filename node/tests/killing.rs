@@ -1,5 +1,5 @@
-//! Real processes killed with SIGKILL at random moments, under load: nothing acknowledged as committed is lost,
-//! nobody votes twice, and every node comes back by itself.
+//! Real processes killed with SIGKILL at random moments, under load: nothing acknowledged as committed and no content
+//! acknowledged as stored is lost, nobody votes twice, and every node comes back by itself.
 //!
 //! `FRITH_KILL_ROUNDS` says how many kills (4 unless given; `make kill KILL_ROUNDS=300`), `FRITH_KILL_SEED` from which
 //! seed the moments and the nodes are drawn.
@@ -25,6 +25,12 @@ const MOMENT_MS_MAX: u64 = 700;
 const COMMIT: Duration = Duration::from_secs(8);
 /// Acknowledged operations that a restarted node is asked for, the newest.
 const ASKED: usize = 40;
+/// Of so many transfers one is followed by an upload: to each node in turn, so no multiple of their number.
+const TRANSFERS_PER_CONTENT: usize = 5;
+/// Large enough to be stored beside the core.
+const CONTENT_BYTES: usize = (1 << 20) + 1;
+/// Acknowledged contents that a restarted node is asked for, the newest.
+const CONTENTS_ASKED: usize = 4;
 
 fn setting(name: &str, default: u64) -> Outcome<u64> {
     match std::env::var(name) {
@@ -53,8 +59,51 @@ fn wallet_seed(name: &str) -> Seed {
     Seed::from_passphrase(&format!("frith devnet {name}"), SecurityLevel::TEST)
 }
 
-/// Sends one credit after the other and tells the id of every transfer that a node called committed.
-fn load(genesis: &Genesis, bases: &Bases, ends: &AtomicBool, told: &Sender<String>) {
+/// What a node acknowledged.
+enum Told {
+    /// An operation is committed.
+    Operation(String),
+    /// A node has stored content.
+    Content(usize, String),
+}
+
+/// What was acknowledged so far.
+#[derive(Default)]
+struct Acknowledged {
+    operations: Vec<String>,
+    /// At each node.
+    contents: [Vec<String>; NODES],
+}
+
+impl Acknowledged {
+    fn take(&mut self, told: Told) {
+        match told {
+            Told::Operation(id) => self.operations.push(id),
+            Told::Content(node, id) => self.contents[node].push(id),
+        }
+    }
+
+    /// Asks a node for the newest contents that it said it had stored. Nobody else has them.
+    fn check_contents(&self, index: usize, node: &NodeClient, asked: usize) -> Outcome {
+        for id in self.contents[index].iter().rev().take(asked) {
+            let content = node.content(id);
+            assert!(content.is_ok(), "node {index} lost content: {content:?}");
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that no content had before.
+fn content(number: usize) -> Vec<u8> {
+    let mut bytes = vec![0; CONTENT_BYTES];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&number.to_le_bytes());
+    hasher.finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+/// Sends one credit after the other, with uploads between, and tells what the nodes acknowledged.
+fn load(genesis: &Genesis, bases: &Bases, ends: &AtomicBool, told: &Sender<Told>) {
     let bob = wallet_seed("bob").account().public().address();
     let mut turn = 0;
     while !ends.load(Ordering::Relaxed) {
@@ -79,7 +128,13 @@ fn load(genesis: &Genesis, bases: &Bases, ends: &AtomicBool, told: &Sender<Strin
             .and_then(|signed| wallet.submit(signed, Finality::Local, COMMIT));
         if let Ok(view) = sent
             && view.done == Some(true)
-            && told.send(view.id).is_err()
+            && told.send(Told::Operation(view.id)).is_err()
+        {
+            return;
+        }
+        if turn.is_multiple_of(TRANSFERS_PER_CONTENT)
+            && let Ok(stored) = node.put_content(&content(turn))
+            && told.send(Told::Content(turn % NODES, stored.id)).is_err()
         {
             return;
         }
@@ -99,15 +154,15 @@ fn round(
     world: &mut World,
     bases: &Bases,
     random: &mut Random,
-    news: &Receiver<String>,
-    acknowledged: &mut Vec<String>,
+    news: &Receiver<Told>,
+    acknowledged: &mut Acknowledged,
 ) -> Outcome {
     let victim = usize::try_from(random.below(NODES as u64))?;
     let moment = Instant::now() + Duration::from_millis(random.below(MOMENT_MS_MAX));
     loop {
         let left = moment.saturating_duration_since(Instant::now());
         match news.recv_timeout(left) {
-            Ok(id) => acknowledged.push(id),
+            Ok(told) => acknowledged.take(told),
             Err(RecvTimeoutError::Timeout) => break,
             Err(RecvTimeoutError::Disconnected) => return Err("the load ended".into()),
         }
@@ -120,8 +175,9 @@ fn round(
     world.devnet.await_ready(PATIENCE)?;
     let node = world.devnet.node(victim)?;
     bases.lock().map_err(|_| "the load panicked")?[victim] = Some(node.base().to_owned());
-    acknowledged.extend(news.try_iter());
-    for id in acknowledged.iter().rev().take(ASKED) {
+    news.try_iter().for_each(|told| acknowledged.take(told));
+    acknowledged.check_contents(victim, node, CONTENTS_ASKED)?;
+    for id in acknowledged.operations.iter().rev().take(ASKED) {
         let view = node.operation(id, Finality::Local, PATIENCE)?;
         assert_eq!(view.done, Some(true), "node {victim} lost operation {id}");
     }
@@ -144,28 +200,31 @@ fn kills_at_random_moments_lose_nothing_and_slash_nobody() -> Outcome {
         let (genesis, bases, ends) = (genesis.clone(), bases.clone(), ends.clone());
         std::thread::spawn(move || load(&genesis, &bases, &ends, &told))
     };
-    let mut acknowledged = Vec::new();
+    let mut acknowledged = Acknowledged::default();
     for number in 0..rounds {
         round(&mut world, &bases, &mut random, &news, &mut acknowledged)
             .map_err(|error| format!("round {number} of seed {seed}: {error}"))?;
     }
     ends.store(true, Ordering::Relaxed);
     loader.join().map_err(|_| "the load panicked")?;
-    acknowledged.extend(news.try_iter());
-    acknowledged.sort_unstable();
-    acknowledged.dedup();
-    assert!(!acknowledged.is_empty(), "nothing was acknowledged");
+    news.try_iter().for_each(|told| acknowledged.take(told));
+    let contents: usize = acknowledged.contents.iter().map(Vec::len).sum();
+    let mut operations = acknowledged.operations.clone();
+    operations.sort_unstable();
+    operations.dedup();
+    assert!(!operations.is_empty(), "nothing was acknowledged");
     for index in 0..NODES {
         let node = world.devnet.node(index)?;
-        for id in &acknowledged {
+        acknowledged.check_contents(index, node, usize::MAX)?;
+        for id in &operations {
             let view = node.operation(id, Finality::Local, PATIENCE)?;
             assert_eq!(view.done, Some(true), "node {index} lost operation {id}");
         }
         let got = bob_has(node)? - before;
         assert!(
-            got >= acknowledged.len() as u64,
+            got >= operations.len() as u64,
             "node {index}: bob got {got} of {} acknowledged credits",
-            acknowledged.len()
+            operations.len()
         );
         for member in genesis.committee()?.members() {
             let Some(Entity::Worker(worker)) = node.entity(&member.seat.to_string())?.local else {
@@ -175,8 +234,8 @@ fn kills_at_random_moments_lose_nothing_and_slash_nobody() -> Outcome {
         }
     }
     eprintln!(
-        "{rounds} kills, {} acknowledged transfers, none lost",
-        acknowledged.len()
+        "{rounds} kills, {} acknowledged transfers and {contents} contents, none lost",
+        operations.len()
     );
     world.devnet.stop()?;
     Ok(())

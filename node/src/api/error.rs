@@ -94,6 +94,9 @@ impl From<SubmitError> for ApiError {
             SubmitError::MissingContent { .. } => {
                 (StatusCode::UNPROCESSABLE_ENTITY, Code::MissingContent)
             }
+            SubmitError::ContentLength { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, Code::ContentLength)
+            }
             SubmitError::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, Code::Overloaded),
             SubmitError::Halted { .. } => (StatusCode::SERVICE_UNAVAILABLE, Code::Halted),
         };

@@ -12,13 +12,21 @@ use axum::response::{IntoResponse, Response};
 /// Bytes of the framework's own words that are kept.
 const WORDS_MAX: usize = 4096;
 
-/// Checks the `Host` header, bounds how many requests are served at once and how long each may take.
+/// Checks where the request comes from, bounds how many requests are served at once and how long each may take.
 pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
     if !api.public && !is_this_machine(&request) {
         return ApiError::new(
             StatusCode::FORBIDDEN,
             Code::Host,
             "the Host header names another machine; this API serves 127.0.0.1, [::1] and localhost only",
+        )
+        .into_response();
+    }
+    if !api.public && comes_from_elsewhere(&request) {
+        return ApiError::new(
+            StatusCode::FORBIDDEN,
+            Code::Host,
+            "a page of another site asks; this API serves this machine only",
         )
         .into_response();
     }
@@ -83,6 +91,25 @@ fn is_this_machine(request: &Request) -> bool {
             None => return false,
         },
     };
+    is_loopback(name)
+}
+
+/// What browsers say of a page that asks: its origin, or, when they name none, that it is of another site.
+fn comes_from_elsewhere(request: &Request) -> bool {
+    let said = |name: &str| {
+        let value = request.headers().get(name)?;
+        Some(value.to_str().unwrap_or_default())
+    };
+    let of_here = |origin: &str| {
+        let rest = origin.split_once("://").map(|(_, rest)| rest);
+        rest.is_some_and(is_loopback)
+    };
+    said("origin").is_some_and(|origin| !of_here(origin))
+        || said("sec-fetch-site") == Some("cross-site")
+}
+
+/// Whether a name, perhaps with a port, is this machine's.
+fn is_loopback(name: &str) -> bool {
     let name = if let Some(rest) = name.strip_prefix('[') {
         rest.split(']').next().unwrap_or_default()
     } else {

@@ -18,6 +18,8 @@ pub struct Limits {
     pub requests_max: usize,
     /// Event streams at one time.
     pub streams_max: usize,
+    /// Contents on their way in or out at one time.
+    pub contents_max: usize,
     /// Longest that a request may take, waiting included.
     pub request_time_max: Duration,
     /// Connections at one time; one more waits in the system's queue.
@@ -34,6 +36,7 @@ impl Default for Limits {
         Self {
             requests_max: 256,
             streams_max: 32,
+            contents_max: 8,
             request_time_max: Duration::from_secs(70),
             connections_max: 512,
             header_time_max: Duration::from_secs(30),
@@ -55,6 +58,8 @@ pub struct Api {
     pub(super) requests: Arc<Semaphore>,
     /// Permits of [`Limits::streams_max`].
     pub(super) streams: Arc<Semaphore>,
+    /// Permits of [`Limits::contents_max`].
+    pub(super) contents: Arc<Semaphore>,
     /// The rest of the bounds.
     pub(super) limits: Limits,
     /// Becomes true at shutdown, which ends the event streams.
@@ -73,10 +78,11 @@ impl Api {
     ) -> Self {
         Self {
             status,
-            fetcher,
+            fetcher: fetcher.for_users(),
             public,
             requests: Arc::new(Semaphore::new(limits.requests_max)),
             streams: Arc::new(Semaphore::new(limits.streams_max)),
+            contents: Arc::new(Semaphore::new(limits.contents_max)),
             limits,
             ending,
         }

@@ -265,6 +265,28 @@ async fn a_name_that_was_rebound_to_this_machine_is_not_served() {
 }
 
 #[tokio::test]
+async fn a_page_of_another_site_is_not_served() {
+    let world = world();
+    for (name, value, expected) in [
+        ("origin", "https://evil.example", 403),
+        ("origin", "http://127.0.0.1.evil.example", 403),
+        ("origin", "null", 403),
+        ("sec-fetch-site", "cross-site", 403),
+        ("origin", "http://localhost:3000", 200),
+        ("sec-fetch-site", "none", 200),
+    ] {
+        let request = Request::get("/health/live")
+            .header(header::HOST, "localhost")
+            .header(name, value)
+            .body(Body::empty())
+            .expect("is a request");
+        let (status, _) = world.ask(request).await;
+        assert_eq!(status.as_u16(), expected, "{name}: {value}");
+    }
+    world.core.stop().await;
+}
+
+#[tokio::test]
 async fn content_comes_back_by_its_hash() {
     let world = world();
     let (status, body) = world

@@ -106,8 +106,14 @@ impl Following {
         match prove_by(&mut self.client, address, &view) {
             Err(failure) if began > 0 && failure.exit == Exit::Proof => {
                 self.notice = Some(format!(
-                    "{failure}. It was checked from period {began}, which was verified before; now from the genesis"
+                    "{failure}. It was checked from period {began}, which was verified before{}; now from the genesis",
+                    self.path.as_ref().map_or_else(String::new, |path| format!(
+                        " and stays in {}",
+                        path.display()
+                    ))
                 ));
+                // Whoever shows another history, however long, doesn't replace what was verified.
+                self.path = None;
                 self.client = LightClient::new(genesis).map_err(Failure::usage)?;
                 let view = node.entity(&address.to_string())?;
                 let proven = prove_by(&mut self.client, address, &view)?;

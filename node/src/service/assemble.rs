@@ -169,7 +169,6 @@ impl Service {
             used_bytes_max: settings.disk_mib_max << 20,
         };
         let (core, handle, wants) = Core::new(node, rules, clock, outbound, Some(disk.clone()));
-        let thread = spawn_core(core)?;
         let alerts = Alerts::default();
         let watch = Watch::new(handle.clone(), alerts.clone(), key.public(), disk);
         let upload = Arc::new(Throttle::new(settings.bandwidth_kib_per_s << 10));
@@ -221,8 +220,10 @@ impl Service {
             api,
             ended,
         };
-        let tasks = parts.spawn();
         dir.announce_api(api_address)?;
+        // Last of all that can fail: the process must not end while a thread still closes the store.
+        let thread = spawn_core(core)?;
+        let tasks = parts.spawn();
         tracing::info!(api = %format!("http://{api_address}"), "node started");
         Ok(Self {
             dir,

@@ -116,7 +116,8 @@ impl CoreHandle {
         answer.await.map_err(|_| CoreError::Gone)
     }
 
-    /// Stores content; the caller has checked that `id` is the BLAKE3 of `bytes`.
+    /// Stores content; the caller has checked that `id` is the BLAKE3 of `bytes`. What is begun goes on when nobody
+    /// waits for it any more.
     ///
     /// # Errors
     /// [`CoreError`]; inside, the store's own words.
@@ -125,11 +126,20 @@ impl CoreHandle {
         id: ContentId,
         bytes: Vec<u8>,
     ) -> Result<Result<(), String>, CoreError> {
-        let turn = self.contents.turn().await;
-        let kept = self.contents.keep(&turn, id, bytes).await;
-        let bytes = match kept.map_err(|_| CoreError::Gone)? {
-            Ok(Kept::ByCore(bytes)) => bytes,
-            Ok(Kept::Beside) => {
+        let this = self.clone();
+        let stored = tokio::spawn(async move { this.store_content(id, bytes).await });
+        stored.await.map_err(|_| CoreError::Gone)?
+    }
+
+    async fn store_content(
+        &self,
+        id: ContentId,
+        bytes: Vec<u8>,
+    ) -> Result<Result<(), String>, CoreError> {
+        let kept = self.contents.keep(id, bytes).await;
+        let (bytes, _turn) = match kept.map_err(|_| CoreError::Gone)? {
+            Ok((Kept::ByCore(bytes), turn)) => (bytes, turn),
+            Ok((Kept::Beside, _)) => {
                 self.input(Input::ContentArrived { id }).await?;
                 return Ok(Ok(()));
             }
@@ -141,6 +151,15 @@ impl CoreHandle {
             .await
             .map_err(|_| CoreError::Gone)?;
         answer.await.map_err(|_| CoreError::Gone)
+    }
+
+    /// Whether there is room for content of so many bytes; inside, why not.
+    ///
+    /// # Errors
+    /// [`CoreError`].
+    pub async fn room(&self, len: u32) -> Result<Result<(), String>, CoreError> {
+        let room = self.contents.room(len).await;
+        room.map_err(|_| CoreError::Gone)
     }
 
     /// Content of the own store; `None` when it isn't there. Read beside the core, which goes on meanwhile.

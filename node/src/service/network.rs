@@ -124,12 +124,15 @@ fn public(peer: PeerKey) -> PublicKey {
     PublicKey(*peer.as_bytes())
 }
 
-/// Gives an answer when the bandwidth allows it.
+/// Gives an answer when the bandwidth allows it, or says that it comes too late.
 async fn paced(answer: impl Future<Output = Answer>, reply: FetchReply, upload: Arc<Throttle>) {
     match answer.await {
         Answer::Found(bytes) => {
-            upload.take(bytes.len() as u64).await;
-            reply.send(bytes);
+            if upload.take(bytes.len() as u64).await {
+                reply.send(bytes);
+            } else {
+                reply.busy();
+            }
         }
         Answer::Refused => reply.refuse(),
         Answer::Busy => reply.busy(),

@@ -1,12 +1,15 @@
 //! How many bytes a second this node gives away: one bucket for all content that it serves.
 //!
 //! The bucket fills at its rate and holds a second's worth. Who takes more than there is gets a moment at which it may
-//! go on; moments are given in the order of asking. Consensus, batches and sync don't go through it: a node that
+//! go on; moments are given in the order of asking. Who would have to wait longer than [`WAIT_MAX`] is refused and takes
+//! nothing: it would be gone by then, and so nobody can run up a debt. Consensus, batches and sync don't go through it: a node that
 //! couldn't afford those has no business voting.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Longest wait: askers are patient for 5 s (`content::Download`). A slice of 256 KiB takes 4 s at the least rate.
+const WAIT_MAX: Duration = Duration::from_millis(4500);
 /// What the bucket holds at the most, in time at its rate.
 const HELD: Duration = Duration::from_secs(1);
 
@@ -28,27 +31,34 @@ impl Throttle {
         }
     }
 
-    /// Waits until `bytes` may be given.
-    pub async fn take(&self, bytes: u64) {
+    /// Waits until `bytes` may be given; `false` at once when that would be too late.
+    #[must_use]
+    pub async fn take(&self, bytes: u64) -> bool {
         let now = Instant::now();
-        let until = self.reserve(now, bytes);
+        let Some(until) = self.reserve(now, bytes) else {
+            return false;
+        };
         if until > now {
             tokio::time::sleep_until(until.into()).await;
         }
+        true
     }
 
     /// Takes `bytes` at `now`; when they may be given.
-    fn reserve(&self, now: Instant, bytes: u64) -> Instant {
+    fn reserve(&self, now: Instant, bytes: u64) -> Option<Instant> {
         if self.bytes_per_s == 0 {
-            return now;
+            return Some(now);
         }
         let price = Duration::from_secs_f64(bytes as f64 / self.bytes_per_s as f64);
         let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
         // What was not used for longer than a second is lost.
         let earliest = now.checked_sub(HELD).unwrap_or(now);
         let until = paid.map_or(earliest, |paid| paid.max(earliest)) + price;
+        if until.saturating_duration_since(now) > WAIT_MAX {
+            return None;
+        }
         *paid = Some(until);
-        until.max(now)
+        Some(until.max(now))
     }
 }
 
@@ -62,28 +72,36 @@ mod tests {
     fn however_much_is_asked_for_at_once_the_rate_holds() {
         let throttle = Throttle::new(10 * MIB);
         let now = Instant::now();
-        let last = (0..100).map(|_| throttle.reserve(now, MIB)).max();
-        // A second's worth at once, then ten a second.
-        let took = last.map(|last| last.duration_since(now).as_secs_f64());
+        let given: Vec<Instant> = (0..1000)
+            .filter_map(|_| throttle.reserve(now, MIB))
+            .collect();
+        // A second's worth at once, then ten a second, and nobody waits who would be gone by then.
+        assert_eq!(given.len(), 10 + 45);
+        let took = given.iter().max().map(|last| last.duration_since(now));
+        let took = took.map(|took| took.as_secs_f64());
         assert!(
-            took.is_some_and(|took| (8.99..=9.01).contains(&took)),
+            took.is_some_and(|took| (4.49..=4.51).contains(&took)),
             "{took:?}"
         );
+        // The refused owe nothing.
+        let later = now + Duration::from_millis(4600);
+        assert_eq!(throttle.reserve(later, MIB), Some(later));
     }
 
     #[test]
     fn what_was_not_used_is_kept_for_a_second_and_no_longer() {
         let throttle = Throttle::new(MIB);
         let now = Instant::now();
-        assert_eq!(throttle.reserve(now, MIB), now);
+        assert_eq!(throttle.reserve(now, MIB), Some(now));
         let later = now + Duration::from_secs(100);
-        assert_eq!(throttle.reserve(later, MIB), later);
-        assert_eq!(throttle.reserve(later, MIB), later + Duration::from_secs(1));
+        assert_eq!(throttle.reserve(later, MIB), Some(later));
+        let next = later + Duration::from_secs(1);
+        assert_eq!(throttle.reserve(later, MIB), Some(next));
     }
 
     #[test]
     fn without_a_bound_nobody_waits() {
         let now = Instant::now();
-        assert_eq!(Throttle::new(0).reserve(now, u64::MAX), now);
+        assert_eq!(Throttle::new(0).reserve(now, u64::MAX), Some(now));
     }
 }

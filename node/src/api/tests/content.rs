@@ -1,9 +1,13 @@
 //! Content is read beside the core.
 
 use super::{Limits, StatusView, world_on};
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, header};
+use frith_ledger::hash::Hash;
 use frith_ledger::store::{Entry, ReadStore, SharedMemoryStore, Store, StoreError, Table, Write};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use tower::ServiceExt as _;
 
 /// A store whose contents can be read beside its owner only; there each read waits until the test lets it go on.
 struct Beside {
@@ -64,10 +68,15 @@ async fn while_content_is_read_blocks_are_committed() {
         reading,
         go_on: Mutex::new(go_on),
     });
+    let id = blake3::hash(b"some bytes");
+    let stored = inner.clone().write(vec![Write::Put {
+        table: Table::Content,
+        key: id.as_bytes().to_vec(),
+        value: b"some bytes".to_vec(),
+    }]);
+    assert_eq!(stored, Ok(()));
     let world = Arc::new(world_on(Beside { inner, gate }, Limits::default()));
-    let octets = "application/octet-stream";
-    world.send("PUT", "/v1/content", octets, "some bytes").await;
-    let path = format!("/v1/content/{}", blake3::hash(b"some bytes").to_hex());
+    let path = format!("/v1/content/{}", id.to_hex());
     let asking = world.clone();
     let asked = tokio::spawn(async move { asking.send("GET", &path, "", "").await });
     tokio::task::spawn_blocking(move || reads.recv())
@@ -85,5 +94,53 @@ async fn while_content_is_read_blocks_are_committed() {
     drop(open);
     let (status, body) = asked.await.expect("ends");
     assert_eq!((status.as_u16(), body), (200, b"some bytes".to_vec()));
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn contents_on_their_way_are_bounded_before_their_bytes_are_taken() {
+    let limits = Limits {
+        contents_max: 1,
+        ..Limits::default()
+    };
+    let world = world_on(SharedMemoryStore::new(), limits);
+    let octets = "application/octet-stream";
+    let put = || world.send("PUT", "/v1/content", octets, "some bytes");
+    assert_eq!(put().await.0.as_u16(), 201);
+    let path = format!("/v1/content/{}", blake3::hash(b"some bytes").to_hex());
+    let request = Request::get(&path)
+        .header(header::HOST, "localhost")
+        .body(Body::empty())
+        .expect("is a request");
+    let response = world.router.clone().oneshot(request).await;
+    let response = response.expect("a router never fails");
+    assert_eq!(response.headers()[header::CONTENT_LENGTH], "10");
+    // Its reader hasn't taken it yet.
+    let (status, body) = put().await;
+    assert_eq!(status.as_u16(), 503, "{}", String::from_utf8_lossy(&body));
+    assert_eq!(world.send("GET", &path, "", "").await.0.as_u16(), 503);
+    let body = to_bytes(response.into_body(), 1 << 10).await;
+    assert_eq!(body.expect("a body"), "some bytes");
+    assert_eq!(put().await.0.as_u16(), 201, "the place is free again");
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_waits_for_any_more_is_stored_and_told() {
+    let world = world_on(SharedMemoryStore::new(), Limits::default());
+    let contents = [b"one", b"two"].map(|bytes| (Hash(*blake3::hash(bytes).as_bytes()), bytes));
+    let (first, bytes) = contents[0];
+    let mut given_up = Box::pin(world.core.put_content(first, bytes.to_vec()));
+    assert!(futures::poll!(&mut given_up).is_pending());
+    drop(given_up);
+    let (second, bytes) = contents[1];
+    let stored = world.core.put_content(second, bytes.to_vec()).await;
+    assert_eq!(stored, Ok(Ok(())));
+    let held = world
+        .core
+        .query(move |node| node.content(&first))
+        .await
+        .expect("the core runs");
+    assert_eq!(held, Ok(Some(b"one".to_vec())), "its turn was before");
     world.core.stop().await;
 }

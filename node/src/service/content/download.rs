@@ -87,6 +87,8 @@ impl Download<'_> {
                 Ok(()) => Ok(Ok(())),
                 Err(SliceError::Io(error)) => Ok(Err(error)),
                 Err(SliceError::Bad(reason)) => Err((Failure::Bad, reason)),
+                // An honest source of another length looks the same as a liar: only a hash shows who is wrong.
+                Err(error @ SliceError::Length { .. }) => Err((Failure::Lacks, error.to_string())),
             });
             match taken {
                 Ok(Ok(())) => plan.came(&peer),

@@ -16,6 +16,8 @@ use tokio::sync::{Semaphore, watch};
 
 /// Contents fetched at one time: bounds the memory that holds them to this many times 16 MiB.
 const FETCHES_MAX: usize = 4;
+/// The same of what users of the API ask for: however much that is, the core and the worker get theirs.
+const USERS_FETCHES_MAX: usize = 2;
 /// Times that the sources are looked for before a fetch is given up.
 const ROUNDS_MAX: u32 = 5;
 /// Pause after the first round in ms; it doubles.
@@ -75,6 +77,13 @@ impl Fetcher {
             directory: Arc::new(directory),
             announced: Arc::default(),
         }
+    }
+
+    /// The same fetcher for what users of the API ask for, with places of its own.
+    #[must_use]
+    pub fn for_users(mut self) -> Self {
+        self.permits = Arc::new(Semaphore::new(USERS_FETCHES_MAX));
+        self
     }
 
     /// This node holds content: others can find out.
@@ -201,6 +210,10 @@ impl Fetcher {
             len,
         };
         let (mut last, mut tried) = ("nobody holds it".to_owned(), 0);
+        // Nothing is fetched that can't be kept.
+        let room = self.core.room(len.unwrap_or(0)).await;
+        let room = room.map_err(|_| ContentError::Stopped)?;
+        room.map_err(|reason| ContentError::Store { id, reason })?;
         for round in 0..ROUNDS_MAX {
             let sources = self.sources(network, id, &holders, round > 0).await?;
             tried = sources.len();

@@ -8,7 +8,7 @@ use frith_ledger::entity::ContentId;
 use frith_ledger::store::StoreError;
 use frith_neighbourhood::{ContentAdder, ContentReader, Node};
 use std::sync::Arc;
-use tokio::sync::{Mutex, MutexGuard, Semaphore};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 use tokio::task::JoinError;
 
 /// Contents read for this machine's own needs at one time; each may have 16 MiB.
@@ -23,7 +23,7 @@ pub(in crate::service) struct Own {
     adder: Option<ContentAdder>,
     reads: Arc<Semaphore>,
     /// Whose turn it is to store: one at a time, so that each finds the room that is left.
-    storing: Mutex<()>,
+    storing: Arc<Mutex<()>>,
     disk: Option<DiskGuard>,
 }
 
@@ -42,7 +42,7 @@ impl Own {
             reader: node.content_reader(),
             adder: node.content_adder(),
             reads: Arc::new(Semaphore::new(READS_MAX)),
-            storing: Mutex::default(),
+            storing: Arc::default(),
             disk,
         }
     }
@@ -61,30 +61,37 @@ impl Own {
         .await
     }
 
-    /// Waits for the turn to store. It lasts until the content is stored.
-    pub(in crate::service) async fn turn(&self) -> MutexGuard<'_, ()> {
-        self.storing.lock().await
+    /// Whether there is room for content of `len` bytes; inside, why not. The outer error is a shutdown.
+    pub(in crate::service) async fn room(&self, len: u32) -> Result<Result<(), String>, JoinError> {
+        let Some(disk) = self.disk.clone() else {
+            return Ok(Ok(()));
+        };
+        tokio::task::spawn_blocking(move || disk.check(u64::from(len))).await
     }
 
-    /// Looks whether there is room, and keeps content that is large. The outer error is a shutdown; inside, why the
-    /// content is refused.
+    /// Keeps content for which there is room, when it is large; what is there already stays. Waits for its turn, which
+    /// lasts as long as what it gives. The outer error is a shutdown; inside, why the content is refused.
     pub(in crate::service) async fn keep(
         &self,
-        _turn: &MutexGuard<'_, ()>,
         id: ContentId,
         bytes: Vec<u8>,
-    ) -> Result<Result<Kept, String>, JoinError> {
-        let (disk, adder) = (self.disk.clone(), self.adder.clone());
+    ) -> Result<Result<(Kept, OwnedMutexGuard<()>), String>, JoinError> {
+        let turn = self.storing.clone().lock_owned().await;
+        let (disk, adder, reader) = (self.disk.clone(), self.adder.clone(), self.reader.clone());
         tokio::task::spawn_blocking(move || {
+            // A store that can't be read beside its owner says nothing here.
+            if matches!(reader.get(&id), Ok(Some(_))) {
+                return Ok((Kept::Beside, turn));
+            }
             if let Some(disk) = disk {
                 disk.check(bytes.len() as u64)?;
             }
             match adder.filter(|_| bytes.len() >= BESIDE_BYTES_MIN) {
                 Some(adder) => adder
                     .add(&id, &bytes)
-                    .map(|()| Kept::Beside)
+                    .map(|()| (Kept::Beside, turn))
                     .map_err(|error| error.to_string()),
-                None => Ok(Kept::ByCore(bytes)),
+                None => Ok((Kept::ByCore(bytes), turn)),
             }
         })
         .await

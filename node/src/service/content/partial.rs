@@ -126,9 +126,7 @@ impl Partial {
     pub fn take(&mut self, job: Job, response: &FetchResponse) -> Result<(), SliceError> {
         if response.len != self.len {
             let (claimed, len) = (response.len, self.len);
-            return Err(SliceError::Bad(format!(
-                "it claims {claimed} bytes, not {len}"
-            )));
+            return Err(SliceError::Length { claimed, len });
         }
         let place = (self.len, job.first, job.count);
         take(&response.slice, place, &mut self.bytes, &mut self.outboard)?;
@@ -170,12 +168,20 @@ fn make_room(directory: &Path, id: &ContentId) -> io::Result<()> {
         if entry.file_name().to_string_lossy().starts_with(&own) {
             continue;
         }
-        files.push((entry.metadata()?.modified()?, entry.path()));
+        match entry.metadata().and_then(|metadata| metadata.modified()) {
+            Ok(modified) => files.push((modified, entry.path())),
+            // Another fetch was done with it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
     files.sort();
     let surplus = files.len().saturating_sub(2 * (PARTIALS_MAX - 1));
     for (_, path) in files.into_iter().take(surplus) {
-        std::fs::remove_file(path)?;
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -257,7 +263,7 @@ mod tests {
         };
         assert!(matches!(
             partial.take(there, &longer),
-            Err(SliceError::Bad(_))
+            Err(SliceError::Length { claimed, .. }) if claimed == len + 1
         ));
         assert_eq!(partial.held(), 0);
     }

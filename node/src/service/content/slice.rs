@@ -60,6 +60,14 @@ pub enum SliceError {
     /// The peer's fault.
     #[error("its bytes are not the content's: {0}")]
     Bad(String),
+    /// Nobody's provable fault: whoever named the content may have named a false length.
+    #[error("it has {claimed} bytes by its source, and was to have {len}")]
+    Length {
+        /// What the source says.
+        claimed: u32,
+        /// What was asked for.
+        len: u32,
+    },
     /// What they are written to failed.
     #[error("cannot write what came: {0}")]
     Io(#[from] std::io::Error),
