@@ -9,7 +9,7 @@
 //! - Global `frith:fuel` (`i64`, mutable, exported): fuel left. The host sets it before the start function.
 //! - Global `frith:stack` (`i32`, mutable, exported): stack units left.
 //! - Global `frith:pages` (`i32`, mutable, exported, with a memory): pages that memory may have.
-//! - A global (`i64`, mutable, not exported) that stays zero; `emit.rs` says what for.
+//! - A global (`i64`, mutable, not exported) that stays zero; `emit.rs` says what for, twice.
 //! - Export `frith:memory` of the memory, export `frith:start` of the start function (whose section goes, so
 //!   that the host can set the counters first).
 //! - Indices of types, functions, tables, globals and segments stay; what is new comes after the old.
