@@ -152,3 +152,26 @@ fn fuzz_records_are_read_as_they_were_written() {
         let _ = persist::entries(&store, Height::ZERO, 9);
     });
 }
+
+#[test]
+fn proposals_are_read_from_a_view_on() {
+    let mut store = MemoryStore::new();
+    let (kind, epoch) = (ChainKind::Leaf, Epoch::new(3));
+    let material: Vec<u8> = (0..200).collect();
+    let mut proposal = value::<Proposal>(&material).expect("some bytes lead to one");
+    for view in 1..=5 {
+        proposal.block.header.view = View::new(view);
+        for epoch in [epoch, epoch.next()] {
+            let put = persist::put_proposal(kind, epoch, &proposal);
+            store.write(vec![put]).expect("in memory");
+        }
+    }
+    let views = |from, max| -> Vec<u64> {
+        let read = persist::proposals(&store, kind, epoch, View::new(from), max);
+        let read = read.expect("in memory").into_iter();
+        read.map(|p| p.block.header.view.get()).collect()
+    };
+    assert_eq!(views(0, 2), [1, 2]);
+    assert_eq!(views(3, 9), [3, 4, 5], "not of the next epoch");
+    assert!(views(6, 9).is_empty());
+}

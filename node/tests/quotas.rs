@@ -89,7 +89,7 @@ impl World {
         Ok(())
     }
 
-    /// Three nodes fetch from one at one time: together they get no more than it may give.
+    /// Two nodes fetch from one at one time: together they get no more than it may give.
     fn content_is_given_away_at_the_rate_that_is_allowed(&self, bob: &str) -> Outcome {
         let bytes = noise(u64::MAX, 2 * MIB);
         let id = self.devnet.node(3)?.put_content(&bytes)?.id;

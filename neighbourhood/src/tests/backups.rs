@@ -23,9 +23,8 @@ fn put_back(world: &World, index: usize, copy: &MemoryStore) {
     store.sync().expect("syncs");
 }
 
-/// Runs, copies node 3's store, runs on for `later` ms, and lets the node start on the copy. Whether a member saw it
-/// sign twice.
-fn round(world: &mut World, later: u64, declared: bool) -> bool {
+/// Runs, copies node 3's store, runs on for `later` ms, stops the node and puts the copy back.
+fn age(world: &mut World, later: u64) {
     let run = 200 + world.draw() % 900;
     world.run(run);
     let copy = world.hosts[3].store.contents();
@@ -36,6 +35,11 @@ fn round(world: &mut World, later: u64, declared: bool) -> bool {
     world.run(later);
     world.crash(3, 0);
     put_back(world, 3, &copy);
+}
+
+/// Lets node 3 start on a copy that is `later` ms old. Whether a member saw it sign twice.
+fn round(world: &mut World, later: u64, declared: bool) -> bool {
+    age(world, later);
     if declared {
         record::forget(&mut world.hosts[3].store.clone()).expect("is in memory");
     }
@@ -115,16 +119,7 @@ fn a_copy_that_was_noticed_asks_after_another_start_too() {
     };
     let mut noticed = 0;
     for at in 0..ROUNDS {
-        let run = 200 + world.draw() % 900;
-        world.run(run);
-        let copy = world.hosts[3].store.contents();
-        for user in 0..4 {
-            let nonce = world.nonce(0, user).get();
-            world.transfer(0, user, nonce, TO);
-        }
-        world.run(10 + 31 * at);
-        world.crash(3, 0);
-        put_back(&world, 3, &copy);
+        age(&mut world, 10 + 31 * at);
         world.start(3, false);
         let before = count(&world);
         if world.run_until(1_000, |world| count(world) > before) {

@@ -73,6 +73,9 @@ impl From<ContentError> for ApiError {
             ContentError::Unavailable { .. } => {
                 Self::new(StatusCode::NOT_FOUND, Code::ContentUnavailable, error)
             }
+            ContentError::NoRoom { .. } => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, Code::Store, error)
+            }
             ContentError::Store { .. } => Self::internal(error),
             ContentError::Stopped => CoreError::Gone.into(),
         }

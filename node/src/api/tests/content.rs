@@ -144,3 +144,19 @@ async fn an_upload_that_nobody_waits_for_any_more_is_stored_and_told() {
     assert_eq!(held, Ok(Some(b"one".to_vec())), "its turn was before");
     world.core.stop().await;
 }
+
+#[tokio::test]
+async fn an_upload_that_nobody_waits_for_any_more_keeps_its_place() {
+    let limits = Limits {
+        contents_max: 1,
+        ..Limits::default()
+    };
+    let world = world_on(SharedMemoryStore::new(), limits);
+    let octets = "application/octet-stream";
+    let put = || world.send("PUT", "/v1/content", octets, "some bytes");
+    let mut given_up = Box::pin(put());
+    assert!(futures::poll!(&mut given_up).is_pending());
+    drop(given_up);
+    assert_eq!(put().await.0.as_u16(), 503, "it isn't stored yet");
+    world.core.stop().await;
+}

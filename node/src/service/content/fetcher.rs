@@ -38,6 +38,14 @@ pub enum ContentError {
         /// What the last of them answered.
         last: String,
     },
+    /// There is no room for it.
+    #[error("content {id} was not fetched: {reason}")]
+    NoRoom {
+        /// Which.
+        id: Hash,
+        /// Which bound leaves none.
+        reason: String,
+    },
     /// The own store failed.
     #[error("content {id} could not be stored: {reason}")]
     Store {
@@ -213,7 +221,7 @@ impl Fetcher {
         // Nothing is fetched that can't be kept.
         let room = self.core.room(len.unwrap_or(0)).await;
         let room = room.map_err(|_| ContentError::Stopped)?;
-        room.map_err(|reason| ContentError::Store { id, reason })?;
+        room.map_err(|reason| ContentError::NoRoom { id, reason })?;
         for round in 0..ROUNDS_MAX {
             let sources = self.sources(network, id, &holders, round > 0).await?;
             tried = sources.len();
