@@ -20,4 +20,5 @@ bench devnet
 "$target/debug/frith-bench" flood
 bench sync
 bench content
+bench api
 bench collect

@@ -138,6 +138,12 @@ impl Chain {
         self.versions.get(&epoch)
     }
 
+    /// The states at the ends of epochs that are in memory.
+    #[must_use]
+    pub const fn versions(&self) -> &BTreeMap<Epoch, Version> {
+        &self.versions
+    }
+
     /// The version that the store keeps newest.
     #[must_use]
     pub fn saved(&self) -> Option<&Version> {

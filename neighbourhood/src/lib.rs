@@ -40,7 +40,7 @@ pub use limits::{Limits, Occupancy};
 pub use node::{
     CommittedBlock, ContentAdder, ContentReader, ExecutedOperation, Happening, HistoryBlock,
     HistoryPage, Input, Misbehaviour, Node, NodeConfig, NodeEvent, OpenError, OperationStatus,
-    Output, Priority, SubmitError,
+    Output, Priority, Snapshot, SubmitError,
 };
 pub use status::{MemberStatus, NodeStatus, Unready};
 

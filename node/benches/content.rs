@@ -16,7 +16,7 @@ use frith::service::content::{Answer, Download, Served};
 use frith_ledger::hash::Hash;
 
 use frith_ledger::store::{
-    ReadStore, RocksOptions, RocksStore, Store as _, StoreError, Table, Write,
+    Entry, ReadStore, RocksOptions, RocksStore, Store as _, StoreError, Table, Write,
 };
 use frith_neighbourhood::ContentReader;
 use frith_network::{Multiaddr, Network, NetworkConfig, NetworkEvent, PeerKey, Rate};
@@ -66,6 +66,15 @@ struct Held;
 impl ReadStore for Held {
     fn read(&self, _table: Table, _key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(Some(content().1))
+    }
+
+    fn read_range(
+        &self,
+        _table: Table,
+        _from: &[u8],
+        _limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        Ok(Vec::new())
     }
 }
 

@@ -54,6 +54,8 @@ codes! {
     Stopping "stopping": "start the node again, or ask another one";
     /// Nobody connected has the content.
     ContentUnavailable "content_unavailable": "ask again when the workers that hold it are connected";
+    /// Content by itself, where anybody may ask.
+    NeedsOperation "needs_operation": "send it in one request with the signed operation that names it: POST /v1/operations as multipart/form-data, first the part operation, then each content; `frith task submit` does so";
     /// The node's disk refuses content.
     Store "store": "make room on the node's disk or raise disk_mib_max; `frith doctor --dir DIR` shows both";
     /// The node's store can't be read.

@@ -6,8 +6,8 @@ pub use history::happening;
 
 use crate::views::{
     AccountView, ArbitratorView, ChangeView, Entity as EntityJson, EventView, FoundView,
-    NextKeyView, OutcomeView, PlaceView, RegistrationView, RetiredKeyView, SeatView, SpecView,
-    SummaryView, TaskView, TermsView, WorkerView,
+    ListedTaskView, NextKeyView, OutcomeView, PlaceView, RegistrationView, RetiredKeyView,
+    SeatView, SpecView, SummaryView, TaskView, TermsView, WorkerView,
 };
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
@@ -15,11 +15,12 @@ use frith_ledger::entity::{
     Bytes, Entity, FailReason, OutcomeId, PendingChange, Place, PlaceState, RunStatus, Task,
     TaskOutcome, TaskSpec, TaskState, Terms, Worker, WorkerChange, WorkerStatus,
 };
-use frith_ledger::parameters::Parameters;
 use frith_ledger::tree::Summary;
+use frith_ledger::units::Epoch;
 use frith_tasks::TaskEvent;
 use frith_tasks::outcome::describe;
-use frith_tasks::quote::quote;
+use frith_tasks::runtime::state_name;
+use frith_tasks::unpaid::{Verdict, is_over};
 
 /// The engine's name, as it stands in options and answers.
 #[must_use]
@@ -149,16 +150,6 @@ fn change(pending: &PendingChange) -> Option<ChangeView> {
 /// A task with its places.
 #[must_use]
 pub fn task(address: &Address, task: &Task) -> TaskView {
-    let (state, epoch, ended) = match &task.state {
-        TaskState::Submitted => ("submitted", None, false),
-        TaskState::Assigned { commit_until } => ("assigned", Some(*commit_until), false),
-        TaskState::Revealing { reveal_until, .. } => ("revealing", Some(*reveal_until), false),
-        TaskState::Disputed { until } => ("disputed", Some(*until), false),
-        TaskState::Arbitrating { until, .. } => ("arbitrating", Some(*until), false),
-        TaskState::Settled { epoch, .. } => ("settled", Some(*epoch), true),
-        TaskState::Failed { epoch, .. } => ("failed", Some(*epoch), true),
-        TaskState::Cancelled { epoch } => ("cancelled", Some(*epoch), true),
-    };
     let arbitrators = match &task.state {
         TaskState::Arbitrating { arbitrators, .. } => arbitrators
             .iter()
@@ -169,29 +160,71 @@ pub fn task(address: &Address, task: &Task) -> TaskView {
             .collect(),
         _ => Vec::new(),
     };
-    let settled = match &task.state {
-        TaskState::Settled { outcome, .. } => Some(outcome),
-        _ => None,
-    };
+    let verdict = Verdict::of(task);
     TaskView {
         address: address.to_string(),
         account: task.account.to_string(),
-        state: state.to_owned(),
+        state: state_name(&task.state).to_owned(),
         explanation: explanation(task),
-        ended,
-        epoch: epoch.map(|epoch| epoch.get()),
+        ended: is_over(task),
+        epoch: epoch_of(task).map(Epoch::get),
         spec: spec(&task.spec),
         escrow: task.escrow.to_string(),
-        paid: Credits::new(task.places.iter().map(|place| place.paid.get()).sum()).to_string(),
+        paid: paid(task).to_string(),
         recorded: task.recorded.get(),
-        drawn: task.drawn.map(|epoch| epoch.get()),
-        places: task
-            .places
-            .iter()
-            .map(|p| place(p, task, settled))
-            .collect(),
+        drawn: task.drawn.map(Epoch::get),
+        places: task.places.iter().map(|p| place(p, &verdict)).collect(),
         arbitrators,
-        outcome: settled.map(outcome),
+        outcome: settled(task).map(outcome),
+    }
+}
+
+/// A task as lists show it: no more bytes for long arguments, inputs and results than for short ones.
+#[must_use]
+pub fn listed_task(address: &Address, task: &Task) -> ListedTaskView {
+    ListedTaskView {
+        address: address.to_string(),
+        account: task.account.to_string(),
+        state: state_name(&task.state).to_owned(),
+        explanation: explanation(task),
+        ended: is_over(task),
+        epoch: epoch_of(task).map(Epoch::get),
+        program: task.spec.program.to_hex(),
+        fuel_max: task.spec.fuel_max.get(),
+        price: task.spec.price.to_string(),
+        replicas: task.spec.replicas,
+        escrow: task.escrow.to_string(),
+        paid: paid(task).to_string(),
+        recorded: task.recorded.get(),
+        drawn: task.drawn.map(Epoch::get),
+        outcome: settled(task).map(|settled| OutcomeView {
+            output: None,
+            ..outcome(settled)
+        }),
+    }
+}
+
+/// The last epoch of the present state, or the one in which the task ended.
+const fn epoch_of(task: &Task) -> Option<Epoch> {
+    match &task.state {
+        TaskState::Submitted => None,
+        TaskState::Assigned { commit_until } => Some(*commit_until),
+        TaskState::Revealing { reveal_until, .. } => Some(*reveal_until),
+        TaskState::Disputed { until } | TaskState::Arbitrating { until, .. } => Some(*until),
+        TaskState::Settled { epoch, .. }
+        | TaskState::Failed { epoch, .. }
+        | TaskState::Cancelled { epoch } => Some(*epoch),
+    }
+}
+
+fn paid(task: &Task) -> Credits {
+    Credits::new(task.places.iter().map(|place| place.paid.get()).sum())
+}
+
+const fn settled(task: &Task) -> Option<&TaskOutcome> {
+    match &task.state {
+        TaskState::Settled { outcome, .. } => Some(outcome),
+        _ => None,
     }
 }
 
@@ -280,12 +313,6 @@ pub fn outcome(outcome: &TaskOutcome) -> OutcomeView {
     }
 }
 
-/// The most that one worker can be paid: all fuel, and the fee for taking the task.
-#[must_use]
-pub fn most_pay(spec: &TaskSpec, parameters: &Parameters) -> Credits {
-    quote(parameters, spec).map_or(Credits::ZERO, |quote| quote.place)
-}
-
 /// An outcome that is known by its hash.
 fn found(outcome: &OutcomeId) -> FoundView {
     FoundView {
@@ -294,34 +321,13 @@ fn found(outcome: &OutcomeId) -> FoundView {
     }
 }
 
-fn place(place: &Place, task: &Task, settled: Option<&TaskOutcome>) -> PlaceView {
-    let (state, outcome, unpaid) = match &place.state {
-        PlaceState::Drawn => (
-            "drawn",
-            None,
-            is_over(task).then_some("the task ended before it committed"),
-        ),
-        PlaceState::Committed => ("committed", None, None),
-        PlaceState::Revealed(outcome) => {
-            let unpaid = match (settled, &task.state) {
-                (Some(settled), _) if settled.id() != *outcome => {
-                    Some("its result is not the one that was found right")
-                }
-                (None, TaskState::Failed { .. }) => Some("the task ended without a result"),
-                _ => None,
-            };
-            ("revealed", Some(found(outcome)), unpaid)
-        }
-        PlaceState::NoShow => (
-            "no_show",
-            None,
-            Some("it did not commit in time, so the place was drawn again"),
-        ),
-        PlaceState::Unrevealed => (
-            "unrevealed",
-            None,
-            Some("it committed and did not reveal in time"),
-        ),
+fn place(place: &Place, verdict: &Verdict) -> PlaceView {
+    let (state, outcome) = match &place.state {
+        PlaceState::Drawn => ("drawn", None),
+        PlaceState::Committed => ("committed", None),
+        PlaceState::Revealed(outcome) => ("revealed", Some(found(outcome))),
+        PlaceState::NoShow => ("no_show", None),
+        PlaceState::Unrevealed => ("unrevealed", None),
     };
     PlaceView {
         seat: place.seat.to_string(),
@@ -333,17 +339,8 @@ fn place(place: &Place, task: &Task, settled: Option<&TaskOutcome>) -> PlaceView
         bond: place.bond.to_string(),
         paid: place.paid.to_string(),
         lost: place.lost.to_string(),
-        unpaid: unpaid.map(str::to_owned),
+        unpaid: verdict.unpaid(place).map(|reason| reason.to_string()),
     }
-}
-
-/// Whether a task has ended.
-#[must_use]
-pub fn is_over(task: &Task) -> bool {
-    matches!(
-        task.state,
-        TaskState::Settled { .. } | TaskState::Failed { .. } | TaskState::Cancelled { .. }
-    )
 }
 
 /// Something that happened to a task or a worker.

@@ -5,10 +5,12 @@
 
 mod error;
 mod history;
+mod lists;
 mod work;
 
 pub use error::{ErrorBody, ErrorView};
 pub use history::{HappeningView, HistoryView};
+pub use lists::{LedgerView, ListedTaskView, TasksView};
 pub use work::{KeyState, NextKeyView, OwnKeyView, RetiredKeyView, UnpaidView, WorkStatusView};
 
 use serde::{Deserialize, Serialize};
@@ -330,21 +332,12 @@ pub struct OutcomeView {
     pub fuel: u64,
     /// Bytes of the output.
     pub output_len: u64,
-    /// The output in hexadecimal, when it stands in the ledger itself (up to 4 KiB).
+    /// The output in hexadecimal, when it stands in the ledger itself (up to 4 KiB); never in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
     /// Content id of the output, when it is longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
-}
-
-/// A list of tasks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct TasksView {
-    /// The tasks, newest first; at most 1,000.
-    pub tasks: Vec<TaskView>,
-    /// Whether there are more.
-    pub truncated: bool,
 }
 
 /// A state's sums.
@@ -471,6 +464,9 @@ pub struct StatusView {
     pub roots: u64,
     /// Operations that wait in the pool.
     pub pool: u64,
+    /// What the neighbourhood's state holds.
+    #[serde(default)]
+    pub ledger: LedgerView,
     /// The worker's key.
     pub key: String,
     /// The fault it was started with, for tests only.

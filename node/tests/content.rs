@@ -7,7 +7,7 @@ use frith::service::content::{
 };
 use frith_ledger::codec::decode;
 use frith_ledger::hash::Hash;
-use frith_ledger::store::{ReadStore, StoreError, Table};
+use frith_ledger::store::{Entry, ReadStore, StoreError, Table};
 use frith_neighbourhood::ContentReader;
 use frith_network::{Network, NetworkConfig, NetworkEvent, PeerKey};
 use parity_scale_codec::Encode as _;
@@ -52,6 +52,15 @@ impl ReadStore for Held {
         let contents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = contents.iter().find(|(held, _)| held.0 == key);
         Ok(found.map(|(_, bytes)| bytes.clone()))
+    }
+
+    fn read_range(
+        &self,
+        _table: Table,
+        _from: &[u8],
+        _limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        Ok(Vec::new())
     }
 }
 

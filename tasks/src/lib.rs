@@ -6,7 +6,7 @@
 //! - [`rules`]: a genesis and what follows from it; [`quote`]: what a task costs; [`content`]: what an
 //!   operation names;
 //! - [`runtime`]: the state of a leaf and the execution of blocks;
-//! - [`refusal`], [`event`]: what came of an operation;
+//! - [`refusal`], [`event`]: what came of an operation; [`unpaid`]: why a place in a task brought no pay;
 //! - [`worker`]: what a worker does next; [`outcome`]: a run of the virtual machine as the ledger names it.
 //!
 //! The specification is `docs/protocol-state.md`.
@@ -18,6 +18,7 @@ pub mod quote;
 pub mod refusal;
 pub mod rules;
 pub mod runtime;
+pub mod unpaid;
 pub mod worker;
 
 pub use event::{Loss, Receipt, TaskEvent};

@@ -244,6 +244,15 @@ impl ReadStore for SharedMemoryStore {
     fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.get(table, key)
     }
+
+    fn read_range(
+        &self,
+        table: Table,
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.range(table, from, limit)
+    }
 }
 
 impl Store for SharedMemoryStore {

@@ -11,12 +11,14 @@ mod damage;
 #[cfg(feature = "rocks")]
 mod mark;
 mod memory;
+mod read_only;
 #[cfg(feature = "rocks")]
 mod rocks;
 
 #[cfg(feature = "rocks")]
 pub use mark::mark_tells_of_use;
 pub use memory::{Faults, MemoryStore, SharedMemoryStore};
+pub use read_only::ReadOnly;
 #[cfg(feature = "rocks")]
 pub use rocks::{FORMAT, Loss, RocksOptions, RocksStore};
 
@@ -109,6 +111,13 @@ pub trait ReadStore: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the environment fails or the store is closed.
     fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// At most `limit` entries with key ≥ `from`, in order of their keys, as the owner would see them now.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the environment fails or the store is closed.
+    fn read_range(&self, table: Table, from: &[u8], limit: usize)
+    -> Result<Vec<Entry>, StoreError>;
 }
 
 /// Adds large values to a store from other threads, while its owner reads and writes. As [`ReadStore`] it doesn't keep the

@@ -26,7 +26,7 @@ use super::mark::{Mark, MarkError, Said};
 use super::{AddStore, Entry, ReadStore, Store, StoreError, Table, Write};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, Direction, IteratorMode, LogLevel, Options, WriteBatch, WriteOptions,
+    DBRecoveryMode, LogLevel, Options, WriteBatch, WriteOptions,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -366,14 +366,7 @@ impl Store for RocksStore {
     }
 
     fn range(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
-        let entries = self.db.iterator_cf(
-            self.family(table),
-            IteratorMode::From(from, Direction::Forward),
-        );
-        let owned = entries
-            .take(limit)
-            .map(|entry| entry.map(|(key, value)| (key.into_vec(), value.into_vec())));
-        owned.collect::<Result<_, _>>().map_err(self.failed("read"))
+        beside::range(&self.db, table, from, limit).map_err(self.failed("read"))
     }
 
     fn write(&mut self, batch: Vec<Write>) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! What an account did and got: read from committed blocks.
 
 use super::core::Node;
+use super::facts::Facts;
 use crate::history::{self, account_of, accounts_of};
 use crate::leaf::LeafEntry;
 use crate::persist;
@@ -10,7 +11,7 @@ use frith_ledger::store::{StoreError, Write};
 use frith_ledger::units::{Epoch, Height};
 use frith_tasks::{Refusal, TaskEvent};
 
-/// Blocks that one call reads: each has at most a mebibyte of operations, and the caller waits on the core.
+/// Blocks that one call reads: each has at most a mebibyte of operations.
 const BLOCKS_MAX: usize = 4;
 
 /// Something that touched an account.
@@ -66,16 +67,16 @@ impl Node {
         let operations = batches.iter().flat_map(|held| held.operations.iter());
         history::note(entry.height, operations, &entry.events)
     }
+}
 
+impl Facts<'_> {
     /// What touched an account in its newest blocks below `before`: of a few blocks, and the place of the rest.
-    /// `None` when the store failed.
-    pub fn history(&mut self, account: &Address, before: Height) -> Option<HistoryPage> {
-        let page = self.history_page(account, before);
-        self.note(page)
-    }
-
-    fn history_page(&self, account: &Address, before: Height) -> Result<HistoryPage, StoreError> {
-        let store = &*self.store;
+    pub(super) fn history(
+        &self,
+        account: &Address,
+        before: Height,
+    ) -> Result<HistoryPage, StoreError> {
+        let store = self.store;
         let heights = history::heights(store, account, before, BLOCKS_MAX + 1)?;
         let mut page = HistoryPage {
             blocks: Vec::new(),

@@ -13,7 +13,8 @@
 //!
 //! Map: `api` what goes in and out; `core` the frame; `epochs` begin and end of instances; `founding` the first
 //! start of a member of the genesis; `commits` blocks and records; `messages` what peers say; `operations` the op pool; `serving` answers;
-//! `catching_up` blocks and records, `seeking` whether others are far ahead, `copying` the state; `queries` what may be asked at any time.
+//! `catching_up` blocks and records, `seeking` whether others are far ahead, `copying` the state; `queries` what may be asked at any time,
+//! `facts` what of it the chain and the store answer, `snapshot` the same on another thread.
 
 mod api;
 mod catching_up;
@@ -21,6 +22,7 @@ mod commits;
 mod copying;
 mod core;
 mod epochs;
+mod facts;
 mod founding;
 mod history;
 mod messages;
@@ -28,6 +30,7 @@ mod operations;
 mod queries;
 mod seeking;
 mod serving;
+mod snapshot;
 
 pub use api::{
     CommittedBlock, ExecutedOperation, Input, Misbehaviour, NodeConfig, NodeEvent, OpenError,
@@ -35,3 +38,4 @@ pub use api::{
 };
 pub use core::{ContentAdder, ContentReader, Node};
 pub use history::{Happening, HistoryBlock, HistoryPage};
+pub use snapshot::Snapshot;

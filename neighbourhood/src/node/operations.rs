@@ -69,42 +69,11 @@ impl Node {
         bytes: Vec<u8>,
     ) -> Result<OperationId, SubmitError> {
         let id = operation.id();
-        if self.pool.has_operation(&id) {
+        if !self.is_new(&operation, &bytes)? {
             return Ok(id);
         }
-        // Before anything that costs more than decoding: who is overloaded can't afford to find out more.
-        if !self.limits.admits(self.queued(), &bytes) {
-            return Err(SubmitError::Overloaded {
-                retry_ms: self.limits.retry_max.get(),
-            });
-        }
-        let before = persist::receipt(&*self.store, &id);
-        let done = self
-            .note(before)
-            .flatten()
-            .is_some_and(|(_, result)| result.is_ok());
-        if done {
-            return Ok(id);
-        }
-        self.chain
-            .state
-            .admit(&self.rules, self.chain.epoch, &operation, bytes.len())?;
-        operation
-            .verify(&self.rules.hash)
-            .map_err(|_| SubmitError::Signature)?;
-        for (content, len) in contents(&operation) {
-            match self.content_len(&content) {
-                None => return Err(SubmitError::MissingContent { id: content, len }),
-                // Others would ask for what nobody has.
-                Some(held) if held != len => {
-                    return Err(SubmitError::ContentLength {
-                        id: content,
-                        len,
-                        held,
-                    });
-                }
-                Some(_) => {}
-            }
+        if let Some((id, len)) = self.missing(&operation)?.first().copied() {
+            return Err(SubmitError::MissingContent { id, len });
         }
         self.pool.push(
             now,
@@ -115,6 +84,70 @@ impl Node {
             },
         );
         Ok(id)
+    }
+
+    /// Whether an operation neither waits nor was executed; or why it can't be taken, whatever contents are here.
+    fn is_new(&mut self, operation: &Operation, bytes: &[u8]) -> Result<bool, SubmitError> {
+        let id = operation.id();
+        if self.pool.has_operation(&id) {
+            return Ok(false);
+        }
+        // Before anything that costs more than decoding: who is overloaded can't afford to find out more.
+        if !self.limits.admits(self.queued(), bytes) {
+            return Err(SubmitError::Overloaded {
+                retry_ms: self.limits.retry_max.get(),
+            });
+        }
+        let before = persist::receipt(&*self.store, &id);
+        let done = self
+            .note(before)
+            .flatten()
+            .is_some_and(|(_, result)| result.is_ok());
+        if done {
+            return Ok(false);
+        }
+        self.chain
+            .state
+            .admit(&self.rules, self.chain.epoch, operation, bytes.len())?;
+        operation
+            .verify(&self.rules.hash)
+            .map_err(|_| SubmitError::Signature)?;
+        Ok(true)
+    }
+
+    /// The contents that an operation names and that aren't here, with the lengths that it names.
+    fn missing(&mut self, operation: &Operation) -> Result<Vec<(ContentId, u32)>, SubmitError> {
+        let mut missing = Vec::new();
+        for (id, len) in contents(operation) {
+            match self.content_len(&id) {
+                None => missing.push((id, len)),
+                // Others would ask for what nobody has.
+                Some(held) if held != len => {
+                    return Err(SubmitError::ContentLength { id, len, held });
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(missing)
+    }
+
+    /// The contents that an encoded operation names and that aren't here, with the lengths that it names; none for one
+    /// that waits or was executed.
+    ///
+    /// # Errors
+    /// [`SubmitError`]: why it would be refused if they were here.
+    pub fn lacks(&mut self, bytes: &[u8]) -> Result<Vec<(ContentId, u32)>, SubmitError> {
+        if let Some(reason) = &self.halted {
+            return Err(SubmitError::Halted {
+                reason: reason.clone(),
+            });
+        }
+        let operation: Operation = decode(bytes, OPERATION_BYTES_MAX)?;
+        if self.is_new(&operation, bytes)? {
+            self.missing(&operation)
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     /// An operation that another node can't batch itself.

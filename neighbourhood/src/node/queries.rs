@@ -10,13 +10,11 @@ use frith_ledger::address::Address;
 use frith_ledger::block::{Block, BlockHeader};
 use frith_ledger::certificate::{CommitProof, Committee};
 use frith_ledger::key::PublicKey;
-use frith_ledger::light::{CertifiedRoot, EntityProof, LINKS_MAX};
+use frith_ledger::light::{CertifiedRoot, EntityProof};
 use frith_ledger::operation::OperationId;
 use frith_ledger::units::{Epoch, Height};
 use frith_tasks::{LeafState, Rules};
 
-/// Headers that a proof of an operation may lead over.
-const HEADERS_MAX: usize = 512;
 /// Epochs by which the head may be older than the newest that a member named.
 const BEHIND_MAX: u64 = 2;
 
@@ -220,25 +218,8 @@ impl Node {
         &mut self,
         height: Height,
     ) -> Option<(Block, Vec<BlockHeader>, Option<CommitProof>)> {
-        let stored = persist::entry(&*self.store, height);
-        let entry = self.note(stored).flatten()?;
-        let stored = persist::block(&*self.store, &entry.id);
-        let block = self.note(stored).flatten()?;
-        let mut headers = Vec::new();
-        let mut proof = None;
-        let stored = persist::entries(&*self.store, height, HEADERS_MAX);
-        for (at, entry) in self.note(stored)? {
-            if at > height {
-                let stored = persist::block(&*self.store, &entry.id);
-                headers.push(self.note(stored).flatten()?.header);
-            }
-            if let Some(tail) = entry.proof {
-                headers.extend(tail.headers);
-                proof = Some(tail.proof);
-                break;
-            }
-        }
-        Some((block, headers, proof))
+        let stored = self.facts().block(height);
+        self.note(stored).flatten()
     }
 
     /// Where an operation is; `None` when this node doesn't know it.
@@ -277,27 +258,7 @@ impl Node {
     /// under the newest record. `None` before the first record, or when there are more links than one proof
     /// holds.
     pub fn entity_proof_from(&mut self, address: &Address, period: u64) -> Option<EntityProof> {
-        let epoch = self.newest_proven()?;
-        let last = period_of(self.rules.parameters(), epoch);
-        let mut links = Vec::new();
-        let mut at = period.min(last);
-        while at < last {
-            let (more, reached) = self.links(at, last, LINKS_MAX)?;
-            if reached == at || links.len() + more.len() > LINKS_MAX {
-                return None;
-            }
-            links.extend(more);
-            at = reached;
-        }
-        let root = self.stored_root(epoch)?;
-        let version = self.chain.version(epoch)?;
-        let path = version.prove(address);
-        let entity = version.get(address).map(|leaf| leaf.bytes.to_vec());
-        Some(EntityProof {
-            links: links.try_into().ok()?,
-            root,
-            path,
-            entity,
-        })
+        let proof = self.facts().entity_proof(address, period);
+        self.note(proof).flatten()
     }
 }

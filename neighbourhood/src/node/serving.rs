@@ -2,6 +2,7 @@
 
 use super::api::Output;
 use super::core::Node;
+use super::facts::ANSWER_BYTES;
 use crate::membership::period_of;
 use crate::persist;
 use crate::sync::slot_summaries;
@@ -12,13 +13,11 @@ use crate::wire::{
 use frith_ledger::address::{Address, Prefix};
 use frith_ledger::block::{Block, BlockId, ChainKind, Proposal};
 use frith_ledger::key::PublicKey;
-use frith_ledger::light::{CertifiedRoot, RootLink};
+use frith_ledger::light::CertifiedRoot;
 use frith_ledger::tree::RangeProof;
 use frith_ledger::units::{Epoch, Height, Millis, View};
 use parity_scale_codec::Encode as _;
 
-/// Bytes that an answer with several items may have before no more are added.
-const ANSWER_BYTES: usize = 1024 * 1024;
 /// Proposals for an epoch's record that are looked through.
 const ROOT_PROPOSALS_MAX: usize = 16;
 
@@ -153,10 +152,7 @@ impl Node {
     }
 
     pub(super) fn stored_root(&mut self, epoch: Epoch) -> Option<CertifiedRoot> {
-        if let Some(root) = self.roots.get(epoch) {
-            return Some((**root).clone());
-        }
-        let stored = persist::root(&*self.store, epoch);
+        let stored = self.facts().root(epoch);
         self.note(stored).flatten()
     }
 
@@ -179,49 +175,11 @@ impl Node {
         }
     }
 
-    /// The links from `period` to `last`, as many as fit; the next period to ask from.
-    pub(super) fn links(
-        &mut self,
-        period: u64,
-        last: u64,
-        max: usize,
-    ) -> Option<(Vec<RootLink>, u64)> {
-        let length = self.rules.parameters().period.max(1);
-        let (mut links, mut bytes, mut at) = (Vec::new(), 0_usize, period);
-        while at < last && links.len() < max && bytes <= ANSWER_BYTES.max(max) {
-            let next_period = at.saturating_add(1);
-            let root = self.stored_root(Epoch::new(
-                next_period.saturating_mul(length).saturating_sub(1),
-            ))?;
-            let next = match self.committees.root(next_period) {
-                Some(committee) => (**committee).clone(),
-                None => {
-                    let stored = persist::root_committee(&*self.store, next_period);
-                    self.note(stored).flatten()?
-                }
-            };
-            let link = RootLink { root, next };
-            bytes = bytes.saturating_add(link.encoded_size());
-            links.push(link);
-            at = next_period;
-        }
-        Some((links, at))
-    }
-
-    /// The newest epoch whose state and record are here.
-    pub(super) fn newest_proven(&self) -> Option<Epoch> {
-        let newest = self.roots.next().get().checked_sub(1)?;
-        let newest = newest.min(self.chain.epoch.get().checked_sub(1)?);
-        (newest.saturating_sub(4)..=newest)
-            .rev()
-            .map(Epoch::new)
-            .find(|epoch| self.chain.version(*epoch).is_some() && self.roots.get(*epoch).is_some())
-    }
-
     fn checkpoint(&mut self, period: u64) -> Option<Checkpoint> {
-        let epoch = self.newest_proven()?;
+        let epoch = self.facts().newest_proven()?;
         let last = period_of(self.rules.parameters(), epoch);
-        let (links, reached) = self.links(period, last, LINKS_MAX)?;
+        let links = self.facts().links(period, last, LINKS_MAX);
+        let (links, reached) = self.note(links).flatten()?;
         let links = links.try_into().ok()?;
         if reached < last {
             return Some(Checkpoint { links, tip: None });

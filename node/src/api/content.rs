@@ -1,32 +1,40 @@
 //! Content: programs, inputs and results by their BLAKE3.
 
+use super::answers::kept_bytes;
 use super::error::ApiError;
 use super::operations::parse_hash;
 use super::router::Api;
 use crate::codes::Code;
 use crate::views::{ContentView, ErrorView};
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use frith_ledger::hash::Hash;
-use futures::StreamExt as _;
-use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// One of the places for contents on their way, each of which may have 16 MiB. Taken before a body is read, and kept until
 /// one is written.
-pub(super) struct Place(OwnedSemaphorePermit);
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+}
 
 impl FromRequestParts<Api> for Place {
     type Rejection = ApiError;
 
     async fn from_request_parts(_: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        Self::take(api)
+    }
+}
+
+impl Place {
+    /// A place, if there is one.
+    pub(super) fn take(api: &Api) -> Result<Self, ApiError> {
         let place = Arc::clone(&api.contents).try_acquire_owned();
-        place.map(Self).map_err(|_| {
+        place.map(|_permit| Self { _permit }).map_err(|_| {
             ApiError::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 Code::Busy,
@@ -36,15 +44,35 @@ impl FromRequestParts<Api> for Place {
     }
 }
 
+/// Refuses an upload by itself where anybody may ask: strangers' contents come with the operation that pays for them.
+pub(super) struct Unpaid(());
+
+impl FromRequestParts<Api> for Unpaid {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(_: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        if api.public {
+            return Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                Code::NeedsOperation,
+                "this node takes content only together with an operation that names it",
+            ));
+        }
+        Ok(Self(()))
+    }
+}
+
 /// Stores bytes at this node, for a task that names them. Other members fetch them from here.
 #[utoipa::path(put, path = "/v1/content", request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses(
     (status = 201, description = "Stored", body = ContentView),
+    (status = 403, description = "The API is public: send it with the operation that names it", body = ErrorView),
     (status = 413, description = "More than 16 MiB", body = ErrorView),
     (status = 503, description = "Too many contents at one time", body = ErrorView),
     (status = 507, description = "No room for it", body = ErrorView),
 ))]
 pub(super) async fn put(
     State(api): State<Api>,
+    _unpaid: Unpaid,
     place: Place,
     body: Bytes,
 ) -> Result<(StatusCode, Json<ContentView>), ApiError> {
@@ -103,15 +131,9 @@ pub(super) async fn get(
     });
     let (got, place) = got.await.map_err(ApiError::internal)?;
     let bytes = got?;
-    let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (header::CONTENT_LENGTH, bytes.len().to_string()),
-    ];
-    let whole = futures::stream::iter([Ok::<_, Infallible>(bytes)]);
-    let kept = whole.chain(futures::stream::poll_fn(move |_| {
-        // The place is free when all has been taken.
-        let _place = &place.0;
-        std::task::Poll::Ready(None)
-    }));
-    Ok((headers, Body::from_stream(kept)).into_response())
+    let mut headers = HeaderMap::new();
+    let octets = HeaderValue::from_static("application/octet-stream");
+    headers.insert(header::CONTENT_TYPE, octets);
+    // The place is free when all has been taken.
+    Ok(kept_bytes(headers, Bytes::from(bytes), place))
 }

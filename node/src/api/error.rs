@@ -4,11 +4,15 @@ use crate::codes::Code;
 use crate::service::{ContentError, CoreError};
 use crate::views::{ErrorBody, ErrorView};
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use frith_neighbourhood::SubmitError;
 use frith_tasks::Refusal;
 use std::fmt::Display;
+
+/// When whoever was turned away because there was too much at one time may come again.
+const RETRY_AFTER_S: &str = "1";
 
 /// Why a request was not served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +57,14 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(ErrorView { error: self.body })).into_response()
+        let passes = [Code::Busy, Code::Overloaded].map(Code::name);
+        let passes = passes.contains(&self.body.code.as_str());
+        let mut response = (self.status, Json(ErrorView { error: self.body })).into_response();
+        if passes {
+            let seconds = HeaderValue::from_static(RETRY_AFTER_S);
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+        response
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) 
         .into_response();
     };
     match tokio::time::timeout(api.limits.request_time_max, next.run(request)).await {
-        Ok(response) => as_error_view(response).await,
+        Ok(response) => api.answers.count(as_error_view(response).await),
         Err(_) => ApiError::new(
             StatusCode::GATEWAY_TIMEOUT,
             Code::Timeout,

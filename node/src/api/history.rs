@@ -1,5 +1,6 @@
 //! What an account did and got.
 
+use super::cursor::{Cursor, entries};
 use super::error::ApiError;
 use super::ledger::parse_address;
 use super::router::Api;
@@ -13,10 +14,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use utoipa::IntoParams;
 
-/// Most entries of an answer.
-const ENTRIES_MAX: usize = 1_000;
-/// Entries of an answer, unless something else is said.
-const ENTRIES: usize = 100;
 /// Longest that an answer is worked on; what is missing then is in the next.
 const TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -24,8 +21,10 @@ const TIME_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Part {
-    /// Only what is older: a height, or a place that an earlier answer named as `next`.
-    before: Option<String>,
+    /// What is older: the `next` of an earlier answer. The newest, unless given.
+    cursor: Option<String>,
+    /// Only what is in blocks below this height.
+    before: Option<u64>,
     /// Most entries, at most 1,000 (100 unless given).
     limit: Option<usize>,
 }
@@ -34,24 +33,32 @@ pub(super) struct Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     height: u64,
-    index: usize,
+    index: u32,
 }
 
 impl Place {
-    const NEWEST: Self = Self {
-        height: u64::MAX,
-        index: 0,
-    };
+    fn of(part: &Part) -> Result<Self, ApiError> {
+        let newest = Self {
+            height: part.before.unwrap_or(u64::MAX),
+            index: 0,
+        };
+        let Some(cursor) = &part.cursor else {
+            return Ok(newest);
+        };
+        if part.before.is_some() {
+            return Err(ApiError::malformed(
+                "cursor and before both say where to begin",
+            ));
+        }
+        match Cursor::parse(cursor)? {
+            Cursor::History { height, index } => Ok(Self { height, index }),
+            Cursor::Tasks { .. } => Err(Cursor::misplaced()),
+        }
+    }
 
-    fn parse(text: &str) -> Result<Self, ApiError> {
-        let (height, index) = text.split_once('.').unwrap_or((text, "0"));
-        let place = height.parse().ok().zip(index.parse().ok());
-        let (height, index) = place.ok_or_else(|| {
-            ApiError::malformed(format!(
-                "before is {text:?}: say a height, or what an earlier answer named as next"
-            ))
-        })?;
-        Ok(Self { height, index })
+    fn cursor(self) -> String {
+        let Self { height, index } = self;
+        Cursor::History { height, index }.to_text()
     }
 
     /// The first height that isn't wholly older.
@@ -71,21 +78,15 @@ pub(super) async fn page(
     Query(part): Query<Part>,
 ) -> Result<Json<HistoryView>, ApiError> {
     let account = parse_address(&address)?;
-    let limit = part.limit.unwrap_or(ENTRIES).clamp(1, ENTRIES_MAX);
-    let mut place = part
-        .before
-        .as_deref()
-        .map_or(Ok(Place::NEWEST), Place::parse)?;
+    let limit = entries(part.limit);
+    let mut place = Place::of(&part)?;
     let deadline = Instant::now() + TIME_MAX;
-    let mut entries: Vec<HappeningView> = Vec::new();
+    let mut found: Vec<HappeningView> = Vec::new();
     loop {
         let before = place.before();
         let (page, head) = api
-            .status
-            .core
-            .query(move |node| (node.history(&account, before), node.head()))
+            .read(move |chain| Ok((chain.history(&account, before)?, chain.head())))
             .await?;
-        let page = page.ok_or_else(|| ApiError::internal("the store failed"))?;
         let mut next = page.next.map(|height| Place {
             height: height.get(),
             index: 0,
@@ -93,29 +94,29 @@ pub(super) async fn page(
         'blocks: for block in &page.blocks {
             let all = block.happenings.len();
             let end = if block.height.get() == place.height && place.index > 0 {
-                place.index.min(all)
+                usize::try_from(place.index).map_or(all, |index| index.min(all))
             } else {
                 all
             };
             for (index, happening) in block.happenings.iter().enumerate().take(end).rev() {
-                if entries.len() == limit {
+                if found.len() == limit {
                     next = Some(Place {
                         height: block.height.get(),
-                        index: index + 1,
+                        index: u32::try_from(index + 1).unwrap_or(u32::MAX),
                     });
                     break 'blocks;
                 }
-                entries.push(present::happening(&account, block, happening));
+                found.push(present::happening(&account, block, happening));
             }
         }
-        let done = entries.len() >= limit || Instant::now() >= deadline;
+        let done = found.len() >= limit || Instant::now() >= deadline;
         match next {
             Some(further) if !done => place = further,
             next => {
                 return Ok(Json(HistoryView {
                     account: account.to_string(),
-                    entries,
-                    next: next.map(|place| format!("{}.{}", place.height, place.index)),
+                    entries: found,
+                    next: next.map(Place::cursor),
                     since: page.since.map(Height::get),
                     height: head.get(),
                 }));
@@ -130,17 +131,19 @@ mod tests {
 
     #[test]
     fn a_place_is_a_height_or_an_entry_in_its_block() {
-        for (text, expected, before) in [
-            ("12", (12, 0), 12),
-            ("12.0", (12, 0), 12),
-            ("12.3", (12, 3), 13),
-        ] {
-            let place = Place::parse(text).expect("is a place");
-            assert_eq!((place.height, place.index), expected, "{text}");
-            assert_eq!(place.before(), Height::new(before), "{text}");
+        let part = |cursor: Option<String>, before| Part {
+            cursor,
+            before,
+            limit: None,
+        };
+        for (height, index, before) in [(12, 0, 12), (12, 3, 13)] {
+            let place = Place { height, index };
+            assert_eq!(place.before(), Height::new(before));
+            assert_eq!(Place::of(&part(Some(place.cursor()), None)), Ok(place));
+            assert!(Place::of(&part(Some(place.cursor()), Some(9))).is_err());
         }
-        for text in ["", "x", "1.", "-1", "1.2.3"] {
-            assert!(Place::parse(text).is_err(), "{text}");
-        }
+        let below = Place::of(&part(None, Some(9))).map(Place::before);
+        assert_eq!(below, Ok(Height::new(9)));
+        assert!(Place::of(&part(Some("12.3".to_owned()), None)).is_err());
     }
 }

@@ -1,14 +1,15 @@
 //! Entities, roots, blocks and the genesis, with their proofs.
 
+use super::answers::shared_json;
 use super::error::ApiError;
 use super::operations::parse_hash;
 use super::router::Api;
 use crate::present;
 use crate::views::{BlockView, EntityView, ErrorView, RootView};
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use frith_ledger::address::Address;
 use frith_ledger::block::Payload;
 use frith_ledger::entity::Entity;
@@ -51,19 +52,18 @@ pub(super) async fn entity(
     let address = parse_address(&address)?;
     let proves = wanted.proof.unwrap_or(true);
     let period = wanted.period.unwrap_or_default();
-    let (proof, local, height, now) = api
-        .status
-        .core
-        .query(move |node| {
-            let proof = proves.then(|| node.entity_proof_from(&address, period));
-            (
-                proof.flatten(),
-                node.state().entity(&address),
-                node.head(),
-                node.epoch(),
-            )
+    let (proof, local, height, now) = if proves {
+        api.read(move |chain| {
+            let proof = chain.entity_proof(&address, period)?;
+            let local = chain.state().entity(&address);
+            Ok((proof, local, chain.head(), chain.epoch()))
         })
-        .await?;
+        .await?
+    } else {
+        let chain = api.status.core.chain();
+        let local = chain.state().entity(&address);
+        (None, local, chain.head(), chain.epoch())
+    };
     let proven = proof
         .as_ref()
         .and_then(|proof| proof.entity.as_ref())
@@ -109,7 +109,7 @@ pub(super) async fn root(
         Some(epoch) => epoch,
         None => Epoch::new(newest.checked_sub(1).ok_or_else(not_found)?),
     };
-    let root = api.status.core.query(move |node| node.root(wanted)).await?;
+    let root = api.read(move |chain| chain.root(wanted)).await?;
     let root = root.ok_or_else(not_found)?;
     root_view(&root)
         .map(Json)
@@ -145,11 +145,9 @@ pub(super) async fn block(
         })?)),
     };
     let (head, found) = api
-        .status
-        .core
-        .query(move |node| {
-            let head = node.head();
-            (head, node.block(wanted.unwrap_or(head)))
+        .read(move |chain| {
+            let head = chain.head();
+            Ok((head, chain.block(wanted.unwrap_or(head))?))
         })
         .await?;
     let Some((block, headers, proof)) = found else {
@@ -201,7 +199,10 @@ pub(super) async fn block(
 /// The genesis: what the network begins with and agrees on, as its file has it.
 #[utoipa::path(get, path = "/v1/genesis", responses((status = 200, description = "The genesis file")))]
 pub(super) async fn genesis(State(api): State<Api>) -> Result<Response, ApiError> {
-    let text = serde_json::to_string_pretty(&api.status.core.rules().genesis)
-        .map_err(ApiError::internal)?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+    if let Some(bytes) = api.genesis.get() {
+        return Ok(shared_json(bytes.clone()));
+    }
+    let text = serde_json::to_vec_pretty(&api.status.core.rules().genesis);
+    let bytes = Bytes::from(text.map_err(ApiError::internal)?);
+    Ok(shared_json(api.genesis.get_or_init(|| bytes).clone()))
 }

@@ -26,7 +26,12 @@ pub(super) async fn scrape(State(api): State<Api>) -> Result<Response, ApiError>
     let mut text = String::new();
     encode(
         &mut text,
-        &registry(&status, &network, api.status.core.counters()),
+        &registry(
+            &status,
+            &network,
+            api.status.core.counters(),
+            api.answers.under_way(),
+        ),
     )
     .map_err(ApiError::internal)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -35,15 +40,28 @@ pub(super) async fn scrape(State(api): State<Api>) -> Result<Response, ApiError>
 
 type Figure = (&'static str, &'static str, u64);
 
-fn registry(status: &StatusView, network: &NetworkMetrics, counts: &Counters) -> Registry {
+fn registry(
+    status: &StatusView,
+    network: &NetworkMetrics,
+    counts: &Counters,
+    answer_bytes: usize,
+) -> Registry {
     let mut registry = Registry::with_prefix("frith");
     for (name, help, value) in node_gauges(status)
         .into_iter()
         .chain(network_gauges(network))
     {
-        let value = i64::try_from(value).unwrap_or(i64::MAX);
-        registry.register(name, help, ConstGauge::new(value));
+        registry.register(name, help, gauge(value));
     }
+    for (name, count) in &status.ledger.tasks {
+        let help = "Tasks of the neighbourhood's state in this state";
+        registry.register(format!("ledger_tasks_{name}"), help, gauge(*count));
+    }
+    registry.register(
+        "answer_bytes",
+        "Bytes of large answers that their readers haven't taken",
+        gauge(answer_bytes as u64),
+    );
     for code in Code::ALL {
         let stands = status.alerts.iter().any(|alert| alert.code == code.name());
         registry.register(
@@ -59,6 +77,10 @@ fn registry(status: &StatusView, network: &NetworkMetrics, counts: &Counters) ->
         registry.register(name, help, ConstCounter::new(value));
     }
     registry
+}
+
+fn gauge(value: u64) -> ConstGauge<i64> {
+    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
 fn node_gauges(status: &StatusView) -> Vec<Figure> {
@@ -87,6 +109,21 @@ fn node_gauges(status: &StatusView) -> Vec<Figure> {
             status.resident_bytes,
         ),
         ("uptime_seconds", "Time since the start", status.uptime_s),
+        (
+            "ledger_entities",
+            "Entities of the neighbourhood's state",
+            status.ledger.entities,
+        ),
+        (
+            "ledger_workers_active",
+            "Workers that neither leave nor were slashed",
+            status.ledger.workers_active,
+        ),
+        (
+            "ledger_registrations",
+            "Registrations that wait for their seats",
+            status.ledger.registrations,
+        ),
     ];
     if let Some(work) = &status.worker {
         let worker = &work.worker;

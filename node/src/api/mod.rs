@@ -6,8 +6,10 @@
 //!
 //! [`ErrorView`]: crate::views::ErrorView
 
+mod answers;
 mod connections;
 mod content;
+mod cursor;
 mod error;
 mod events;
 mod guard;
@@ -18,6 +20,7 @@ mod metrics;
 mod openapi;
 mod operations;
 mod router;
+mod submission;
 mod tasks;
 #[cfg(test)]
 mod tests;

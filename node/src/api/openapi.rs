@@ -1,8 +1,12 @@
 //! The API's description, made from its code.
 
+use super::answers::shared_json;
+use super::error::ApiError;
 use super::{content, events, health, history, ledger, metrics, operations, tasks};
 use crate::views;
-use axum::Json;
+use axum::body::Bytes;
+use axum::response::Response;
+use std::sync::LazyLock;
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]
@@ -34,7 +38,16 @@ use utoipa::OpenApi;
 )]
 struct Document;
 
+/// The document, made once.
+static DOCUMENT: LazyLock<Result<Bytes, String>> = LazyLock::new(|| {
+    let text = serde_json::to_vec(&Document::openapi());
+    text.map(Bytes::from).map_err(|error| error.to_string())
+});
+
 /// The OpenAPI document.
-pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
-    Json(Document::openapi())
+pub(super) async fn document() -> Result<Response, ApiError> {
+    match &*DOCUMENT {
+        Ok(bytes) => Ok(shared_json(bytes.clone())),
+        Err(error) => Err(ApiError::internal(error)),
+    }
 }

@@ -2,12 +2,13 @@
 
 use super::error::{ApiError, refusal_body};
 use super::router::Api;
+use super::submission;
 use crate::codes::Code;
 use crate::views::{ErrorView, Finality, OperationRequest, OperationView, SubmittedView};
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::to_bytes;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{StatusCode, header};
 use frith_ledger::hash::Hash;
 use frith_ledger::operation::OperationId;
 use frith_ledger::parameters::OPERATION_BYTES_MAX;
@@ -20,23 +21,43 @@ use utoipa::IntoParams;
 /// Longest wait that a request may ask for.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Takes a signed operation into the pool.
-#[utoipa::path(post, path = "/v1/operations", request_body = OperationRequest, responses(
+/// Twice the bytes in hexadecimal, and room for the JSON around them.
+const BODY_BYTES_MAX: usize = 2 * OPERATION_BYTES_MAX + 1024;
+
+/// Takes a signed operation into the pool; as a form also contents that it names and this node lacks: first the part
+/// `operation`, its SCALE encoding, then a part `content` for each. Nothing of them is taken before the operation was found
+/// good.
+#[utoipa::path(post, path = "/v1/operations", request_body(content((OperationRequest = "application/json"), (Vec<u8> = "application/octet-stream"), (Vec<u8> = "multipart/form-data"))), responses(
     (status = 202, description = "Taken; its fate is at /v1/operations/{id}", body = SubmittedView),
-    (status = 400, description = "Not an operation", body = ErrorView),
-    (status = 413, description = "Larger than an operation may be", body = ErrorView),
+    (status = 400, description = "Not an operation, or contents that it doesn't name", body = ErrorView),
+    (status = 413, description = "Larger than an operation or a content may be", body = ErrorView),
     (status = 422, description = "Refused: wrong network, nonce, expired, underfunded, …", body = ErrorView),
+    (status = 503, description = "Too many operations or contents at one time", body = ErrorView),
+    (status = 507, description = "No room for the contents", body = ErrorView),
 ))]
 pub(super) async fn submit(
     State(api): State<Api>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Result<(StatusCode, Json<SubmittedView>), ApiError> {
-    let kind = headers
+    let kind = request
+        .headers()
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
         .unwrap_or("application/json");
-    let operation = if kind.starts_with("application/octet-stream") {
+    if kind.starts_with("multipart/form-data") {
+        let taken = submission::submit(api, request).await?;
+        return Ok((StatusCode::ACCEPTED, Json(taken)));
+    }
+    let is_raw = kind.starts_with("application/octet-stream");
+    let body = to_bytes(request.into_body(), BODY_BYTES_MAX).await;
+    let body = body.map_err(|_| {
+        ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Code::TooLarge,
+            format!("the body has more than {BODY_BYTES_MAX} bytes, or didn't come whole"),
+        )
+    })?;
+    let operation = if is_raw {
         body.to_vec()
     } else {
         let request: OperationRequest = serde_json::from_slice(&body).map_err(|error| {

@@ -1,13 +1,19 @@
 //! The routes, and what holds for all of them: sizes, times, how many at once.
 
+use super::answers::Answers;
+use super::error::ApiError;
+use super::submission::{SUBMISSION_BYTES_MAX, Uploading};
 use super::{content, events, guard, health, history, ledger, metrics, openapi, operations, tasks};
 use crate::service::{Fetcher, StatusSource};
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post, put};
-use frith_ledger::parameters::{CONTENT_BYTES_MAX, OPERATION_BYTES_MAX};
-use std::sync::Arc;
+use frith_ledger::parameters::CONTENT_BYTES_MAX;
+use frith_ledger::store::StoreError;
+use frith_neighbourhood::Snapshot;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
@@ -20,6 +26,8 @@ pub struct Limits {
     pub streams_max: usize,
     /// Contents on their way in or out at one time.
     pub contents_max: usize,
+    /// Bytes of large answers that are built and not taken yet; beyond, who asks is told to come again.
+    pub answer_bytes_max: usize,
     /// Longest that a request may take, waiting included.
     pub request_time_max: Duration,
     /// Connections at one time; one more waits in the system's queue.
@@ -37,6 +45,7 @@ impl Default for Limits {
             requests_max: 256,
             streams_max: 32,
             contents_max: 8,
+            answer_bytes_max: 64 << 20,
             request_time_max: Duration::from_secs(70),
             connections_max: 512,
             header_time_max: Duration::from_secs(30),
@@ -60,6 +69,12 @@ pub struct Api {
     pub(super) streams: Arc<Semaphore>,
     /// Permits of [`Limits::contents_max`].
     pub(super) contents: Arc<Semaphore>,
+    /// Accounts whose contents are on their way with an operation.
+    pub(super) uploading: Uploading,
+    /// What is left of [`Limits::answer_bytes_max`].
+    pub(super) answers: Answers,
+    /// The genesis as it is served, once it was asked for.
+    pub(super) genesis: Arc<OnceLock<Bytes>>,
     /// The rest of the bounds.
     pub(super) limits: Limits,
     /// Becomes true at shutdown, which ends the event streams.
@@ -83,16 +98,27 @@ impl Api {
             requests: Arc::new(Semaphore::new(limits.requests_max)),
             streams: Arc::new(Semaphore::new(limits.streams_max)),
             contents: Arc::new(Semaphore::new(limits.contents_max)),
+            uploading: Uploading::default(),
+            answers: Answers::new(limits.answer_bytes_max),
+            genesis: Arc::default(),
             limits,
             ending,
         }
+    }
+
+    /// Asks the committed chain something that may have a large answer, beside the core.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Snapshot) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.answers.check()?;
+        Ok(self.status.core.read(question).await?)
     }
 }
 
 /// The whole API.
 pub fn router(api: Api) -> Router {
-    // Twice the bytes in hexadecimal, and room for the JSON around them.
-    let operation = DefaultBodyLimit::max(2 * OPERATION_BYTES_MAX + 1024);
+    let operation = DefaultBodyLimit::max(SUBMISSION_BYTES_MAX);
     let bulk = DefaultBodyLimit::max(CONTENT_BYTES_MAX as usize);
     Router::new()
         .route("/v1/operations", post(operations::submit).layer(operation))

@@ -1,20 +1,20 @@
 //! Compute tasks, as the neighbourhood has committed them.
 
+use super::cursor::{Cursor, entries};
 use super::error::ApiError;
 use super::ledger::parse_address;
 use super::operations::Wait;
 use super::router::Api;
 use crate::present;
-use crate::views::{ErrorView, TaskView, TasksView};
+use crate::views::{ErrorView, ListedTaskView, TaskView, TasksView};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use frith_ledger::address::Address;
 use frith_ledger::entity::Entity;
+use frith_neighbourhood::Snapshot;
+use frith_tasks::runtime::Listed;
 use serde::Deserialize;
 use utoipa::IntoParams;
-
-/// Tasks that one answer lists.
-const TASKS_MAX: usize = 1000;
 
 /// What to wait for before answering.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -42,11 +42,7 @@ pub(super) async fn status(
     let mut progress = api.status.core.progress();
     loop {
         progress.borrow_and_update();
-        let entity = api
-            .status
-            .core
-            .query(move |node| node.state().entity(&address))
-            .await?;
+        let entity = api.status.core.chain().state().entity(&address);
         let Some(Entity::Task(task)) = entity else {
             return Err(
                 ApiError::not_found(format!("no task stands at {address}")).advise(
@@ -65,48 +61,59 @@ pub(super) async fn status(
     }
 }
 
-/// Whose tasks.
+/// Whose tasks, and which part of the list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Owner {
+pub(super) struct Page {
     /// Only this account's.
     account: Option<String>,
+    /// What comes after: the `next` of an earlier answer. The newest, unless given.
+    cursor: Option<String>,
+    /// Most tasks of this answer, at most 1,000 (100 unless given).
+    limit: Option<usize>,
 }
 
-/// Tasks, newest first. Linear in the entities of the leaf.
-#[utoipa::path(get, path = "/v1/tasks", params(Owner), responses(
-    (status = 200, description = "At most 1,000 tasks", body = TasksView),
-    (status = 400, description = "Not an address", body = ErrorView),
+/// Tasks, newest first, page by page. Reads the tasks that it shows.
+#[utoipa::path(get, path = "/v1/tasks", params(Page), responses(
+    (status = 200, description = "A page of tasks", body = TasksView),
+    (status = 400, description = "Not an address, or not a cursor of this list", body = ErrorView),
+    (status = 503, description = "Too many answers wait for their readers", body = ErrorView),
 ))]
 pub(super) async fn list(
     State(api): State<Api>,
-    Query(owner): Query<Owner>,
+    Query(page): Query<Page>,
 ) -> Result<Json<TasksView>, ApiError> {
-    let account: Option<Address> = owner.account.as_deref().map(parse_address).transpose()?;
-    let state = api.status.core.query(|node| node.state().clone()).await?;
-    let found = tokio::task::spawn_blocking(move || {
-        let mut found: Vec<(u64, TaskView)> = state
-            .tree()
-            .iter()
-            .filter_map(|(address, leaf)| match Entity::from_bytes(&leaf.bytes) {
-                Ok(Entity::Task(task)) if account.is_none_or(|account| account == task.account) => {
-                    Some((task.recorded.get(), present::task(&address, &task)))
-                }
-                _ => None,
-            })
-            .collect();
-        found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.address.cmp(&b.1.address)));
-        found
-    })
-    .await
-    .map_err(ApiError::internal)?;
-    let truncated = found.len() > TASKS_MAX;
-    Ok(Json(TasksView {
-        tasks: found
-            .into_iter()
-            .take(TASKS_MAX)
-            .map(|(_, view)| view)
-            .collect(),
-        truncated,
-    }))
+    let account = page.account.as_deref().map(parse_address).transpose()?;
+    let after = match page.cursor.as_deref().map(Cursor::parse).transpose()? {
+        None => None,
+        Some(Cursor::Tasks { recorded, address }) => Some(Listed::new(recorded, address)),
+        Some(Cursor::History { .. }) => return Err(Cursor::misplaced()),
+    };
+    let limit = entries(page.limit);
+    api.read(move |chain| Ok(page_of(chain, account, after, limit)))
+        .await
+        .map(Json)
+}
+
+fn page_of(
+    chain: &Snapshot,
+    account: Option<Address>,
+    after: Option<Listed>,
+    limit: usize,
+) -> TasksView {
+    let state = chain.state();
+    let mut found: Vec<Listed> = state.tasks(account, after).take(limit + 1).collect();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(Cursor::after);
+    let view = |listed: &Listed| -> Option<ListedTaskView> {
+        match state.entity(&listed.address())? {
+            Entity::Task(task) => Some(present::listed_task(&listed.address(), &task)),
+            _ => None,
+        }
+    };
+    TasksView {
+        tasks: found.iter().filter_map(view).collect(),
+        next: next.map(Cursor::to_text),
+    }
 }

@@ -31,12 +31,15 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+mod answers;
 mod connections;
 mod content;
 mod damage;
 mod fuzz;
+mod pages;
 mod proofs;
 mod refusals;
+mod submissions;
 
 struct Nowhere;
 

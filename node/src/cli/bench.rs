@@ -167,12 +167,15 @@ fn price(session: &Session, options: &BenchArgs) -> Result<Price> {
     })
 }
 
+/// Tasks whose prices are looked at, the newest: as many as one answer has.
+const TASKS_MAX: usize = 1_000;
+
 /// The median price of the tasks that the node knows.
 fn paid(node: &NodeClient) -> Option<Price> {
-    let tasks = node.tasks(None).ok()?.tasks;
+    let tasks = node.tasks(None, None, TASKS_MAX).ok()?.tasks;
     let prices: Vec<Credits> = tasks
         .iter()
-        .filter_map(|task| task.spec.price.parse().ok())
+        .filter_map(|task| task.price.parse().ok())
         .collect();
     let count = prices.len();
     Some(Price {

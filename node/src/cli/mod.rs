@@ -24,6 +24,7 @@ mod run;
 mod session;
 mod spec;
 mod task;
+mod task_list;
 mod terms;
 mod wallet;
 mod welcome;

@@ -46,7 +46,9 @@ pub(super) fn run(session: &Session, command: TaskCommand) -> Result<Report> {
             output,
             timeout,
         } => result(session, &task, output, timeout),
-        TaskCommand::List { all } => list(session, all),
+        TaskCommand::List { all, limit, cursor } => {
+            super::task_list::run(session, all, limit, cursor)
+        }
         TaskCommand::Cancel { task, wait } => {
             let (genesis, node) = network(session)?;
             let wallet = session.wallet(&genesis, &node)?;
@@ -312,38 +314,6 @@ pub(super) fn fate(place: &PlaceView) -> String {
     }
     parts.extend(place.unpaid.clone());
     parts.join(", ")
-}
-
-fn list(session: &Session, all: bool) -> Result<Report> {
-    let node = session.node()?;
-    let account = if all {
-        None
-    } else {
-        Some(session.address()?.to_string())
-    };
-    let tasks = node.tasks(account.as_deref())?;
-    let mut text = String::new();
-    for task in &tasks.tasks {
-        let outcome = task.outcome.as_ref().map_or_else(
-            || task.explanation.clone(),
-            |outcome| {
-                format!(
-                    "{}, {} fuel, paid {}",
-                    outcome.status,
-                    grouped(outcome.fuel),
-                    task.paid
-                )
-            },
-        );
-        let _infallible = writeln!(text, "{}  {:<11} {outcome}", task.address, task.state);
-    }
-    if tasks.tasks.is_empty() {
-        "no tasks".clone_into(&mut text);
-    }
-    if tasks.truncated {
-        text.push_str("… and more");
-    }
-    Report::new(text, &tasks)
 }
 
 /// A task's outcome, proven from the genesis. Waits until the root that holds it is committed.

@@ -123,6 +123,26 @@ impl NodeClient {
         self.json(&bytes)
     }
 
+    /// The same, with contents that the operation names: sent when the node lacks one, and only then.
+    ///
+    /// # Errors
+    /// The node's refusal, or that it can't be reached.
+    pub fn submit_with(&self, operation: &[u8], contents: &[&[u8]]) -> Result<SubmittedView> {
+        match self.submit(operation) {
+            Err(refused) if refused.code == Code::MissingContent.name() && !contents.is_empty() => {
+                let form = Form::of(operation, contents);
+                let bytes = self.read(
+                    self.agent
+                        .post(format!("{}/v1/operations", self.base))
+                        .content_type(&form.kind)
+                        .send(&form.body[..]),
+                )?;
+                self.json(&bytes)
+            }
+            answer => answer,
+        }
+    }
+
     fn post(&self, path: &str, body: &impl Serialize) -> Result<Vec<u8>> {
         self.read(
             self.agent
@@ -177,14 +197,43 @@ impl NodeClient {
         }
     }
 
-    /// An account's tasks, or all.
+    /// A page of an account's tasks, or of all: at most `limit` after the place that `cursor` names, the newest first.
     ///
     /// # Errors
-    /// The node can't be reached.
-    pub fn tasks(&self, account: Option<&str>) -> Result<TasksView> {
-        match account {
-            Some(account) => self.get(&format!("/v1/tasks?account={account}")),
-            None => self.get("/v1/tasks"),
+    /// The node can't be reached, or `cursor` isn't a place that one named.
+    pub fn tasks(
+        &self,
+        account: Option<&str>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<TasksView> {
+        let account = account.map_or_else(String::new, |account| format!("&account={account}"));
+        let cursor = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+        self.get(&format!("/v1/tasks?limit={limit}{account}{cursor}"))
+    }
+
+    /// The tasks after a place, at most `limit`, asked for `page` by page; `next` is set when there are more.
+    ///
+    /// # Errors
+    /// As [`Self::tasks`].
+    pub fn all_tasks(
+        &self,
+        account: Option<&str>,
+        cursor: Option<String>,
+        limit: usize,
+        page: usize,
+    ) -> Result<TasksView> {
+        let (mut tasks, mut next) = (Vec::new(), cursor);
+        loop {
+            let room = page.min(limit.saturating_sub(tasks.len())).max(1);
+            let part = self.tasks(account, next.as_deref(), room)?;
+            // A page without entries would never lead on.
+            let is_over = part.next.is_none() || part.tasks.is_empty();
+            tasks.extend(part.tasks);
+            next = part.next;
+            if is_over || tasks.len() >= limit {
+                return Ok(TasksView { tasks, next });
+            }
         }
     }
 
@@ -212,17 +261,21 @@ impl NodeClient {
         self.get(&format!("/v1/entities/{address}?proof=false"))
     }
 
-    /// What touched an account: at most `limit` entries before the place that `before` names, newest first.
+    /// What touched an account: at most `limit` entries below a height, or before the place that an answer named, newest
+    /// first.
     ///
     /// # Errors
-    /// The node can't be reached, or `before` isn't a place that it named.
+    /// The node can't be reached, or `before` is neither.
     pub fn history(
         &self,
         account: &str,
         before: Option<&str>,
         limit: usize,
     ) -> Result<HistoryView> {
-        let before = before.map_or_else(String::new, |before| format!("&before={before}"));
+        let before = before.map_or_else(String::new, |before| match before.parse::<u64>() {
+            Ok(height) => format!("&before={height}"),
+            Err(_) => format!("&cursor={before}"),
+        });
         self.get(&format!(
             "/v1/accounts/{account}/history?limit={limit}{before}"
         ))
@@ -310,7 +363,7 @@ impl NodeClient {
         self.get("/v1/genesis")
     }
 
-    /// Stores content at the node.
+    /// Stores content at the node by itself, which one whose API is public refuses.
     ///
     /// # Errors
     /// Too long, the node's disk is full, or it can't be reached.
@@ -343,6 +396,37 @@ impl NodeClient {
                 "the bytes that {} gave are not those of content {id}",
                 self.base
             )))
+        }
+    }
+}
+
+/// An operation and its contents as `multipart/form-data` (RFC 7578).
+struct Form {
+    kind: String,
+    body: Vec<u8>,
+}
+
+impl Form {
+    fn of(operation: &[u8], contents: &[&[u8]]) -> Self {
+        // Nobody finds bytes that hold the hash of themselves.
+        let mut hasher = blake3::Hasher::new();
+        for part in std::iter::once(&operation).chain(contents) {
+            hasher.update(part);
+        }
+        let boundary = hasher.finalize().to_hex();
+        let mut body = Vec::new();
+        let parts = std::iter::once(("operation", operation));
+        for (name, bytes) in parts.chain(contents.iter().map(|bytes| ("content", *bytes))) {
+            let head =
+                format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n");
+            body.extend_from_slice(head.as_bytes());
+            body.extend_from_slice(bytes);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+        Self {
+            kind: format!("multipart/form-data; boundary={boundary}"),
+            body,
         }
     }
 }

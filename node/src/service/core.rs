@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::content::Own;
 use super::counters::Counters;
 use super::disk::DiskGuard;
-use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress};
+use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress, READS_MAX};
 use super::lanes::{Lane, Lanes};
 use super::wanted::{Waiting, Wanted};
 use crate::present;
@@ -14,12 +14,12 @@ use frith_ledger::key::PublicKey;
 use frith_ledger::operation::OperationId;
 use frith_ledger::store::StoreError;
 use frith_neighbourhood::{
-    CommittedBlock, Input, Limits, Node, NodeEvent, Output, Priority, SubmitError,
+    CommittedBlock, Input, Limits, Node, NodeEvent, Output, Priority, Snapshot, SubmitError,
 };
 use frith_tasks::Rules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
 /// Where messages go. The network, or nowhere in tests.
 pub trait Outbound: Send + Sync {
@@ -43,6 +43,7 @@ pub struct Core {
     waiting: BTreeMap<u64, oneshot::Sender<Result<OperationId, SubmitError>>>,
     next_token: u64,
     progress: watch::Sender<Progress>,
+    chain: watch::Sender<Arc<Snapshot>>,
     events: broadcast::Sender<EventView>,
     counters: Arc<Counters>,
     admission: Arc<Admission>,
@@ -68,6 +69,7 @@ impl Core {
             ..Progress::default()
         };
         let (progress, watching) = watch::channel(start);
+        let (chain, shown) = watch::channel(Arc::new(node.snapshot()));
         let (events, _) = broadcast::channel(EVENTS_MAX);
         let counters = Arc::<Counters>::default();
         let admission = Arc::new(Admission::new(node.limits().clone()));
@@ -77,6 +79,8 @@ impl Core {
             contents: Arc::new(Own::of(&node, disk)),
             commands: sender,
             progress: watching,
+            chain: shown,
+            reads: Arc::new(Semaphore::new(READS_MAX)),
             events: events.clone(),
             rules,
         };
@@ -91,6 +95,7 @@ impl Core {
             waiting: BTreeMap::new(),
             next_token: 0,
             progress,
+            chain,
             events,
             counters,
             admission,
@@ -136,6 +141,7 @@ impl Core {
             }
             self.admission.publish(self.node.queued());
             self.perform(&mut out);
+            self.show();
             self.unasked.pass_on(&self.wanted);
         }
         if let Err(error) = self.node.sync_store() {
@@ -218,6 +224,15 @@ impl Core {
         }
     }
 
+    /// Shows the committed chain as it is now, if it isn't shown: called when all of it is durable.
+    fn show(&self) {
+        let place = |chain: &Snapshot| (chain.head(), chain.epoch(), chain.roots());
+        let now = (self.node.head(), self.node.epoch(), self.node.roots());
+        if !self.failed && place(&self.chain.borrow()) != now {
+            self.chain.send_replace(Arc::new(self.node.snapshot()));
+        }
+    }
+
     fn store_failed(&mut self, error: &StoreError, out: &mut Vec<Output>) {
         tracing::error!(%error, "the store failed; this node stops voting");
         let reason = error.to_string();
@@ -243,6 +258,7 @@ impl Core {
             Output::Committed(block) => self.committed(&block),
             Output::RootCommitted(record) => {
                 tracing::debug!(epoch = %record.epoch, "root committed");
+                self.show();
                 let roots = record.epoch.get().saturating_add(1);
                 self.progress
                     .send_modify(|progress| progress.roots = progress.roots.max(roots));
@@ -282,6 +298,7 @@ impl Core {
 
     fn committed(&mut self, block: &CommittedBlock) {
         let height = block.height.get();
+        self.show();
         self.counters.blocks.add(1);
         self.counters.operations.add(block.receipts.len() as u64);
         tracing::debug!(height, epoch = %block.epoch, operations = block.receipts.len(), "block committed");

@@ -7,15 +7,18 @@ use crate::views::EventView;
 use frith_ledger::entity::ContentId;
 use frith_ledger::operation::OperationId;
 use frith_ledger::store::StoreError;
-use frith_neighbourhood::{ContentReader, Input, Node, SubmitError};
+use frith_neighbourhood::{ContentReader, Input, Node, Snapshot, SubmitError};
 use frith_tasks::Rules;
 use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
 /// Commands that wait for the core at the most.
 pub(super) const COMMANDS_MAX: usize = 512;
 /// Events that a slow reader of the event stream may be behind.
 pub(super) const EVENTS_MAX: usize = 1024;
+
+/// Questions of the chain that are answered beside the core at one time; each may read some mebibytes.
+pub(super) const READS_MAX: usize = 4;
 
 /// Something for the core to do.
 pub enum Command {
@@ -72,6 +75,8 @@ pub enum CoreError {
 pub struct CoreHandle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) progress: watch::Receiver<Progress>,
+    pub(super) chain: watch::Receiver<Arc<Snapshot>>,
+    pub(super) reads: Arc<Semaphore>,
     pub(super) events: broadcast::Sender<EventView>,
     pub(super) rules: Arc<Rules>,
     pub(super) counters: Arc<Counters>,
@@ -201,6 +206,37 @@ impl CoreHandle {
             .await
             .map_err(|_| CoreError::Gone)?;
         answer.await.map_err(|_| CoreError::Gone)?
+    }
+
+    /// The committed chain, at least as new as what [`Self::progress`] has said. Costs the core nothing.
+    #[must_use]
+    pub fn chain(&self) -> Arc<Snapshot> {
+        self.chain.borrow().clone()
+    }
+
+    /// Asks the committed chain something that takes a while or reads the store, on a thread beside the core. Waits for
+    /// its turn; who goes away meanwhile leaves no work behind.
+    ///
+    /// # Errors
+    /// [`CoreError`]; the node takes no further part after [`CoreError::Store`].
+    pub async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Snapshot) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, CoreError> {
+        let turn = self.reads.clone().acquire_owned().await;
+        let chain = self.chain();
+        let answer = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            question(&chain)
+        });
+        match answer.await.map_err(|_| CoreError::Gone)? {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                let reason = error.to_string();
+                self.input(Input::StorageFailed { reason }).await?;
+                Err(error.into())
+            }
+        }
     }
 
     /// Tells an event to all who listen.

@@ -5,18 +5,17 @@ use super::clock::Clock;
 use super::handle::{CoreError, CoreHandle};
 use crate::present;
 use crate::views::{
-    KeyState, MemberView, OwnKeyView, ReachedView, ReadyView, StatusView, UnpaidView,
+    KeyState, LedgerView, MemberView, OwnKeyView, ReachedView, ReadyView, StatusView, UnpaidView,
     WorkStatusView,
 };
 use frith_ledger::address::Address;
-use frith_ledger::credits::Credits;
-use frith_ledger::entity::{Entity, PlaceState, Task, Worker};
+use frith_ledger::entity::{Entity, Worker};
 use frith_ledger::key::PublicKey;
-use frith_ledger::parameters::Parameters;
 use frith_neighbourhood::Unready;
 use frith_network::{Direction, Link, Network};
 use frith_tasks::LeafState;
 use frith_tasks::runtime::Role;
+use frith_tasks::unpaid::Verdict;
 use frith_tasks::worker::jobs_of_key;
 
 /// Places without pay that a status lists.
@@ -40,15 +39,13 @@ pub struct StatusSource {
 }
 
 impl StatusSource {
-    /// The whole status. Linear in the entities of the leaf.
+    /// The whole status. Linear in the members of the committee, whatever there is in the state.
     ///
     /// # Errors
     /// [`CoreError`].
     pub async fn status(&self) -> Result<StatusView, CoreError> {
-        let (core, state) = self
-            .core
-            .query(|node| (node.status(), node.state().clone()))
-            .await?;
+        let core = self.core.query(|node| node.status()).await?;
+        let chain = self.core.chain();
         let members: Vec<MemberView> = core
             .members
             .iter()
@@ -59,15 +56,11 @@ impl StatusSource {
                 height: member.height.map(frith_ledger::units::Height::get),
             })
             .collect();
-        let rules = self.core.rules().clone();
-        let key = self.key;
         let votes = core.member.is_some() || core.root_member;
-        let work =
-            tokio::task::spawn_blocking(move || work(&state, &key, votes, rules.parameters()));
-        let worker = work.await.map_err(|_| CoreError::Gone)?.map(|mut work| {
-            work.runs = self.core.counters().runs.get();
-            work.running = self.core.counters().running.get();
-            work
+        let worker = work(chain.state(), &self.key, votes).map(|work| WorkStatusView {
+            runs: self.core.counters().runs.get(),
+            running: self.core.counters().running.get(),
+            ..work
         });
         Ok(StatusView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -83,6 +76,7 @@ impl StatusSource {
             height: core.height.get(),
             roots: core.roots.get(),
             pool: core.queued as u64,
+            ledger: ledger(chain.state()),
             key: self.key.to_string(),
             fault: self.fault.map(str::to_owned),
             alerts: self.alerts.standing(),
@@ -172,73 +166,56 @@ fn own_key(worker: &Worker, key: &PublicKey, votes: bool, jobs: &[(Address, Role
     }
 }
 
-fn work(
-    state: &LeafState,
-    key: &PublicKey,
-    votes: bool,
-    parameters: &Parameters,
-) -> Option<WorkStatusView> {
+fn work(state: &LeafState, key: &PublicKey, votes: bool) -> Option<WorkStatusView> {
     let (seat, worker) = seat_of(state, key)?;
     let jobs = jobs_of_key(state, &seat, key);
-    let mut view = WorkStatusView {
+    let done = state.work_of(&seat);
+    Some(WorkStatusView {
         seat: seat.to_string(),
         worker: present::worker(&worker),
         own_key: own_key(&worker, key, votes, &jobs),
-        tasks_seen: 0,
+        tasks_seen: done.places,
         runs: 0,
         running: 0,
-        earned: String::new(),
-        pending: String::new(),
-        unpaid: Vec::new(),
-    };
-    let (mut earned, mut pending) = (Credits::ZERO, Credits::ZERO);
-    let mut unpaid: Vec<(u64, UnpaidView)> = Vec::new();
-    for (address, leaf) in state.tree().iter() {
-        let Ok(Entity::Task(task)) = Entity::from_bytes(&leaf.bytes) else {
-            continue;
-        };
-        for (index, place) in task
-            .places
-            .iter()
-            .enumerate()
-            .filter(|(_, place)| place.seat == seat)
-        {
-            view.tasks_seen += 1;
-            earned = earned.add(place.paid).unwrap_or(earned);
-            pending = pending
-                .add(expected(&task, &place.state, parameters))
-                .unwrap_or(pending);
-            let shown = present::task(&address, &task);
-            if let Some(place) = shown.places.get(index)
-                && let Some(reason) = &place.unpaid
-            {
-                let entry = UnpaidView {
-                    task: address.to_string(),
-                    reason: reason.clone(),
-                    lost: place.lost.clone(),
-                };
-                unpaid.push((task.recorded.get(), entry));
-            }
-        }
-    }
-    unpaid.sort_by_key(|(recorded, _)| std::cmp::Reverse(*recorded));
-    unpaid.truncate(UNPAID_MAX);
-    view.earned = earned.to_string();
-    view.pending = pending.to_string();
-    view.unpaid = unpaid.into_iter().map(|(_, entry)| entry).collect();
-    Some(view)
+        earned: done.earned.to_string(),
+        pending: done.pending.to_string(),
+        unpaid: unpaid(state, seat),
+    })
 }
 
-/// The most that a place may still bring.
-fn expected(task: &Task, place: &PlaceState, parameters: &Parameters) -> Credits {
-    let open = matches!(
-        place,
-        PlaceState::Drawn | PlaceState::Committed | PlaceState::Revealed(_)
-    );
-    if open && !present::is_over(task) {
-        present::most_pay(&task.spec, parameters)
-    } else {
-        Credits::ZERO
+/// The newest places of a seat that brought no pay.
+fn unpaid(state: &LeafState, seat: Address) -> Vec<UnpaidView> {
+    let mut found = Vec::new();
+    for listed in state.unpaid_of(seat).take(UNPAID_MAX) {
+        let Some(Entity::Task(task)) = state.entity(&listed.address()) else {
+            continue;
+        };
+        let verdict = Verdict::of(&task);
+        let places = task.places.iter().filter(|place| place.seat == seat);
+        found.extend(places.filter_map(|place| {
+            Some(UnpaidView {
+                task: listed.address().to_string(),
+                reason: verdict.unpaid(place)?.to_string(),
+                lost: place.lost.to_string(),
+            })
+        }));
+    }
+    found.truncate(UNPAID_MAX);
+    found
+}
+
+/// What the neighbourhood's state holds, by the counts that commits keep up to date.
+fn ledger(state: &LeafState) -> LedgerView {
+    let counts = state.counts();
+    let by_state = counts.by_state();
+    LedgerView {
+        entities: state.summary().entities,
+        workers: counts.workers,
+        workers_active: counts.workers_active,
+        registrations: counts.registrations,
+        tasks: by_state
+            .map(|(name, count)| (name.to_owned(), count))
+            .collect(),
     }
 }
 

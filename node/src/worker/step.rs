@@ -182,7 +182,7 @@ impl Worker {
     /// Drops what belongs to tasks that ended, and lets go of what was held back.
     fn forget(&mut self, state: &LeafState, epoch: Epoch) {
         let is_open = |task: &Address| match state.entity(task) {
-            Some(Entity::Task(task)) => !crate::present::is_over(&task),
+            Some(Entity::Task(task)) => !frith_tasks::unpaid::is_over(&task),
             _ => false,
         };
         self.results.retain(|task, _| is_open(task));

@@ -1,4 +1,4 @@
-//! What can be found without a scan: agenda, worker keys and open jobs.
+//! What can be found without a scan: agenda, worker keys, open jobs and lists.
 //!
 //! Every entity leaves *traces*, a pure function of its address, its content and the parameters. The
 //! index is the union of all traces; replacing an entity replaces its traces. So the index maintained
@@ -14,6 +14,7 @@ use frith_ledger::parameters::Parameters;
 use frith_ledger::units::Epoch;
 use imbl::{OrdMap, OrdSet};
 
+use super::listing::Listing;
 use crate::quote::quote;
 
 /// What a seat has to do for a task.
@@ -52,6 +53,8 @@ pub(super) struct Index {
     pub(super) keys: OrdMap<PublicKey, KeyPlace>,
     /// Open jobs by seat and task.
     pub(super) jobs: OrdMap<(Address, Address), Role>,
+    /// What lists and totals are read from.
+    pub(super) listing: Listing,
 }
 
 /// The traces of one entity.
@@ -205,6 +208,7 @@ impl Index {
         }
         self.remove(address, &Traces::of(old, parameters));
         self.insert(address, Traces::of(new, parameters));
+        self.listing.replace(address, old, new, parameters);
     }
 
     fn remove(&mut self, address: Address, traces: &Traces) {

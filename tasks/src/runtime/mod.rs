@@ -11,7 +11,7 @@
 //!
 //! # Invariants
 //! - Credits + burned = genesis + issued, checked after every block.
-//! - The index (agenda, worker keys, open jobs) is a function of the tree alone: it is maintained by the
+//! - The index (agenda, worker keys, open jobs, lists and totals) is a function of the tree alone: it is maintained by the
 //!   traces that each entity leaves in it, and rebuilt by scanning. It is never hashed.
 //! - Messages are delivered in the block that makes them; the longest chain has
 //!   [`crate::rules::HOPS_NEEDED`] hops.
@@ -27,6 +27,7 @@ mod draw;
 mod evidence;
 mod execute;
 mod index;
+mod listing;
 mod money;
 mod overlay;
 mod rotate;
@@ -44,5 +45,6 @@ pub use admit::NONCE_AHEAD_MAX;
 pub use agenda::DUE_MAX;
 pub use execute::{BlockContext, ExecuteError, Executed};
 pub use index::Role;
+pub use listing::{Counts, Listed, SeatWork, TASK_STATES, state_name};
 pub use spec::check_action;
 pub use state::{LeafState, RestoreError, Side};

@@ -1,6 +1,7 @@
 //! The state of a leaf between blocks.
 
 use super::index::{Index, Role};
+use super::listing::{Counts, Listed, SeatWork};
 use super::overlay::read;
 use crate::rules::Rules;
 use frith_ledger::address::{Address, Prefix};
@@ -254,6 +255,32 @@ impl LeafState {
     #[must_use]
     pub fn jobs_of(&self, seat: &Address) -> Vec<(Address, Role)> {
         self.index.jobs_of(seat).collect()
+    }
+
+    /// The tasks after a place in the list of an account, or of all: the newest first. Reads what is taken from it.
+    pub fn tasks(
+        &self,
+        account: Option<Address>,
+        after: Option<Listed>,
+    ) -> impl Iterator<Item = Listed> + '_ {
+        self.index.listing.tasks(account, after)
+    }
+
+    /// What a seat did in the tasks of this state.
+    #[must_use]
+    pub fn work_of(&self, seat: &Address) -> SeatWork {
+        self.index.listing.work(seat)
+    }
+
+    /// The tasks in which a seat has a place without pay, the newest first.
+    pub fn unpaid_of(&self, seat: Address) -> impl Iterator<Item = Listed> + '_ {
+        self.index.listing.unpaid(seat)
+    }
+
+    /// How many entities there are of each kind.
+    #[must_use]
+    pub const fn counts(&self) -> &Counts {
+        self.index.listing.counts()
     }
 
     /// Whether a block of `epoch` would find due work.

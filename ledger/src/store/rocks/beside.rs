@@ -1,8 +1,8 @@
 //! What goes past the owner and its log: reads and additions of other threads, and table files that the database takes over.
 
 use super::{RocksStore, family_of};
-use crate::store::{AddStore, ReadStore, StoreError, Table};
-use rocksdb::{DB, IngestExternalFileOptions, Options, SstFileWriter};
+use crate::store::{AddStore, Entry, ReadStore, StoreError, Table};
+use rocksdb::{DB, Direction, IngestExternalFileOptions, IteratorMode, Options, SstFileWriter};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -18,14 +18,51 @@ pub(super) struct RocksReader {
 
 impl ReadStore for RocksReader {
     fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let failed = |reason: &dyn std::fmt::Display| StoreError {
+        let db = self.open()?;
+        db.get_cf(family_of(&db, table), key)
+            .map_err(|error| self.failed(&error))
+    }
+
+    fn read_range(
+        &self,
+        table: Table,
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let db = self.open()?;
+        range(&db, table, from, limit).map_err(|error| self.failed(&error))
+    }
+}
+
+impl RocksReader {
+    fn open(&self) -> Result<Arc<DB>, StoreError> {
+        let open = self.db.upgrade();
+        open.ok_or_else(|| self.failed(&"it is closed"))
+    }
+
+    fn failed(&self, reason: &dyn std::fmt::Display) -> StoreError {
+        StoreError {
             action: "read",
             reason: format!("{}: {reason}", self.path.display()),
-        };
-        let db = self.db.upgrade().ok_or_else(|| failed(&"it is closed"))?;
-        db.get_cf(family_of(&db, table), key)
-            .map_err(|error| failed(&error))
+        }
     }
+}
+
+/// At most `limit` entries with key ≥ `from`.
+pub(super) fn range(
+    db: &DB,
+    table: Table,
+    from: &[u8],
+    limit: usize,
+) -> Result<Vec<Entry>, rocksdb::Error> {
+    let entries = db.iterator_cf(
+        family_of(db, table),
+        IteratorMode::From(from, Direction::Forward),
+    );
+    let owned = entries
+        .take(limit)
+        .map(|entry| entry.map(|(key, value)| (key.into_vec(), value.into_vec())));
+    owned.collect()
 }
 
 /// Adds beside the owner, as [`RocksReader`] reads.
@@ -121,6 +158,10 @@ mod tests {
             elsewhere.join().expect("reads")
         });
         assert_eq!(read, Ok(Some(b"bytes".to_vec())));
+        let all = reader.read_range(Table::Content, b"", 9);
+        assert_eq!(all, store.range(Table::Content, b"", 9));
+        assert_eq!(all.map(|all| all.len()), Ok(1));
+        assert_eq!(reader.read_range(Table::Content, b"j", 9), Ok(Vec::new()));
         drop(store);
         let error = reader
             .read(Table::Content, b"id")

@@ -1,11 +1,13 @@
 //! Content is read beside the core.
 
 use super::{Limits, StatusView, world_on};
+use crate::views::HistoryView;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
+use frith_ledger::address::Address;
 use frith_ledger::hash::Hash;
 use frith_ledger::store::{Entry, ReadStore, SharedMemoryStore, Store, StoreError, Table, Write};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use tower::ServiceExt as _;
 
@@ -23,11 +25,71 @@ struct Gate {
 
 impl ReadStore for Gate {
     fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.wait();
+        self.inner.get(table, key)
+    }
+
+    fn read_range(
+        &self,
+        table: Table,
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.wait();
+        self.inner.range(table, from, limit)
+    }
+}
+
+impl Gate {
+    /// Says that it reads, and waits until the test lets it go on.
+    fn wait(&self) {
         let _test_ended = self.reading.send(());
         let go_on = self.go_on.lock().unwrap_or_else(PoisonError::into_inner);
         let _let_go = go_on.recv();
-        self.inner.get(table, key)
     }
+}
+
+/// A store whose reads beside its owner say so, and wait until the sender is dropped.
+fn gated(inner: &SharedMemoryStore) -> (Beside, Receiver<()>, Sender<()>) {
+    let (reading, reads) = sync_channel(1);
+    let (open, go_on) = channel();
+    let gate = Arc::new(Gate {
+        inner: inner.clone(),
+        reading,
+        go_on: Mutex::new(go_on),
+    });
+    let inner = inner.clone();
+    (Beside { inner, gate }, reads, open)
+}
+
+/// Asks for something that is read beside the core, and checks that the core goes on until the test lets it be read.
+async fn check_beside(
+    store: Beside,
+    reads: Receiver<()>,
+    open: Sender<()>,
+    path: String,
+) -> Vec<u8> {
+    let world = Arc::new(world_on(store, Limits::default()));
+    let asking = world.clone();
+    let mut asked = tokio::spawn(async move { asking.send("GET", &path, "", "").await });
+    let is_read = tokio::task::spawn_blocking(move || reads.recv());
+    tokio::select! {
+        is_read = is_read => assert_eq!(is_read.expect("ends"), Ok(())),
+        answered = &mut asked => panic!("it was not read beside the core: {answered:?}"),
+    }
+
+    let mut progress = world.core.progress();
+    let height = progress.borrow().height;
+    let risen = progress.wait_for(|now| now.height > height + 1).await;
+    assert!(risen.is_ok(), "the core goes on");
+    let (_, status) = world.get::<StatusView>("/v1/status").await;
+    assert_eq!(status.halted, None);
+
+    drop(open);
+    let (status, body) = asked.await.expect("ends");
+    assert_eq!(status.as_u16(), 200);
+    world.core.stop().await;
+    body
 }
 
 impl Store for Beside {
@@ -61,13 +123,6 @@ impl Store for Beside {
 #[tokio::test]
 async fn while_content_is_read_blocks_are_committed() {
     let inner = SharedMemoryStore::new();
-    let (reading, reads) = sync_channel(1);
-    let (open, go_on) = channel();
-    let gate = Arc::new(Gate {
-        inner: inner.clone(),
-        reading,
-        go_on: Mutex::new(go_on),
-    });
     let id = blake3::hash(b"some bytes");
     let stored = inner.clone().write(vec![Write::Put {
         table: Table::Content,
@@ -75,26 +130,19 @@ async fn while_content_is_read_blocks_are_committed() {
         value: b"some bytes".to_vec(),
     }]);
     assert_eq!(stored, Ok(()));
-    let world = Arc::new(world_on(Beside { inner, gate }, Limits::default()));
+    let (store, reads, open) = gated(&inner);
     let path = format!("/v1/content/{}", id.to_hex());
-    let asking = world.clone();
-    let asked = tokio::spawn(async move { asking.send("GET", &path, "", "").await });
-    tokio::task::spawn_blocking(move || reads.recv())
-        .await
-        .expect("ends")
-        .expect("the content is being read");
+    let body = check_beside(store, reads, open, path).await;
+    assert_eq!(body, b"some bytes");
+}
 
-    let mut progress = world.core.progress();
-    let height = progress.borrow().height;
-    let risen = progress.wait_for(|now| now.height > height + 1).await;
-    assert!(risen.is_ok(), "the core goes on");
-    let (_, status) = world.get::<StatusView>("/v1/status").await;
-    assert_eq!(status.halted, None);
-
-    drop(open);
-    let (status, body) = asked.await.expect("ends");
-    assert_eq!((status.as_u16(), body), (200, b"some bytes".to_vec()));
-    world.core.stop().await;
+#[tokio::test]
+async fn while_a_history_is_read_blocks_are_committed() {
+    let (store, reads, open) = gated(&SharedMemoryStore::new());
+    let path = format!("/v1/accounts/{}/history", Address([7; 32]));
+    let body = check_beside(store, reads, open, path).await;
+    let history: HistoryView = serde_json::from_slice(&body).expect("a history");
+    assert!(history.entries.is_empty());
 }
 
 #[tokio::test]

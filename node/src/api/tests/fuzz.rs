@@ -1,5 +1,6 @@
 //! Requests of any form: an answer of the one form, never a failure of the server, and the node goes on.
 
+use super::submissions::form;
 use super::{World, world};
 use crate::client::prove;
 use crate::views::{
@@ -103,7 +104,7 @@ fn request(input: &[u8]) -> Option<Request<Body>> {
             .header(header::CONTENT_TYPE, kind)
             .body(body.into())
     };
-    let built = match kind % 12 {
+    let built = match kind % 14 {
         0 => post("application/octet-stream", rest.to_vec()),
         1 => post("application/octet-stream", operation()),
         2 => post("application/json", rest.to_vec()),
@@ -122,6 +123,23 @@ fn request(input: &[u8]) -> Option<Request<Body>> {
             text(rest)
         )),
         10 => get(format!("/v1/tasks?account={}&limit={}", text(rest), extra)),
+        11 => match place % 2 {
+            0 => get(format!("/v1/tasks?cursor={}", hex::encode(rest))),
+            _ => get(format!(
+                "/v1/accounts/{}/history?cursor={}",
+                SERVED.address,
+                hex::encode(rest)
+            )),
+        },
+        12 => {
+            let (kind, whole) = form(&[("operation", &operation()), ("content", &[extra])]);
+            // Cut off somewhere, as often as not.
+            let end = match place % 2 {
+                0 => whole.len(),
+                _ => usize::from(place) * whole.len() / 256,
+            };
+            post(&kind, whole.get(..end).unwrap_or_default().to_vec())
+        }
         // Few different contents, so that a long run doesn't fill the memory.
         _ => Request::put("/v1/content").body(Body::from(vec![extra])),
     };

@@ -58,6 +58,12 @@ pub enum TaskCommand {
         /// Everybody's.
         #[arg(long)]
         all: bool,
+        /// Most tasks that are shown [default: all]
+        #[arg(long, value_name = "TASKS")]
+        limit: Option<usize>,
+        /// Where an earlier list ended, as it said.
+        #[arg(long, value_name = "PLACE")]
+        cursor: Option<String>,
     },
     /// Take a task back before it is drawn.
     Cancel {

@@ -276,7 +276,7 @@ fn named(state: &LeafState) -> BTreeSet<ContentId> {
         let Ok(Entity::Task(task)) = Entity::from_bytes(&leaf.bytes) else {
             continue;
         };
-        if crate::present::is_over(&task) {
+        if frith_tasks::unpaid::is_over(&task) {
             continue;
         }
         ids.insert(task.spec.program);

@@ -232,7 +232,7 @@ fn answer_all(newest: &mut Newest, contents: &ContentReader, batch: Vec<Asked>) 
 mod tests {
     use super::*;
     use frith_ledger::hash::Hash;
-    use frith_ledger::store::{ReadStore, StoreError, Table};
+    use frith_ledger::store::{Entry, ReadStore, StoreError, Table};
     use std::sync::mpsc;
 
     fn asked(content: u8) -> Asked {
@@ -307,6 +307,15 @@ mod tests {
             let go_on = self.go_on.lock().unwrap_or_else(PoisonError::into_inner);
             let _test_ended = go_on.recv();
             Ok(Some(self.bytes.clone()))
+        }
+
+        fn read_range(
+            &self,
+            _table: Table,
+            _from: &[u8],
+            _limit: usize,
+        ) -> Result<Vec<Entry>, StoreError> {
+            Ok(Vec::new())
         }
     }
 

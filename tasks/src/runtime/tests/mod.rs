@@ -3,6 +3,7 @@
 mod accounts;
 mod draws;
 mod life;
+mod listing;
 mod plan;
 mod random;
 mod rights;

@@ -1,6 +1,7 @@
 //! Random histories: whatever users and workers do, nothing is created, lost or paid twice, and in the end
 //! every task is over and holds nothing.
 
+use super::listing;
 use super::world::{Manner, STAKE, USERS, World, right, spec, terms, worker_key, wrong};
 use crate::event::TaskEvent;
 use crate::worker::salt;
@@ -398,10 +399,14 @@ proptest! {
         reform in any::<bool>(),
     ) {
         let mut history = History::new(Parameters::test());
-        for step in steps {
+        for (number, step) in steps.into_iter().enumerate() {
             history.step(step);
+            if number % 8 == 0 {
+                listing::check(&history.world.state, &history.world.rules);
+            }
         }
         history.finish(reform);
+        listing::check(&history.world.state, &history.world.rules);
         history.check_end();
     }
 

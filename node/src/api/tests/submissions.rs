@@ -1,0 +1,223 @@
+//! Operations that bring their contents: nothing of a stranger's is stored that no operation pays for.
+
+use super::pages::{PROGRAM, spec};
+use super::*;
+use crate::client::NodeClient;
+use frith_ledger::entity::Bytes as Input;
+use frith_ledger::units::Fuel;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// The API of a node whose operator lets everybody ask.
+fn public() -> World {
+    let mut world = world();
+    world.api.public = true;
+    world.router = router(world.api.clone());
+    world
+}
+
+/// A form of these parts, by name.
+pub(super) fn form(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
+    let mut body = Vec::new();
+    for (name, bytes) in parts {
+        let head = format!("--line\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--line--\r\n");
+    ("multipart/form-data; boundary=line".to_owned(), body)
+}
+
+impl World {
+    async fn post_form(&self, parts: &[(&str, &[u8])]) -> (u16, String) {
+        let (kind, body) = form(parts);
+        let (status, body) = self.send("POST", "/v1/operations", &kind, body).await;
+        (status.as_u16(), String::from_utf8_lossy(&body).into_owned())
+    }
+
+    async fn holds(&self, bytes: &[u8]) -> bool {
+        let id = Hash(*blake3::hash(bytes).as_bytes());
+        let held = self.core.content(id).await.expect("the core runs");
+        held.is_some()
+    }
+}
+
+#[tokio::test]
+async fn a_public_node_takes_content_with_the_operation_that_names_it_and_only_then() {
+    let world = public();
+    let octets = "application/octet-stream";
+    let (status, body) = world.send("PUT", "/v1/content", octets, PROGRAM).await;
+    let error: ErrorView = serde_json::from_slice(&body).expect("an error has one form");
+    assert_eq!(
+        (status.as_u16(), error.error.code.as_str()),
+        (403, "needs_operation")
+    );
+    assert!(!world.holds(PROGRAM).await);
+
+    let task = world.task(0, 0);
+    let (status, said) = world
+        .post_form(&[("operation", &task), ("content", PROGRAM)])
+        .await;
+    assert_eq!(status, 202, "{said}");
+    assert!(world.holds(PROGRAM).await);
+    let submitted: SubmittedView = serde_json::from_str(&said).expect("an id");
+    let path = format!(
+        "/v1/operations/{}?wait=local&timeout_ms=60000",
+        submitted.id
+    );
+    let (_, fate) = world.get::<OperationView>(&path).await;
+    assert_eq!(fate.done, Some(true));
+    // Again: it is known, and what it brings is here.
+    let (status, said) = world
+        .post_form(&[("operation", &task), ("content", PROGRAM)])
+        .await;
+    assert_eq!(status, 202, "{said}");
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_stored_for_an_operation_that_is_refused() {
+    let world = public();
+    let good = world.task(0, 0);
+    let mut forged = good.clone();
+    *forged.last_mut().expect("a signature") ^= 1;
+    let other_network = world.transfer(|body| {
+        body.genesis = Hash([7; 32]);
+        body.action = Action::SubmitTask(Box::new(spec(0)));
+        body.fee = fee_of(&body.action, world.rules.parameters());
+    });
+    let too_dear = world.transfer(|body| {
+        let fuel_max = Fuel::new(20_000_000_000);
+        body.action = Action::SubmitTask(Box::new(frith_ledger::entity::TaskSpec {
+            fuel_max,
+            price: Credits::whole(1),
+            ..spec(0)
+        }));
+        body.fee = fee_of(&body.action, world.rules.parameters());
+    });
+    let transfer = world.transfer(|_| {});
+    let program = ("content", PROGRAM);
+    let long = [PROGRAM, b"!"].concat();
+    let cases: [(&str, u16, Vec<(&str, &[u8])>); 9] = [
+        ("signature", 422, vec![("operation", &forged), program]),
+        (
+            "wrong_network",
+            422,
+            vec![("operation", &other_network), program],
+        ),
+        ("underfunded", 422, vec![("operation", &too_dear), program]),
+        ("malformed", 400, vec![program, ("operation", &good)]),
+        ("malformed", 400, vec![("operation", b"nothing"), program]),
+        ("missing_content", 422, vec![("operation", &good)]),
+        (
+            "malformed",
+            400,
+            vec![("operation", &good), ("content", b"another")],
+        ),
+        (
+            "too_large",
+            413,
+            vec![("operation", &good), ("content", &long)],
+        ),
+        (
+            "malformed",
+            400,
+            vec![("operation", &good), ("program", PROGRAM)],
+        ),
+    ];
+    for (code, status, parts) in cases {
+        let (found, said) = world.post_form(&parts).await;
+        let error: ErrorView = serde_json::from_str(&said).expect("an error has one form");
+        assert_eq!((found, error.error.code.as_str()), (status, code), "{said}");
+        assert!(!world.holds(PROGRAM).await, "{code}");
+    }
+    // One that names none is taken, and what comes with it isn't kept.
+    let (status, _) = world.post_form(&[("operation", &transfer), program]).await;
+    assert_eq!(status, 202);
+    assert!(!world.holds(PROGRAM).await);
+    // Cut off in the middle, and no form at all.
+    let (kind, body) = form(&[("operation", &good), program]);
+    for cut in [0, 40, body.len() / 2, body.len() - 12] {
+        let part = body[..cut].to_vec();
+        let (status, _) = world.send("POST", "/v1/operations", &kind, part).await;
+        assert!(status.is_client_error(), "{cut}");
+    }
+    let (status, _) = world
+        .send("POST", "/v1/operations", "multipart/form-data", body)
+        .await;
+    assert!(status.is_client_error());
+    assert!(!world.holds(PROGRAM).await);
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn an_account_brings_the_contents_of_one_operation_at_a_time_and_places_are_bounded() {
+    let world = public();
+    let (task, later) = (world.task(0, 0), world.task(1, 0));
+    let (kind, body) = form(&[("operation", &task), ("content", PROGRAM)]);
+    // The first has said its operation, and its content is on its way.
+    let (sender, rest) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
+    let (head, tail) = body.split_at(body.len() - 20);
+    let sent = sender.send(Ok(head.to_vec())).await;
+    assert!(sent.is_ok());
+    let streamed = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(rest));
+    let mut first = Box::pin(world.send("POST", "/v1/operations", &kind, streamed));
+    let asked = async {
+        loop {
+            assert!(futures::poll!(&mut first).is_pending());
+            if world.api.contents.available_permits() < Limits::default().contents_max {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    asked.await;
+    let (status, said) = world
+        .post_form(&[("operation", &later), ("content", PROGRAM)])
+        .await;
+    assert_eq!(status, 503, "{said}");
+    assert!(!world.holds(PROGRAM).await);
+    let sent = sender.send(Ok(tail.to_vec())).await;
+    assert!(sent.is_ok());
+    drop(sender);
+    assert_eq!(first.await.0.as_u16(), 202);
+    let (status, said) = world
+        .post_form(&[("operation", &later), ("content", PROGRAM)])
+        .await;
+    assert_eq!(status, 202, "{said}");
+    world.core.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_client_brings_what_the_node_lacks() {
+    let world = Arc::new(public());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let base = format!("http://{}", listener.local_addr().expect("is bound"));
+    tokio::spawn(axum::serve(listener, world.router.clone()).into_future());
+    let input = vec![5_u8; 300_000];
+    let task = world.transfer(|body| {
+        body.action = Action::SubmitTask(Box::new(frith_ledger::entity::TaskSpec {
+            input: Input::Content {
+                id: Hash(*blake3::hash(&input).as_bytes()),
+                len: 300_000,
+            },
+            ..spec(0)
+        }));
+        body.fee = fee_of(&body.action, world.rules.parameters());
+    });
+    let contents = input.clone();
+    let submitted = tokio::task::spawn_blocking(move || {
+        let client = NodeClient::new(&base).expect("an address");
+        // The node has the program already: the form brings both all the same.
+        client.submit_with(&task, &[PROGRAM, &contents])
+    });
+    let stored = world
+        .core
+        .put_content(Hash(*blake3::hash(PROGRAM).as_bytes()), PROGRAM.to_vec());
+    assert_eq!(stored.await, Ok(Ok(())));
+    let submitted = submitted.await.expect("ends");
+    assert!(submitted.is_ok(), "{submitted:?}");
+    assert!(world.holds(&input).await);
+    world.core.stop().await;
+}
