@@ -113,7 +113,7 @@ impl std::fmt::Debug for Credits {
     }
 }
 
-/// Decimal credits with up to six places: `12`, `0.5`.
+/// Decimal credits with up to six places: `12`, `0.5`. `.5` and `5.` are read as well.
 impl std::fmt::Display for Credits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (whole, micro) = (self.0 / Self::PER_CREDIT, self.0 % Self::PER_CREDIT);
@@ -138,12 +138,16 @@ impl std::str::FromStr for Credits {
         let error = || ParseCreditsError {
             text: text.chars().take(64).collect(),
         };
-        let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !digits(whole) || !digits(places) || places.len() > 6 {
+        let (whole, places) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        let nothing = whole.is_empty() && places.is_empty();
+        if nothing || !digits(whole) || !digits(places) || places.len() > 6 {
             return Err(error());
         }
-        let whole: u128 = whole.parse().map_err(|_| error())?;
+        let whole: u128 = match whole {
+            "" => 0,
+            whole => whole.parse().map_err(|_| error())?,
+        };
         let micro: u128 = format!("{places:0<6}").parse().map_err(|_| error())?;
         whole
             .checked_mul(Self::PER_CREDIT)
@@ -181,12 +185,17 @@ mod tests {
             assert_eq!(Credits::new(micro).to_string(), text);
             assert_eq!(text.parse::<Credits>(), Ok(Credits::new(micro)));
         }
+        for (micro, text) in [(500_000, ".5"), (5_000_000, "5."), (1, ".000001")] {
+            assert_eq!(text.parse::<Credits>(), Ok(Credits::new(micro)), "{text}");
+        }
         for bad in [
             "",
             ".",
-            "1.",
-            ".5",
+            "..5",
+            ".5.",
+            "+.5",
             "-1",
+            ".0000001",
             "1.0000001",
             "1e3",
             "340282366920938463463374607431769",
