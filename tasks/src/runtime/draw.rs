@@ -6,7 +6,7 @@
 //! present state. In the first half of the attempts no engine may take more than ⌈k/2⌉ of the k places, so
 //! that engines check one another; in the second half any engine will do.
 
-use super::index::live_places;
+use super::index::{Index, live_places};
 use super::overlay::{Overlay, Stop, full, read};
 use super::seat::own_collateral;
 use super::task::may_redraw;
@@ -16,7 +16,7 @@ use frith_ledger::address::Address;
 use frith_ledger::codec::BoundedVec;
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::{
-    Arbitrator, Entity, Place, PlaceState, Task, TaskSpec, TaskState, Terms, Worker, WorkerStatus,
+    Arbitrator, Entity, Place, PlaceState, Task, TaskState, Terms, Worker, WorkerStatus,
 };
 use frith_ledger::hash::{Domain, Hash};
 use frith_ledger::parameters::ARBITRATORS_MAX;
@@ -51,6 +51,19 @@ fn rarest_engine(terms: &Terms, places: &[Place]) -> Option<(u8, usize)> {
         .min_by_key(|(engine, count)| (*count, *engine))
 }
 
+/// Whether a worker, as the opening state has it and as it is, has a slot and collateral for one more task with this bond.
+pub(super) fn has_room(
+    index: &Index,
+    seat: &Address,
+    (then, now): (&Worker, &Worker),
+    bond: Credits,
+) -> bool {
+    let (drawn, promised) = index.promised(seat);
+    let held = drawn.saturating_add(now.open.len());
+    let needed = promised.add(bond);
+    held < usize::from(then.terms.slots) && needed.is_ok_and(|needed| needed <= own_collateral(now))
+}
+
 impl Overlay<'_> {
     /// Whether draws can be made: this epoch's root is accepted, so that its beacon is known.
     pub(super) fn can_draw(&self) -> bool {
@@ -73,23 +86,6 @@ impl Overlay<'_> {
         };
         let both = then.status == WorkerStatus::Active && now.status == WorkerStatus::Active;
         Ok(both.then_some(Candidate { then, now }))
-    }
-
-    /// Whether the worker takes the task: price, free slots, collateral for the bond.
-    fn fits(
-        &self,
-        seat: &Address,
-        then: &Worker,
-        now: &Worker,
-        spec: &TaskSpec,
-        bond: Credits,
-    ) -> bool {
-        let (drawn, promised) = self.index.promised(seat);
-        let held = drawn.saturating_add(now.open.len());
-        let needed = promised.add(bond);
-        then.terms.price <= spec.price
-            && held < usize::from(then.terms.slots)
-            && needed.is_ok_and(|needed| needed <= own_collateral(now))
     }
 
     /// Draws what the task at `address` waits for.
@@ -188,7 +184,8 @@ impl Overlay<'_> {
                 skipped.insert(seat);
                 continue;
             };
-            if !self.fits(&seat, &then, &now, &task.spec, bond) {
+            let takes = then.terms.price <= task.spec.price;
+            if !takes || !has_room(&self.index, &seat, (&*then, &*now), bond) {
                 skipped.insert(seat);
                 continue;
             }

@@ -1,7 +1,7 @@
 //! Who is drawn.
 
-use super::world::{World, spec};
-use crate::runtime::{BlockContext, ExecuteError};
+use super::world::{COLLATERAL, World, spec};
+use crate::runtime::{BlockContext, ExecuteError, Offers};
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::{PlaceState, TaskState};
 use frith_ledger::hash::{Domain, Hash};
@@ -266,4 +266,40 @@ fn a_place_left_empty_goes_to_somebody_new() {
             .skip(2)
             .all(|place| !first.contains(&place.seat) && place.state == PlaceState::Drawn)
     );
+}
+
+#[test]
+fn a_quote_counts_who_takes_the_price_and_who_has_room_for_the_bond() {
+    let mut world = World::new(&[3; 3]);
+    let (asked, bond) = (Credits::new(10), Credits::whole(1));
+    let least = Credits::new(9);
+    let offers = |world: &World, price, bond, replicas| world.state.offers(price, bond, replicas);
+    let all = Offers {
+        workers: 3,
+        at_price: 3,
+        free: 3,
+        price_of_all: Some(asked),
+    };
+    assert_eq!(offers(&world, asked, bond, 3), all);
+    let none = Offers {
+        at_price: 0,
+        free: 0,
+        ..all
+    };
+    assert_eq!(offers(&world, least, bond, 3), none);
+    assert_eq!(offers(&world, asked, bond, 4).price_of_all, None);
+    let too_much = COLLATERAL.add(Credits::new(1)).expect("fits");
+    assert_eq!(
+        offers(&world, asked, too_much, 3),
+        Offers { free: 0, ..all }
+    );
+    let leaver = world.seat(0);
+    assert_eq!(world.act(0, Action::Leave { seat: leaver }), Ok(()));
+    let rest = Offers {
+        workers: 2,
+        at_price: 2,
+        free: 2,
+        price_of_all: None,
+    };
+    assert_eq!(offers(&world, asked, bond, 3), rest);
 }
