@@ -86,6 +86,37 @@ fn a_process_stays_for_several_jobs_and_a_compiled_module_for_the_next_runner()
 }
 
 #[test]
+fn a_program_runs_where_nothing_can_be_kept() -> Result<(), Failure> {
+    let nowhere = Runner::new(RunnerConfig {
+        cache_directory: None,
+        ..config(Path::new(""))
+    })?;
+    for _ in 0..2 {
+        let outcome = nowhere.run(EngineKind::Wasmtime, &answer(5), &Job::default())?;
+        assert_eq!(outcome.status, Status::Exit(5));
+        assert_eq!(nowhere.unkept(), None, "nobody asked for it");
+    }
+    // The directory goes away after it was opened, as a disk that fills up does.
+    let directory = tempfile::tempdir()?;
+    let runner = Runner::new(config(directory.path()))?;
+    directory.close()?;
+    for engine in [EngineKind::Wasmtime, EngineKind::Wasmi] {
+        let outcome = runner.run(engine, &answer(6), &Job::default())?;
+        assert_eq!(outcome.status, Status::Exit(6));
+        assert!(runner.unkept().is_some(), "it says so");
+    }
+    // What an ended process had loaded is compiled again.
+    let kill = runner.kill_handle();
+    kill.kill();
+    while kill.process_id().is_some_and(|id| !is_zombie(id)) {
+        std::thread::yield_now();
+    }
+    let outcome = runner.run(EngineKind::Wasmi, &answer(6), &Job::default())?;
+    assert_eq!(outcome.status, Status::Exit(6));
+    Ok(())
+}
+
+#[test]
 fn a_damaged_compiled_module_is_compiled_anew() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let run = || -> Result<_, Failure> {

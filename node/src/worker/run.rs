@@ -57,6 +57,7 @@ struct Runners {
     free: Mutex<Vec<Runner>>,
     permits: Semaphore,
     told: Once,
+    told_unkept: Once,
 }
 
 impl Runners {
@@ -86,6 +87,18 @@ impl Runners {
             }
         });
     }
+
+    /// Logs once that compiled programs can't be kept, which costs time and no result.
+    fn tell_unkept(&self, runner: &Runner) {
+        if let Some(reason) = runner.unkept() {
+            self.told_unkept.call_once(|| {
+                tracing::warn!(
+                    reason,
+                    "programs are compiled for every run: none can be kept"
+                );
+            });
+        }
+    }
 }
 
 impl JobRunner {
@@ -113,6 +126,7 @@ impl JobRunner {
             free: Mutex::new(free),
             permits: Semaphore::new(slots),
             told: Once::new(),
+            told_unkept: Once::new(),
         });
         Ok(Self {
             core,
@@ -173,6 +187,7 @@ impl JobRunner {
         let mut run = tokio::task::spawn_blocking(move || {
             let result = runner.run(engine, &program, &job);
             runners.tell_confinement(&runner);
+            runners.tell_unkept(&runner);
             runners.put(runner);
             result
         });

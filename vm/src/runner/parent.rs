@@ -19,8 +19,8 @@ pub struct RunnerConfig {
     pub program: PathBuf,
     /// Arguments that make it a runner.
     pub arguments: Vec<String>,
-    /// Directory of compiled modules; this user's own, made if missing.
-    pub cache_directory: PathBuf,
+    /// Directory of compiled modules; this user's own, made if missing. `None`: none are kept.
+    pub cache_directory: Option<PathBuf>,
     /// Bytes that compiled modules may take there.
     pub cache_bytes_max: u64,
     /// Static limits of modules; the same on all nodes.
@@ -38,7 +38,7 @@ impl RunnerConfig {
         Self {
             program,
             arguments,
-            cache_directory,
+            cache_directory: Some(cache_directory),
             cache_bytes_max: 1 << 30,
             limits: Limits::default(),
             resources: Resources::default(),
@@ -51,10 +51,11 @@ impl RunnerConfig {
 #[derive(Debug)]
 pub struct Runner {
     config: RunnerConfig,
-    cache: Cache,
+    cache: Option<Cache>,
     warm: Mutex<Option<Process>>,
     current: KillHandle,
     confinement: Mutex<Option<Confinement>>,
+    unkept: Mutex<Option<String>>,
 }
 
 /// Kills the process that works for a [`Runner`] at the moment, if there is one. Cheap to clone.
@@ -110,14 +111,26 @@ impl Runner {
     ///
     /// [`HostError::Io`] when the directory of compiled modules can't be used.
     pub fn new(config: RunnerConfig) -> Result<Self, HostError> {
-        let cache = Cache::open(&config.cache_directory, config.cache_bytes_max)?;
+        let directory = config.cache_directory.as_deref();
+        let cache = directory.map(|directory| Cache::open(directory, config.cache_bytes_max));
+        let cache = cache.transpose()?;
         Ok(Self {
             config,
             cache,
             warm: Mutex::new(None),
             current: KillHandle::default(),
             confinement: Mutex::new(None),
+            unkept: Mutex::new(None),
         })
+    }
+
+    /// Why the module that was compiled last could not be kept: it is compiled again the next time. `None` when it was.
+    #[must_use]
+    pub fn unkept(&self) -> Option<String> {
+        self.unkept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// What kills the job that runs.
@@ -148,10 +161,22 @@ impl Runner {
         }
         let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
         let id = Id::new(engine, &self.config.limits, wasm);
+        let has_ended = self
+            .current
+            .lock()
+            .as_mut()
+            .is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
+        if has_ended {
+            // What it had loaded is gone with it.
+            self.retire(&mut warm);
+        }
         let is_loaded = warm
             .as_ref()
             .is_some_and(|process| process.loaded == Some((engine, id)));
-        let mut artifact = if is_loaded { None } else { self.cache.get(id) };
+        let mut artifact = match &self.cache {
+            Some(cache) if !is_loaded => cache.get(id),
+            _ => None,
+        };
         let mut fresh = false;
         if artifact.is_none() && !is_loaded {
             self.retire(&mut warm);
@@ -164,7 +189,9 @@ impl Runner {
         match self.run_artifact(&mut warm, engine, id, artifact, job) {
             Err(HostError::Artifact { .. }) if !fresh => {
                 // Of another version of the engine, most likely.
-                self.cache.remove(id);
+                if let Some(cache) = &self.cache {
+                    cache.remove(id);
+                }
                 self.retire(&mut warm);
                 match self.compile(engine, id, wasm)? {
                     Ok(artifact) => self.run_artifact(&mut warm, engine, id, Some(artifact), job),
@@ -200,7 +227,10 @@ impl Runner {
         self.current.reap();
         match response? {
             Response::Compiled(artifact) => {
-                self.cache.put(id, &artifact)?;
+                // A full disk is no reason not to run what has been compiled.
+                let kept = self.cache.as_ref().map(|cache| cache.put(id, &artifact));
+                *self.unkept.lock().unwrap_or_else(PoisonError::into_inner) =
+                    kept.and_then(Result::err).map(|error| error.to_string());
                 Ok(Ok(artifact))
             }
             Response::Refused(refusal) => Ok(Err(Outcome::refused(&refusal))),
@@ -221,19 +251,6 @@ impl Runner {
         module: Option<Artifact>,
         job: &Job,
     ) -> Result<Outcome, HostError> {
-        let has_ended = self
-            .current
-            .lock()
-            .as_mut()
-            .is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
-        let module = if warm.is_some() && has_ended && module.is_none() {
-            self.cache.get(id)
-        } else {
-            module
-        };
-        if has_ended {
-            self.retire(warm);
-        }
         let mut process = match warm.take() {
             Some(process) => process,
             None => self.start()?,
