@@ -175,13 +175,25 @@ impl Agent {
         }
     }
 
-    /// Tells it to forget the key and to end.
+    /// Tells it to forget the key and to end, and waits until it has.
     ///
     /// # Errors
-    /// It doesn't answer.
+    /// It doesn't answer, or doesn't end.
     pub fn lock(&self) -> Result<(), AgentError> {
-        match ask(&self.path, &Request::Lock)? {
-            Response::Locked => Ok(()),
+        let io = |source| AgentError::Io {
+            path: self.path.clone(),
+            source,
+        };
+        match exchange(&self.path, &Request::Lock).map_err(io)? {
+            (Response::Locked, mut stream) => match stream.read(&mut [0]) {
+                Ok(0) => Ok(()),
+                Ok(_) => Err(AgentError::Answer {
+                    path: self.path.clone(),
+                    what: "said more than that it locks",
+                }),
+                Err(error) if is_gone(&error) => Ok(()),
+                Err(error) => Err(io(error)),
+            },
             _ => Err(AgentError::Answer {
                 path: self.path.clone(),
                 what: "didn't say that it locks",
@@ -202,19 +214,22 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 fn ask(path: &Path, request: &Request) -> Result<Response, AgentError> {
-    let exchange = || -> io::Result<Response> {
-        let mut stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(ANSWER_MAX))?;
-        stream.set_write_timeout(Some(ANSWER_MAX))?;
-        stream.write_all(&frame(request))?;
-        let mut head = [0; 4];
-        stream.read_exact(&mut head)?;
-        let mut bytes = vec![0; length(head)?];
-        stream.read_exact(&mut bytes)?;
-        value(&bytes)
-    };
-    exchange().map_err(|source| AgentError::Io {
+    let answered = exchange(path, request).map_err(|source| AgentError::Io {
         path: path.to_owned(),
         source,
-    })
+    });
+    Ok(answered?.0)
+}
+
+/// The answer to a request, and the connection that it came on.
+fn exchange(path: &Path, request: &Request) -> io::Result<(Response, UnixStream)> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(ANSWER_MAX))?;
+    stream.set_write_timeout(Some(ANSWER_MAX))?;
+    stream.write_all(&frame(request))?;
+    let mut head = [0; 4];
+    stream.read_exact(&mut head)?;
+    let mut bytes = vec![0; length(head)?];
+    stream.read_exact(&mut bytes)?;
+    Ok((value(&bytes)?, stream))
 }

@@ -142,11 +142,13 @@ pub fn run() -> io::Result<()> {
         .set(rustix::mm::mlockall(MlockAllFlags::CURRENT).is_ok());
     let ours = inode(&hand.socket);
     say(READY);
-    runtime.block_on(serve(listener, held, ended()));
+    let waiting = runtime.block_on(serve(listener, held, ended()));
     // A newer agent may have taken the place; its socket stays.
     if ours.is_some() && inode(&hand.socket) == ours {
         std::fs::remove_file(&hand.socket)?;
     }
+    // Nothing is left to be done: whoever asked for the lock is told so by this.
+    drop(waiting);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::wire::{Described, Request, Response, frame, length, value};
 use frith_ledger::address::Address;
 use frith_ledger::key::SecretKey;
 use frith_ledger::operation::SignedOperation;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::rc::Rc;
@@ -26,6 +26,8 @@ pub(super) struct Held {
     until: Instant,
     pub(super) in_memory: Cell<bool>,
     locked: Notify,
+    /// Who asked it to lock: their connections stay open until it has left.
+    waiting: RefCell<Vec<UnixStream>>,
 }
 
 impl Held {
@@ -36,6 +38,7 @@ impl Held {
             until: Instant::now() + time,
             in_memory: Cell::new(false),
             locked: Notify::new(),
+            waiting: RefCell::default(),
         }
     }
 
@@ -63,8 +66,13 @@ impl Held {
     }
 }
 
-/// Serves until the time is over, a lock is asked for, or `asked` ends. The key is forgotten when this returns.
-pub(super) async fn serve(listener: UnixListener, held: Rc<Held>, asked: impl Future<Output = ()>) {
+/// Serves until the time is over, a lock is asked for, or `asked` ends. The key is forgotten when this returns. Who asked for
+/// the lock waits until its connection, which this gives, is closed.
+pub(super) async fn serve(
+    listener: UnixListener,
+    held: Rc<Held>,
+    asked: impl Future<Output = ()>,
+) -> Vec<UnixStream> {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let local = tokio::task::LocalSet::new();
     let until = tokio::time::Instant::from_std(held.until);
@@ -96,6 +104,7 @@ pub(super) async fn serve(listener: UnixListener, held: Rc<Held>, asked: impl Fu
             }
         })
         .await;
+    held.waiting.take()
 }
 
 /// One request of one connection.
@@ -111,6 +120,7 @@ async fn one(mut stream: UnixStream, held: &Held) -> io::Result<()> {
     stream.write_all(&frame(&response)).await?;
     stream.flush().await?;
     if response == Response::Locked {
+        held.waiting.borrow_mut().push(stream);
         held.locked.notify_one();
     }
     Ok(())
@@ -127,6 +137,7 @@ mod tests {
     use std::future::pending;
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::{Path, PathBuf};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn body(account: Address) -> OperationBody {
         OperationBody {
@@ -141,6 +152,15 @@ mod tests {
 
     /// Runs `client` against an agent that holds the key of 1s, and returns when both have ended.
     fn check(time: Duration, client: impl FnOnce(&Path) + Send + 'static) {
+        check_leaving(time, client, || {});
+    }
+
+    /// The same; the agent does `leave` between its last answer and its end.
+    fn check_leaving(
+        time: Duration,
+        client: impl FnOnce(&Path) + Send + 'static,
+        leave: impl FnOnce(),
+    ) {
         let dir = tempfile::tempdir().expect("a temporary directory");
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700))
             .expect("is mine");
@@ -156,7 +176,9 @@ mod tests {
         let key = SecretKey::from_bytes(&[1; 32]);
         let account = key.public().address();
         let held = Rc::new(Held::new(key, account, time));
-        runtime.block_on(serve(listener, held, pending()));
+        let waiting = runtime.block_on(serve(listener, held, pending()));
+        leave();
+        drop(waiting);
         drop(runtime);
         asking.join().expect("the client found what it expected");
     }
@@ -176,6 +198,27 @@ mod tests {
             assert!(refused.to_string().contains("another account"), "{refused}");
             agent.lock().expect("locks");
         });
+    }
+
+    #[test]
+    fn a_key_is_said_to_be_locked_when_its_agent_has_left() {
+        let left = Arc::new(AtomicBool::new(false));
+        let seen = left.clone();
+        check_leaving(
+            LONG,
+            move |socket| {
+                let agent = Agent::at(socket).expect("answers").expect("is there");
+                agent.lock().expect("locks");
+                assert!(seen.load(Ordering::SeqCst), "it is on its way out still");
+            },
+            || {
+                // Long enough for who doesn't wait to be wrong.
+                for _ in 0..10_000 {
+                    std::thread::yield_now();
+                }
+                left.store(true, Ordering::SeqCst);
+            },
+        );
     }
 
     #[test]

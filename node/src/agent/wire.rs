@@ -34,7 +34,7 @@ pub(super) enum Response {
         /// Its signature.
         signature: Signature,
     },
-    /// To [`Request::Lock`]: the key is forgotten when the connection closes.
+    /// To [`Request::Lock`]: when the connection closes, the key is forgotten and the socket is gone.
     Locked,
     /// The operation is another account's.
     NotMine,
