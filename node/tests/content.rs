@@ -11,10 +11,9 @@ use frith_ledger::store::{Entry, ReadStore, StoreError, Table};
 use frith_neighbourhood::ContentReader;
 use frith_network::{Network, NetworkConfig, NetworkEvent, PeerKey};
 use parity_scale_codec::Encode as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Long enough for the slowest machine; a test that hangs fails here.
 const GUARD: Duration = Duration::from_secs(120);
@@ -30,6 +29,13 @@ async fn guarded<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(GUARD, future)
         .await
         .unwrap_or_else(|_| panic!("waited in vain for: {what}"))
+}
+
+/// Waits until something was counted.
+async fn first(counted: &watch::Receiver<usize>) {
+    let mut counted = counted.clone();
+    let counted = guarded("a source", counted.wait_for(|count| *count > 0)).await;
+    assert!(counted.is_ok(), "it runs");
 }
 
 /// How a source misbehaves.
@@ -68,8 +74,14 @@ impl ReadStore for Held {
 struct Source {
     network: Network,
     held: Arc<Mutex<Contents>>,
-    answered: Arc<AtomicUsize>,
+    /// Requests that reached it.
+    asked: watch::Receiver<usize>,
+    /// Those that it answered with a slice.
+    answered: watch::Receiver<usize>,
 }
+
+/// Opens for all who wait at it.
+type Gate = watch::Receiver<bool>;
 
 async fn start(seed: u8, knows: Option<&Network>) -> (Network, mpsc::Receiver<NetworkEvent>) {
     let mut config = NetworkConfig::new([seed; 32], [42; 32]);
@@ -90,10 +102,22 @@ async fn start(seed: u8, knows: Option<&Network>) -> (Network, mpsc::Receiver<Ne
 
 impl Source {
     async fn start(seed: u8, knows: Option<&Network>, manner: Manner) -> Self {
+        let (_open, gate) = watch::channel(true);
+        Self::start_behind(seed, knows, manner, gate).await
+    }
+
+    /// A source that answers nobody before the gate opens.
+    async fn start_behind(
+        seed: u8,
+        knows: Option<&Network>,
+        manner: Manner,
+        mut gate: Gate,
+    ) -> Self {
         let (network, mut events) = start(seed, knows).await;
         let held: Arc<Mutex<Contents>> = Arc::default();
-        let answered = Arc::new(AtomicUsize::new(0));
-        let (contents, count) = (held.clone(), answered.clone());
+        let contents = held.clone();
+        let (count, answered) = watch::channel(0);
+        let (arrived, asked) = watch::channel(0);
         let reader = ContentReader::new(Arc::new(Held(contents)));
         let served = Served::start(reader).expect("a thread");
         tokio::spawn(async move {
@@ -106,11 +130,13 @@ impl Source {
                 else {
                     continue;
                 };
-                let stopped =
-                    matches!(manner, Manner::Stops(after) if count.load(Ordering::SeqCst) >= after);
+                arrived.send_modify(|asked| *asked += 1);
+                // An error means that it stays as it is.
+                let _stays = gate.wait_for(|open| *open).await.is_err();
+                let stopped = matches!(manner, Manner::Stops(after) if *count.borrow() >= after);
                 match served.answer(from, &request).await {
                     Answer::Found(mut answer) if !stopped => {
-                        count.fetch_add(1, Ordering::SeqCst);
+                        count.send_modify(|answered| *answered += 1);
                         if manner == Manner::Lies {
                             answer = spoilt(&answer);
                         }
@@ -123,6 +149,7 @@ impl Source {
         Self {
             network,
             held,
+            asked,
             answered,
         }
     }
@@ -139,7 +166,7 @@ impl Source {
     }
 
     fn answered(&self) -> usize {
-        self.answered.load(Ordering::SeqCst)
+        *self.answered.borrow()
     }
 
     async fn download(
@@ -170,29 +197,40 @@ fn spoilt(answer: &Bytes) -> Bytes {
 async fn content_comes_from_several_sources_and_a_liar_is_dropped_at_its_first_slice() {
     let (id, bytes) = content(WHOLE);
     let client = Source::start(1, None, Manner::Honest).await;
+    let (open, gate) = watch::channel(false);
     let mut sources = Vec::new();
     for (seed, manner) in [(2, Manner::Honest), (3, Manner::Lies), (4, Manner::Honest)] {
-        let source = Source::start(seed, Some(&client.network), manner).await;
+        // The honest ones bring nothing before all three were asked and the lie was told.
+        let gate = match manner {
+            Manner::Lies => watch::channel(true).1,
+            _ => gate.clone(),
+        };
+        let source = Source::start_behind(seed, Some(&client.network), manner, gate).await;
         source.hold(id, bytes.clone());
         sources.push(source);
     }
     let keys: Vec<PeerKey> = sources.iter().map(Source::key).collect();
-    let whole = client
-        .download(id, Some(WHOLE), &keys)
-        .await
-        .expect("two are honest");
-    assert!(whole == bytes);
+    let (whole, ()) = tokio::join!(client.download(id, Some(WHOLE), &keys), async {
+        for source in &sources {
+            first(&source.asked).await;
+        }
+        first(&sources[1].answered).await;
+        open.send_replace(true);
+    });
+    assert!(whole.expect("two are honest") == bytes);
     let answered: Vec<usize> = sources.iter().map(Source::answered).collect();
+    let slices = WHOLE.div_ceil(16 * GROUP_BYTES) as usize;
     assert!(
-        answered[0] > 5 && answered[2] > 5,
-        "both honest ones helped: {answered:?}"
+        answered[0] + answered[2] >= slices,
+        "the honest ones brought it: {answered:?}"
     );
     assert_eq!(answered[1], 1, "the liar was asked once");
-    // Twice caught, it is banned.
-    let alone = client.download(id, None, &keys[1..2]).await;
-    assert!(matches!(alone, Err(DownloadError::Sources { .. })));
-    let metrics = client.network.metrics();
-    assert_eq!(metrics.bans, 1);
+    // Caught again and again, faster than its score falls, it is banned.
+    for _ in 0..10 {
+        let alone = client.download(id, None, &keys[1..2]).await;
+        assert!(matches!(alone, Err(DownloadError::Sources { .. })));
+    }
+    assert_eq!(client.network.metrics().bans, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,11 +30,17 @@ async fn ask(stream: &mut TcpStream, request: &[u8]) -> String {
 }
 
 async fn answer(stream: &mut TcpStream) -> String {
+    answer_or_end(stream).await.expect("is served")
+}
+
+/// The answer; `None` when the connection ends before it has come.
+async fn answer_or_end(stream: &mut TcpStream) -> Option<String> {
     let mut text = Vec::new();
     loop {
-        let read = stream.read_buf(&mut text).await.expect("reads");
+        if stream.read_buf(&mut text).await.unwrap_or(0) == 0 {
+            return None;
+        }
         let shown = String::from_utf8_lossy(&text).into_owned();
-        assert!(read > 0, "closed after {shown:?}");
         let Some((head, body)) = shown.split_once("\r\n\r\n") else {
             continue;
         };
@@ -43,7 +49,7 @@ async fn answer(stream: &mut TcpStream) -> String {
             .find_map(|line| line.strip_prefix("content-length: "));
         let length: usize = length.expect("a length").parse().expect("a number");
         if body.len() >= length {
-            return shown;
+            return Some(shown);
         }
     }
 }
@@ -69,8 +75,16 @@ async fn a_connection_that_says_nothing_or_half_a_request_is_closed() {
     half.write_all(&LIVE[..30]).await.expect("writes");
     let said = rest(&mut half).await;
     assert!(!said.contains(" 200 "), "{said}");
-    let mut idle = connect(address).await;
-    assert!(ask(&mut idle, LIVE).await.contains(" 200 "));
+    // On a busy machine a request may come too late, and the next one in time.
+    let mut idle = loop {
+        let mut stream = connect(address).await;
+        // An error is an end too.
+        let _ended = stream.write_all(LIVE).await.is_err();
+        match answer_or_end(&mut stream).await {
+            Some(served) if served.contains(" 200 ") => break stream,
+            _ => {}
+        }
+    };
     assert_eq!(rest(&mut idle).await, "", "between two requests");
     world.core.stop().await;
 }
