@@ -143,7 +143,7 @@ pub fn signed(dir: &Path) -> Result<Signed> {
 pub fn take(dir: &Path) -> Result<Backup> {
     let read = |name: &str| {
         let path = dir.join(name);
-        std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, error))
+        crate::text::read(&path).map_err(|error| Failure::file("read", &path, error))
     };
     let genesis = read(GENESIS_FILE)?;
     let worker = KeyFile::read(&dir.join(WORKER_FILE)).map_err(Failure::other)?;
@@ -192,8 +192,7 @@ impl Backup {
                 path.display()
             )));
         }
-        let text =
-            std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, error))?;
+        let text = crate::text::read(path).map_err(|error| Failure::file("read", path, error))?;
         let backup: Self = serde_json::from_str(&text)
             .map_err(|error| Failure::usage(format!("{} is no backup: {error}", path.display())))?;
         if backup.format != FORMAT {

@@ -186,6 +186,8 @@ codes! {
     InUse "in_use": "stop it first, or give this node a data directory and a key of its own: two nodes with one key lose their stake";
     /// Workers refuse the module.
     ModuleRefused "module_refused": "docs/tasks.md lists what a module may have";
+    /// The program of a task or of a local run ended otherwise than with exit status 0.
+    ProgramFailed "program_failed": "docs/tasks.md says what each end means; `frith task run --local` runs the program here, where it can be looked at";
     /// A task that ended without one.
     NoResult "no_result": "unused escrow is back in the account; see `frith task status` for why it ended, and submit it again";
     /// Another process has the node's key.

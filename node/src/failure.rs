@@ -27,6 +27,11 @@ pub enum Exit {
     Proof = 5,
     /// Another process runs with this node's key: a person has to find it before this one starts again.
     KeyElsewhere = 6,
+    /// The command did what it was told, and the program of the task or of the local run ended otherwise than with exit
+    /// status 0.
+    ProgramFailed = 7,
+    /// The node halted: its store failed, or what it holds contradicts what was agreed.
+    Halted = 9,
 }
 
 /// Why a command failed.

@@ -30,6 +30,7 @@ pub mod measure;
 pub mod node_dir;
 pub mod present;
 pub mod service;
+mod text;
 pub mod views;
 pub mod worker;
 

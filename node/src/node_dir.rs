@@ -233,7 +233,7 @@ pub fn create(path: &Path, new: &NewNode<'_>) -> Result<()> {
 
 /// Refuses a directory that is a node's already, in part or whole.
 pub(crate) fn refuse_existing(path: &Path) -> Result<()> {
-    for name in [GENESIS_FILE, WORKER_FILE, STORE_DIR] {
+    for name in [GENESIS_FILE, WORKER_FILE, STORE_DIR, CONFIG_FILE] {
         refuse_existing_file(path, name)?;
     }
     Ok(())
@@ -243,7 +243,7 @@ fn refuse_existing_file(path: &Path, name: &str) -> Result<()> {
     if path.join(name).exists() {
         return Err(
             Failure::usage(format!("{} exists already", path.join(name).display()))
-                .advise("choose another directory; a worker's key and votes are never overwritten"),
+                .advise("choose another directory; a worker's key, votes and settings are never overwritten"),
         );
     }
     Ok(())

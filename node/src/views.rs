@@ -340,6 +340,20 @@ pub struct OutcomeView {
     pub content: Option<String>,
 }
 
+/// How many workers would take a task, if it were drawn now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OffersView {
+    /// Active workers.
+    pub workers: u64,
+    /// Those of them that take its price.
+    pub at_price: u64,
+    /// Those of them that have a free slot too, and collateral for its bond.
+    pub free: u64,
+    /// The least price that as many workers take as it wants; absent when there aren't so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_of_all: Option<String>,
+}
+
 /// A state's sums.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SummaryView {

@@ -6,7 +6,7 @@ mod support;
 use frith::devnet::environment;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use support::{Outcome, answer, check_refused, error, frith_with, program};
@@ -23,6 +23,18 @@ const ECHO: &str = r#"(module
         (i32.store (i32.const 4) (i32.load (i32.const 8)))
         (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
 const SAID: &str = "what the task is given";
+
+/// A command that did what it was told, about a program that ended badly: its answer and its exit code.
+fn check_failed(output: &Output, code: &str, path: &str, status: &str) -> Outcome {
+    check_refused(output, 7, code, "")?;
+    let said: Value = serde_json::from_slice(&output.stdout)?;
+    let found = said.pointer(path).and_then(Value::as_str);
+    assert!(
+        found.is_some_and(|found| found.contains(status)),
+        "{status}: {said}"
+    );
+    Ok(())
+}
 
 /// A devnet that a `frith` process runs, and what that process said.
 struct Running {
@@ -84,6 +96,25 @@ impl Running {
         self.call_with("", args)
     }
 
+    /// The same as people see it, without `--json`.
+    fn say(&self, input: &str, args: &[&str]) -> Outcome<Output> {
+        let mut child = Command::new(program())
+            .args(["--api", self.text("/nodes/0/api")?])
+            .args(args)
+            .env_clear()
+            .envs(environment())
+            .env("FRITH_HOME", self.text("/home")?)
+            .env("FRITH_PASSPHRASE", self.text("/passphrase")?)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut stdin = child.stdin.take().ok_or("a standard input")?;
+        stdin.write_all(input.as_bytes())?;
+        drop(stdin);
+        Ok(child.wait_with_output()?)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -95,7 +126,7 @@ impl Running {
         Ok(path.to_str().ok_or("a path")?.to_owned())
     }
 
-    /// A quote adds up, and asks nobody.
+    /// A quote adds up, and says what is in the way of workers.
     fn prices(&self, echo: &str) -> Outcome {
         let line = ["task", "quote", echo, "--fuel", "2000000"];
         let more = ["--price", "0.5", "--replicas", "2"];
@@ -107,6 +138,22 @@ impl Running {
             |name: &str| -> Outcome<f64> { Ok(quoted[name].as_str().ok_or("an amount")?.parse()?) };
         let sum = credits("escrow")? + credits("fee")?;
         assert!((credits("most")? - sum).abs() < 1e-9, "{quoted}");
+        assert!(quoted["warnings"].is_null(), "{quoted}");
+        let doubt = |more: &[&str]| -> Outcome<String> {
+            let quoted = answer(&self.call(&[&["task", "quote", echo], more].concat())?)?;
+            Ok(quoted["warnings"].to_string())
+        };
+        let cheap = doubt(&["--price", "0.00001"])?;
+        assert!(
+            cheap.contains("0 of 3 workers") && cheap.contains("offer 0.0001"),
+            "{cheap}"
+        );
+        let many = doubt(&["--replicas", "4"])?;
+        assert!(many.contains("there are 3"), "{many}");
+        let dear = doubt(&["--price", "100", "--fuel", "1000000000"])?;
+        assert!(dear.contains("collateral"), "{dear}");
+        let unasked = doubt(&["--api", "http://127.0.0.1:9"])?;
+        assert!(unasked.contains("not known"), "{unasked}");
         Ok(())
     }
 
@@ -136,8 +183,14 @@ impl Running {
         assert!(question.contains("of your 1000000 credits"), "{question}");
 
         let yes = ["--yes", "--wait", "final", "--timeout", "100"];
+        let text = self.say(SAID, &[&line[..], &yes].concat())?;
+        let text = String::from_utf8(text.stdout)?;
+        assert!(text.contains(&format!("output    {SAID}")), "{text}");
         let submitted = answer(&self.call_with(SAID, &[&line[..], &yes].concat())?)?;
         let task = submitted["task"].as_str().ok_or("a task")?;
+        let printed = self.call(&["task", "result", task])?;
+        assert_eq!(printed.stderr, b"", "JSON has all of it");
+        assert_eq!(answer(&printed)?["output"], json!(hex::encode(SAID)));
         assert_eq!(submitted["outcome"]["state"], "settled", "{submitted}");
         let status = answer(&self.call(&["task", "status", task, "--wait", "100"])?)?;
         assert_eq!(status["outcome"]["fuel"], json!(fuel), "{status}");
@@ -179,7 +232,32 @@ impl Running {
             "cancelled",
         )?;
         let line = ["task", "result", task, "--timeout", "100"];
-        check_refused(&self.call(&line)?, 3, "no_result", "no result")
+        check_refused(&self.call(&line)?, 7, "no_result", "no result")?;
+        let line = ["task", "status", task, "--wait", "100"];
+        check_failed(&self.call(&line)?, "no_result", "/state", "cancelled")
+    }
+
+    /// A task whose program ended otherwise than with exit status 0 ends the commands that waited for it with 7, and they
+    /// answer all the same.
+    fn ends_as_the_program_did(&self) -> Outcome {
+        let three = r#"(module (func (export "run") (result i32) (i32.const 3)))"#;
+        let three = self.file("three.wasm", &wat::parse_str(three)?)?;
+        let line = ["task", "submit", &three, "--yes", "--replicas", "2"];
+        let wait = ["--wait", "final", "--timeout", "100"];
+        let submitted = self.call(&[&line[..], &wait].concat())?;
+        let status = "/outcome/outcome/status";
+        check_failed(&submitted, "program_failed", status, "exit 3")?;
+        let said: Value = serde_json::from_slice(&submitted.stdout)?;
+        let task = said["task"].as_str().ok_or("a task")?;
+        let status = "/outcome/status";
+        let waited = self.call(&["task", "status", task, "--wait", "100"])?;
+        check_failed(&waited, "program_failed", status, "exit 3")?;
+        let result = self.call(&["task", "result", task])?;
+        check_failed(&result, "program_failed", status, "exit 3")?;
+        // Asked how it is, it is no failure that it ended so.
+        let asked = answer(&self.call(&["task", "status", task])?)?;
+        assert_eq!(asked["outcome"]["status"], "exit 3");
+        Ok(())
     }
 
     /// What workers would refuse is refused before it costs; unchecked, their refusal is the result.
@@ -198,10 +276,9 @@ impl Running {
         let line = ["task", "submit", &text, "--yes"];
         check_refused(&self.call(&line)?, 3, "module_refused", "at byte")?;
         let more = ["--unchecked", "--wait", "final", "--timeout", "100"];
-        let paid = answer(&self.call(&[&line[..], &more].concat())?)?;
-        let status = paid["outcome"]["outcome"]["status"].as_str();
-        assert!(status.is_some_and(|s| s.contains("refused")), "{paid}");
-        Ok(())
+        let paid = self.call(&[&line[..], &more].concat())?;
+        let status = "/outcome/outcome/status";
+        check_failed(&paid, "program_failed", status, "refused")
     }
 
     /// Blocks by height and the newest; what is none.
@@ -266,6 +343,7 @@ fn a_devnet_prices_runs_and_takes_back_tasks_and_refuses_what_nobody_would_run()
     let fuel = devnet.runs_here(&echo)?;
     devnet.is_run_by_workers(&echo, fuel)?;
     devnet.is_taken_back(&echo)?;
+    devnet.ends_as_the_program_did()?;
     devnet.refuses_modules()?;
     devnet.shows_blocks()?;
     devnet.knows_its_network()?;

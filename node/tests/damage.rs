@@ -190,6 +190,7 @@ impl World {
 
     /// Damages files of the stopped node and starts it again: it becomes ready by itself. What it logged.
     fn comes_back(&mut self, damage: impl FnOnce(&Path) -> Outcome) -> Outcome<String> {
+        // Also when it has ended by itself.
         self.devnet.kill(NODE)?;
         damage(&self.dir())?;
         let before = fs::read(self.devnet.log(NODE))?.len();
@@ -259,21 +260,32 @@ impl World {
         Ok(())
     }
 
-    /// A node on a damaged table doesn't start, or stops when it reads it, or never needs it. Without its store it comes back.
+    /// A node on a damaged table doesn't start, or ends when it reads it, or never needs it. Without its store it comes back.
     fn never_believes_a_damaged_table(&mut self, bob: &str) -> Outcome {
         self.devnet.kill(NODE)?;
         Damage::Bit.apply(&table(&self.dir())?)?;
         match self.devnet.restart(NODE) {
             Err(error) => assert!(error.message.contains("store"), "{error}"),
             Ok(()) => {
-                let status = self.devnet.node(NODE)?.status()?;
-                if status.halted.is_none() {
-                    self.agrees(bob)?;
+                if self.agrees(bob).is_err() {
+                    self.has_halted("store")?;
                 }
             }
         }
         let log = self.comes_back(|dir| Ok(fs::rename(dir.join("store"), dir.join("bad"))?))?;
         assert!(log.contains(ASKS), "{log}");
+        Ok(())
+    }
+
+    /// The node ends by itself, with the code of one that halted, and its last words say why.
+    fn has_halted(&mut self, why: &str) -> Outcome {
+        let status = self.devnet.await_end(NODE, PATIENCE)?;
+        let log = fs::read_to_string(self.devnet.log(NODE))?;
+        assert_eq!(status.code(), Some(9), "{log}");
+        let said = log.lines().rfind(|line| line.starts_with("error: "));
+        let said = said.ok_or("no last words")?;
+        assert!(said.contains("the node has halted"), "{said}");
+        assert!(said.contains(why), "{said}");
         Ok(())
     }
 
@@ -332,7 +344,7 @@ fn a_damaged_file_is_named_or_mended_and_nobody_votes_twice() -> Outcome {
 }
 
 #[test]
-fn a_node_whose_disk_is_full_stops_voting_and_says_so_and_comes_back() -> Outcome {
+fn a_node_whose_disk_is_full_says_so_and_ends_and_comes_back() -> Outcome {
     let mut world = World::start()?;
     let bob = world.address("bob")?;
     let process = world.devnet.process(NODE).ok_or("a process")?;
@@ -347,23 +359,14 @@ fn a_node_whose_disk_is_full_stops_voting_and_says_so_and_comes_back() -> Outcom
     };
     prlimit(Some(pid), Resource::Fsize, limit)?;
     let deadline = Instant::now() + PATIENCE;
-    let halted = loop {
+    while world.devnet.status(NODE)?.is_none() {
         // Writes at every node, and the others go on without this one.
         world.send(&bob)?;
-        let status = world.devnet.node(NODE)?.status()?;
-        if let Some(reason) = status.halted {
-            assert!(!status.readiness.ready);
-            break reason;
-        }
         assert!(Instant::now() < deadline, "it doesn't notice");
-    };
-    assert!(halted.contains("the store failed"), "{halted}");
+    }
+    world.has_halted("the store failed")?;
     let dir = world.dir();
-    let path = dir.to_str().ok_or("a path")?;
-    assert!(halted.contains(path), "it says where: {halted}");
-    let api = world.devnet.node(NODE)?.base().to_owned();
-    let status = support::frith(&world.home, &api, "", &["node", "status"])?;
-    assert_eq!(status.status.code(), Some(4), "not ready");
+    world.has_halted(dir.to_str().ok_or("a path")?)?;
     world.send(&bob)?;
 
     world.comes_back(|_| Ok(()))?;

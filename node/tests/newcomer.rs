@@ -59,14 +59,9 @@ impl Newcomer {
         let output = self.call(&["key", "new", "newcomer"])?;
         let made = answer(&output)?;
         self.account = made["address"].as_str().ok_or("an address")?.to_owned();
-        let said = String::from_utf8(output.stderr)?;
-        let is_phrase = |line: &&str| line.split_whitespace().count() == WORDS;
-        let words = said
-            .lines()
-            .filter(|line| line.starts_with("    "))
-            .find(is_phrase)
-            .ok_or("the words")?
-            .trim();
+        let said: Value = serde_json::from_slice(&output.stderr)?;
+        let words = said["phrase"].as_str().ok_or("the words")?;
+        assert_eq!(words.split_whitespace().count(), WORDS);
         let import = |name: &str, words: &str| -> Outcome<Output> {
             let variables = [
                 ("FRITH_PASSPHRASE", OF_ACCOUNT),

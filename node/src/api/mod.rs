@@ -17,6 +17,7 @@ mod health;
 mod history;
 mod ledger;
 mod metrics;
+mod offers;
 mod openapi;
 mod operations;
 mod router;

@@ -2,7 +2,7 @@
 
 use super::answers::shared_json;
 use super::error::ApiError;
-use super::{content, events, health, history, ledger, metrics, operations, tasks};
+use super::{content, events, health, history, ledger, metrics, offers, operations, tasks};
 use crate::views;
 use axum::body::Bytes;
 use axum::response::Response;
@@ -26,6 +26,7 @@ use utoipa::OpenApi;
         ledger::genesis,
         tasks::status,
         tasks::list,
+        offers::count,
         content::put,
         content::get,
         events::stream,

@@ -3,7 +3,7 @@
 use super::answers::Answers;
 use super::error::ApiError;
 use super::submission::{SUBMISSION_BYTES_MAX, Uploading};
-use super::{content, events, guard, health, history, ledger, metrics, openapi, operations, tasks};
+use super::{content, events, guard, health, history, ledger, metrics, offers, openapi, operations, tasks};
 use crate::service::{Fetcher, StatusSource};
 use axum::Router;
 use axum::body::Bytes;
@@ -127,6 +127,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/accounts/{address}/history", get(history::page))
         .route("/v1/tasks", get(tasks::list))
         .route("/v1/tasks/{address}", get(tasks::status))
+        .route("/v1/offers", get(offers::count))
         .route("/v1/roots/{epoch}", get(ledger::root))
         .route("/v1/blocks/{height}", get(ledger::block))
         .route("/v1/genesis", get(ledger::genesis))

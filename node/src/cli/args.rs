@@ -14,6 +14,7 @@ pub(super) use wallet::{OfferArgs, RotateWorkerArgs, StakeArgs, TermsArgs, Walle
 
 use crate::config::Origin;
 use crate::views::Finality;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::collections::BTreeMap;
@@ -36,7 +37,8 @@ pub struct Cli {
 
 /// Under every command's help, and in every manual page.
 pub(super) const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 node unreachable or not ready, \
-5 a proof does not hold, 6 another process runs with the node's key.\nPassphrases come from FRITH_PASSPHRASE, \
+5 a proof does not hold, 6 another process runs with the node's key, 7 the program of a task or of a local run ended \
+otherwise than with exit status 0, 9 the node halted.\nPassphrases come from FRITH_PASSPHRASE, \
 FRITH_PASSPHRASE_FILE, an unlocked agent (`frith key unlock`) or the terminal, never from the command line; a worker's also from \
 FRITH_WORKER_PASSPHRASE and FRITH_WORKER_PASSPHRASE_FILE.";
 
@@ -61,6 +63,12 @@ pub(super) fn parse<T: Into<std::ffi::OsString> + Clone>(
     Ok(cli)
 }
 
+/// Reads a folder's path, or one that outlives the command, as an absolute one: agents, nodes and the processes that run
+/// tasks work in other directories than the shell that the path was typed in.
+fn absolute() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(std::path::absolute)
+}
+
 fn origins(matches: &ArgMatches) -> BTreeMap<&'static str, Origin> {
     let shared = ["home", "api", "genesis", "key"];
     let origin = |name: &'static str| match matches.value_source(name)? {
@@ -75,13 +83,13 @@ fn origins(matches: &ArgMatches) -> BTreeMap<&'static str, Origin> {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Common {
     /// Your directory: keys, trusted genesis, defaults [default: ~/.frith]
-    #[arg(long, global = true, env = "FRITH_HOME", value_name = "DIR")]
+    #[arg(long, global = true, env = "FRITH_HOME", value_name = "DIR", value_parser = absolute())]
     pub home: Option<PathBuf>,
     /// The node to ask [default: http://127.0.0.1:4280]
     #[arg(long, global = true, env = "FRITH_API", value_name = "URL")]
     pub api: Option<String>,
     /// The network's genesis file, which answers are checked from [default: genesis.json in your directory]
-    #[arg(long, global = true, env = "FRITH_GENESIS", value_name = "FILE")]
+    #[arg(long, global = true, env = "FRITH_GENESIS", value_name = "FILE", value_parser = absolute())]
     pub genesis: Option<PathBuf>,
     /// The key to use, by its name [default: the only one]
     #[arg(long, global = true, env = "FRITH_KEY", value_name = "NAME")]
@@ -132,7 +140,7 @@ pub enum Command {
     /// Print the manual page; with --out, write the pages of all commands.
     Man {
         /// The directory to write them to: /usr/share/man/man1, say.
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", value_parser = absolute())]
         out: Option<PathBuf>,
     },
     /// Show everything on a devnet of its own, and check it.
@@ -179,7 +187,7 @@ pub struct DevnetArgs {
     #[arg(long, default_value_t = 4)]
     pub nodes: u16,
     /// Where to put them; must be empty or a devnet's [default: a new temporary directory]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = absolute())]
     pub dir: Option<PathBuf>,
     /// Start node i with a fault: `2=wrong-result`. Repeat for more.
     #[arg(long = "fault", value_name = "NODE=FAULT")]
@@ -193,10 +201,10 @@ pub struct DevnetArgs {
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
     /// Where the example programs are, as .wasm files.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = absolute())]
     pub programs: PathBuf,
     /// Where pictures and logs are left.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = absolute())]
     pub out: PathBuf,
 }
 
@@ -266,6 +274,54 @@ mod tests {
             let line = line.replace('X', &address);
             assert!(check(&line).is_ok(), "{line}");
         }
+    }
+
+    /// Every option whose value is a folder, below a command.
+    fn folders(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        for arg in command.get_arguments() {
+            let names = arg.get_value_names().unwrap_or_default();
+            if names.iter().any(|name| name == "DIR")
+                && let Some(long) = arg.get_long()
+            {
+                found.push(format!("{path} --{long}"));
+            }
+        }
+        for below in command.get_subcommands() {
+            folders(below, &format!("{path} {}", below.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_folder_that_is_named_is_absolute_whatever_was_typed() {
+        let mut found = Vec::new();
+        folders(&command(), "frith", &mut found);
+        assert!(found.len() > 16, "{found:?}");
+        let address = Address([7; 32]);
+        let more = |option: &str| match option {
+            "frith node consent --dir" => format!("--account {address} --nonce 1"),
+            "frith genesis worker --dir" => {
+                format!("--account {address} --stake 1 --collateral 1")
+            }
+            "frith node backup --dir" => "--out f".to_owned(),
+            "frith node restore --dir" => "f".to_owned(),
+            "frith demo --programs" => "--out h".to_owned(),
+            "frith demo --out" => "--programs h".to_owned(),
+            "frith --home" => "key lock".to_owned(),
+            _ => String::new(),
+        };
+        let here = std::env::current_dir().expect("there is one");
+        let whole = format!("{:?}", here.join("h"));
+        for option in found {
+            let line = format!("{option} h {}", more(&option));
+            let cli = check(&line).map(|cli| format!("{cli:?}"));
+            let cli = cli.unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert!(
+                cli.contains(&whole) && !cli.contains("\"h\""),
+                "{line}: {cli}"
+            );
+        }
+        let cli = check("frith --genesis g key lock").expect("is a command");
+        assert_eq!(cli.common.genesis, Some(here.join("g")));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) fn restore(file: &Path, dir: &Path) -> Result<Report> {
     )
 }
 
-pub(super) fn safety(command: SafetyCommand) -> Result<Report> {
+pub(super) fn safety(json: bool, command: SafetyCommand) -> Result<Report> {
     match command {
         SafetyCommand::Export { dir, out } => {
             let signed = backup::signed(&dir)?;
@@ -58,7 +58,7 @@ pub(super) fn safety(command: SafetyCommand) -> Result<Report> {
                 "Declare the record of votes in {} lost? The node then needs answers of more than two thirds of the others before it votes.",
                 dir.display()
             );
-            confirm(&question, yes)?;
+            confirm(json, &question, yes)?;
             backup::forget_votes(&dir)?;
             Report::new(
                 format!(

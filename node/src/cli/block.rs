@@ -50,7 +50,7 @@ pub(super) fn verify(session: &Session, file: &Path) -> Result<Report> {
             file.display()
         )));
     }
-    let text = std::fs::read_to_string(file).map_err(|error| Failure::file("read", file, error))?;
+    let text = crate::text::read(file).map_err(|error| Failure::file("read", file, error))?;
     let saved: SavedProof = serde_json::from_str(&text).map_err(|error| {
         Failure::usage(format!("{} is no saved proof: {error}", file.display()))
             .advise("`frith wallet balance --save-proof FILE` writes one")

@@ -44,13 +44,17 @@ pub(super) fn run(session: &Session, args: &DevnetArgs) -> Result<Report> {
         note(&how_to_talk(&devnet)?);
     }
     while !stop.load(Ordering::SeqCst) {
-        if let Some(index) = devnet.ended()? {
-            return Err(Failure::other(format!("node {index} has ended by itself"))
-                .advise(format!("see {}", devnet.log(index).display())));
+        if let Some((index, status)) = devnet.ended()? {
+            return Err(
+                Failure::other(format!("node {index} has ended by itself, with {status}"))
+                    .advise(format!("see {}", devnet.log(index).display())),
+            );
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    note("ending the nodes …");
+    if !session.json {
+        note("ending the nodes …");
+    }
     devnet.stop()?;
     drop(temporary);
     Report::new(

@@ -6,7 +6,7 @@
 use super::Report;
 use super::args::{FoundArgs, FounderArgs, GenesisCommand, InitArgs};
 use super::node::make_worker;
-use super::session::worker_seed;
+use super::session::{Session, worker_seed};
 use super::terms::offered;
 use crate::failure::{Context as _, Failure, Result};
 use crate::node_dir;
@@ -22,15 +22,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Bytes of a founder's entry that are read.
 const ENTRY_BYTES_MAX: u64 = 4096;
 
-pub(super) fn run(command: GenesisCommand) -> Result<Report> {
+pub(super) fn run(session: &Session, command: GenesisCommand) -> Result<Report> {
     match command {
-        GenesisCommand::Worker(options) => worker(&options),
+        GenesisCommand::Worker(options) => worker(session, &options),
         GenesisCommand::New(options) => new(&options),
     }
 }
 
 /// The entry of a founder's worker; its key is made if there is none.
-fn worker(options: &FounderArgs) -> Result<Report> {
+fn worker(session: &Session, options: &FounderArgs) -> Result<Report> {
     let dir = &options.dir;
     let seed = if node_dir::is_founders(dir) {
         worker_seed(dir)?
@@ -42,7 +42,7 @@ fn worker(options: &FounderArgs) -> Result<Report> {
             weak_passphrase: options.weak_passphrase,
             new_network: true,
         };
-        make_worker(None, &init)?
+        make_worker(session.json, None, &init)?
     };
     let entry = GenesisWorker {
         key: seed.worker().public().0,
@@ -109,10 +109,11 @@ fn entry(file: &Path, parameters: &Parameters) -> Result<GenesisWorker> {
     std::fs::File::open(file)
         .and_then(|open| open.take(ENTRY_BYTES_MAX).read_to_string(&mut text))
         .map_err(|error| Failure::file("read", file, error))?;
-    let entry: GenesisWorker = serde_json::from_str(&text).map_err(|error| {
-        Failure::usage(format!("{} is no founder's entry: {error}", file.display()))
-            .advise("`frith genesis worker --dir DIR --account ADDRESS --json` makes one")
-    })?;
+    let entry: GenesisWorker =
+        serde_json::from_str(crate::text::unmarked(&text)).map_err(|error| {
+            Failure::usage(format!("{} is no founder's entry: {error}", file.display()))
+                .advise("`frith genesis worker --dir DIR --account ADDRESS --json` makes one")
+        })?;
     if entry.stake < parameters.stake_min {
         return Err(Failure::usage(format!(
             "in {}: a stake of {}; the preset asks for at least {}",

@@ -50,7 +50,9 @@ pub(super) fn run(
 fn line(entry: &HappeningView) -> String {
     let amount = match (&entry.amount, entry.direction.as_deref()) {
         (Some(amount), Some("in")) => format!("+{amount}"),
-        (Some(amount), _) => format!("-{amount}"),
+        (Some(amount), Some("out")) => format!("-{amount}"),
+        (Some(amount), Some("self")) => format!("±{amount}"),
+        (Some(amount), _) => format!("({amount})"),
         (None, _) => String::new(),
     };
     let whom = [
@@ -91,5 +93,28 @@ fn ending(history: &HistoryView) -> String {
         Some(since) if since > 1 => format!("this node knows nothing from before block {since}\n"),
         Some(_) => "that is all since the genesis\n".to_owned(),
         None => "this node has committed no block yet\n".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_the_sign_of_what_moved() {
+        for (direction, expected) in [
+            (Some("in"), " +1.5 "),
+            (Some("out"), " -1.5 "),
+            (Some("self"), " ±1.5 "),
+            (None, " (1.5) "),
+        ] {
+            let entry = HappeningView {
+                amount: Some("1.5".to_owned()),
+                direction: direction.map(str::to_owned),
+                ..HappeningView::default()
+            };
+            let shown = line(&entry);
+            assert!(shown.contains(expected), "{shown}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::args::KeyCommand;
-use super::output::note;
+use super::output::tell;
 use super::session::{Session, agent_failure, key_failure, label_account};
 use crate::agent::{Agent, Described, Hand, socket_path};
 use crate::codes::Code;
@@ -22,7 +22,7 @@ pub(super) fn run(session: &Session, command: KeyCommand) -> Result<Report> {
         KeyCommand::New { name } => {
             let phrase = Phrase::generate().doing("cannot make a key")?;
             let report = keep(session, &name, &phrase, None)?.report(&name)?;
-            show_phrase(&phrase);
+            show_phrase(session.json, &phrase);
             Ok(report)
         }
         KeyCommand::Import {
@@ -107,11 +107,16 @@ pub(super) fn ask_phrase(weak: bool) -> Result<Phrase> {
 }
 
 /// The phrase of a new key, once, on standard error: it must not end in a file by accident.
-pub(super) fn show_phrase(phrase: &Phrase) {
-    note(
-        "Write these words down and keep them secret. Who has them has the key; they are shown this once:\n",
+pub(super) fn show_phrase(json: bool, phrase: &Phrase) {
+    let (what, words) = (
+        "Write these words down and keep them secret. Who has them has the key; they are shown this once",
+        phrase.as_str(),
     );
-    note(&format!("    {}\n", phrase.as_str()));
+    tell(
+        json,
+        &format!("{what}:\n\n    {words}\n"),
+        &json!({"note": what, "phrase": words}),
+    );
 }
 
 /// The passphrase of a new key file.

@@ -17,8 +17,10 @@ mod history;
 mod key;
 mod manual;
 mod node;
+mod offers;
 mod output;
 mod program;
+mod result;
 mod rotate;
 mod run;
 mod session;
@@ -68,6 +70,9 @@ pub fn main() -> ExitCode {
 
 /// A wrong command line, as the failure that `--json` shows.
 fn usage(error: &clap::Error) -> Failure {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Failure::usage("no command is named").advise("see `frith help`");
+    }
     let text = error.render().to_string();
     // What is wrong stands before the first empty line; usage hints follow it.
     let wrong = text.lines().take_while(|line| !line.trim().is_empty());
@@ -88,7 +93,7 @@ fn run(cli: Cli) -> Result<Report> {
         args::Command::Task(command) => task::run(&session, command),
         args::Command::Wallet(command) => wallet::run(&session, command),
         args::Command::Block(args::BlockCommand::Show { height }) => block::show(&session, &height),
-        args::Command::Genesis(command) => genesis::run(command),
+        args::Command::Genesis(command) => genesis::run(&session, command),
         args::Command::Proof(args::ProofCommand::Verify { file }) => block::verify(&session, &file),
         args::Command::Config(command) => config::run(&session, command),
         args::Command::Completions { shell } => manual::completions(shell),

@@ -43,7 +43,7 @@ pub(super) fn run(session: &Session, command: NodeCommand) -> Result<Report> {
         }
         NodeCommand::Backup { dir, out } => super::backup::take(&dir, &out),
         NodeCommand::Restore { file, dir } => super::backup::restore(&file, &dir),
-        NodeCommand::Safety(command) => super::backup::safety(command),
+        NodeCommand::Safety(command) => super::backup::safety(session.json, command),
         NodeCommand::Consent {
             dir,
             account,
@@ -63,7 +63,9 @@ fn init(session: &Session, options: &InitArgs) -> Result<Report> {
     if node_dir::is_founders(&options.dir) {
         return found(&genesis, options);
     }
-    let key = make_worker(Some(&genesis), options)?.worker().public();
+    let key = make_worker(session.json, Some(&genesis), options)?
+        .worker()
+        .public();
     let history = key_history(options);
     let founder = genesis.workers.iter().any(|worker| worker.key == key.0);
     let asks = match history {
@@ -93,7 +95,11 @@ fn init(session: &Session, options: &InitArgs) -> Result<Report> {
 ///
 /// # Errors
 /// There is one already, or the words or the passphrase aren't to be had.
-pub(super) fn make_worker(genesis: Option<&Genesis>, options: &InitArgs) -> Result<Seed> {
+pub(super) fn make_worker(
+    json: bool,
+    genesis: Option<&Genesis>,
+    options: &InitArgs,
+) -> Result<Seed> {
     node_dir::refuse_existing(&options.dir)?;
     let phrase = if options.import {
         ask_phrase(options.weak_passphrase)?
@@ -115,7 +121,7 @@ pub(super) fn make_worker(genesis: Option<&Genesis>, options: &InitArgs) -> Resu
     };
     node_dir::create(&options.dir, &new)?;
     if !options.import {
-        show_phrase(&phrase);
+        show_phrase(json, &phrase);
     }
     Ok(seed)
 }

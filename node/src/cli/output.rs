@@ -47,8 +47,14 @@ impl Report {
 
     /// A report that is printed although the command failed: a status of a node that isn't ready.
     #[must_use]
-    pub fn with_failure(mut self, failure: Failure) -> Self {
-        self.failure = Some(failure);
+    pub fn with_failure(self, failure: Failure) -> Self {
+        self.failing(Some(failure))
+    }
+
+    /// The same, if it failed.
+    #[must_use]
+    pub fn failing(mut self, failure: Option<Failure>) -> Self {
+        self.failure = failure;
         self
     }
 }
@@ -130,13 +136,27 @@ pub(super) fn note(text: &str) {
     let _closed = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Asks whether to go on. Without a terminal `--yes` must have been said.
+/// Says something beside the answer that a program has to know as well: with `--json` as a value on a line of its own.
+pub(super) fn tell(json: bool, text: &str, value: &Value) {
+    if json {
+        note(&value.to_string());
+    } else {
+        note(text);
+    }
+}
+
+/// Asks whether to go on. Without a terminal, and where programs are answered, `--yes` must have been said.
 ///
 /// # Errors
 /// The user said no, or can't be asked.
-pub(super) fn confirm(question: &str, yes: bool) -> Result<()> {
+pub(super) fn confirm(json: bool, question: &str, yes: bool) -> Result<()> {
     if yes {
         return Ok(());
+    }
+    if json {
+        return Err(
+            Failure::usage(format!("{question} With --json nobody is asked")).advise("say --yes"),
+        );
     }
     if !is_terminal() {
         return Err(
@@ -152,11 +172,16 @@ pub(super) fn confirm(question: &str, yes: bool) -> Result<()> {
         .lock()
         .read_line(&mut answer)
         .map_err(Failure::other)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
+    if agrees(&answer) {
         Ok(())
     } else {
         Err(Failure::refused(Code::Declined, "you did not agree"))
     }
+}
+
+/// Whether an answer says yes, however it is written. Everything else is a no.
+fn agrees(answer: &str) -> bool {
+    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
 /// A spinner while something is waited for; nothing when nobody looks.
@@ -180,4 +205,19 @@ pub(super) fn bar(len: u64, text: &str, quiet: bool) -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_yes_counts_however_it_is_written_and_nothing_else_does() {
+        for yes in ["y", "Y", "yes", "Yes", "YES", "yEs\r\n", " y \n"] {
+            assert!(agrees(yes), "{yes:?}");
+        }
+        for no in ["", "\n", "n", "no", "yess", "yes please", "ye", "1"] {
+            assert!(!agrees(no), "{no:?}");
+        }
+    }
 }

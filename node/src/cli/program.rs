@@ -3,6 +3,7 @@
 use super::Report;
 use super::args::SpecArgs;
 use super::output::{note, spinner};
+use super::result::{is_for_no_terminal, program_failure};
 use super::session::Session;
 use super::spec::prepare;
 use crate::amounts::grouped;
@@ -27,14 +28,18 @@ const STDERR_SHOWN_MAX: usize = 4096;
 /// Most memory of the process that runs the program, in MiB; as a node's default.
 const RUNNER_MEMORY_MIB: u64 = 2048;
 
-/// A runner like a worker's; compiled programs are kept in the user's directory.
-fn runner(session: &Session) -> std::result::Result<Runner, HostError> {
+/// A runner like a worker's. Compiled programs are kept in the user's directory; when it can't be written to, they aren't
+/// kept, and this says why.
+fn runner(session: &Session) -> std::result::Result<(Runner, Option<String>), HostError> {
     let cache = session.home.dir().join("compiled");
-    std::fs::create_dir_all(session.home.dir()).map_err(|source| HostError::Io {
-        doing: "creating your directory",
-        source,
-    })?;
-    Runner::new(crate::worker::runner_config(&cache, RUNNER_MEMORY_MIB, 0)?)
+    let mut config = crate::worker::runner_config(&cache, RUNNER_MEMORY_MIB, 0)?;
+    match Runner::new(config.clone()) {
+        Ok(runner) => Ok((runner, None)),
+        Err(error) => {
+            config.cache_directory = None;
+            Ok((Runner::new(config)?, Some(error.to_string())))
+        }
+    }
 }
 
 pub(super) fn run_local(
@@ -55,12 +60,13 @@ pub(super) fn run_local(
     };
     let waiting = spinner("runs", session.json);
     let started = Instant::now();
-    let run = runner(session)
-        .and_then(|runner| runner.run(kind, &prepared.program, &job))
-        .map_err(|error| {
-            Failure::other(format!("this machine could not run the program: {error}"))
-                .advise("a worker would try again; this says nothing about the program")
-        })?;
+    let failed = |error: HostError| {
+        Failure::other(format!("this machine could not run the program: {error}"))
+            .advise("a worker would try again; this says nothing about the program")
+    };
+    let (runner, unkept) = runner(session).map_err(failed)?;
+    let run = runner.run(kind, &prepared.program, &job).map_err(failed)?;
+    let unkept = unkept.or_else(|| runner.unkept());
     let wall_ms = started.elapsed().as_millis();
     waiting.finish_and_clear();
     let stderr = String::from_utf8_lossy(&run.stderr).into_owned();
@@ -71,7 +77,7 @@ pub(super) fn run_local(
     let json = json!({
         "outcome": shown, "engine": kind.to_string(), "wall_ms": wall_ms, "peak_memory_pages": run.peak_pages,
         "stderr": stderr, "output": hex::encode(&run.output), "pay_of_each_worker": pay, "cost": cost,
-        "replicas": args.replicas, "price": args.price,
+        "replicas": args.replicas, "price": args.price, "compiled_not_kept": unkept,
     });
     let mut text = format!(
         "status    {}\nfuel      {} ({wall_ms} ms on {kind}, {} pages of memory)\nresult    {} bytes{}\n\
@@ -88,6 +94,12 @@ pub(super) fn run_local(
         args.replicas,
         args.price,
     );
+    if let Some(reason) = &unkept {
+        let home = session.home.dir().display();
+        text.push_str(&format!(
+            "\ncompiled  and not kept for the next run in {home}: {reason}"
+        ));
+    }
     if !stderr.is_empty() {
         text.push_str(&format!("\nstderr    {}", beginning(&stderr)));
     }
@@ -98,6 +110,10 @@ pub(super) fn run_local(
             Report::new(format!("{text}\nwritten   {}", path.display()), &json)?
         }
         None if session.json => Report::new("", &json)?,
+        None if is_for_no_terminal(session, &run.output) => {
+            text.push_str("\noutput    is no plain text: -o FILE writes it");
+            Report::new(text, &json)?
+        }
         None => {
             note(&text);
             Report::new("", &json)?.with_bytes(run.output)
@@ -108,7 +124,7 @@ pub(super) fn run_local(
             Code::ModuleRefused,
             format!("workers refuse this module: {}", shown.status),
         )),
-        _ => report,
+        _ => report.failing(program_failure(&shown)),
     })
 }
 

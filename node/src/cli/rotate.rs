@@ -3,7 +3,7 @@
 use super::Report;
 use super::args::{RotateWorkerArgs, WaitArgs};
 use super::key::{free_path, keep, show_phrase};
-use super::output::note;
+use super::output::{note, tell};
 use super::session::Session;
 use super::wallet::{Consented, confirm_cost, consented, how_sure, network, own_seat, submit};
 use crate::client::fee_of;
@@ -14,6 +14,7 @@ use frith_ledger::address::Address;
 use frith_ledger::key::PublicKey;
 use frith_ledger::operation::Action;
 use serde::Serialize;
+use serde_json::json;
 use std::path::PathBuf;
 
 /// A rotation as scripts see it.
@@ -33,7 +34,8 @@ pub(super) fn worker(session: &Session, options: &RotateWorkerArgs) -> Result<Re
     let account = session.address()?;
     let seat = own_seat(&node, &account, options.seat)?;
     let (dir, file) = (options.worker_dir.as_deref(), options.consent.as_deref());
-    let Consented { key, vrf, consent } = consented(&genesis, &node, account, dir, file)?;
+    let Consented { key, vrf, consent } =
+        consented(session, (&genesis, &node), account, dir, file)?;
     let action = Action::RotateWorker {
         seat,
         key,
@@ -95,15 +97,16 @@ pub(super) fn account(session: &Session, name: &str, yes: bool, wait: WaitArgs) 
     confirm_cost(session, (&genesis, &node), &any, &question, yes)?;
     let wallet = session.wallet(&genesis, &node)?;
     let phrase = Phrase::generate().doing("cannot make a key")?;
-    note(&format!(
-        "The new key's file, {name}, gets a passphrase of its own."
-    ));
+    if !session.json {
+        note(&format!(
+            "The new key's file, {name}, gets a passphrase of its own."
+        ));
+    }
     // On the disk and on paper before it is in force: it alone will open the account.
     let kept = keep(session, name, &phrase, Some(account))?;
-    show_phrase(&phrase);
-    note(&format!(
-        "To bring the key back: `frith key import NAME --account {account}`\n"
-    ));
+    show_phrase(session.json, &phrase);
+    let back = format!("To bring the key back: `frith key import NAME --account {account}`");
+    tell(session.json, &format!("{back}\n"), &json!({"note": back}));
     let action = Action::RotateKey { key: kept.key };
     let fate = submit(session, &wallet, action, wait).map_err(|failure| {
         failure.advise(format!(

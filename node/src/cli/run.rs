@@ -14,7 +14,11 @@ use tracing_subscriber::EnvFilter;
 /// Threads that serve the API, the network and the worker's waiting; the core has one of its own.
 const THREADS: usize = 2;
 
-pub(super) fn run(_session: &Session, options: RunArgs) -> Result<Report> {
+pub(super) fn run(session: &Session, mut options: RunArgs) -> Result<Report> {
+    if session.json {
+        // Who asked for JSON gets nothing else, also not from the log.
+        options.log_format.get_or_insert(LogFormat::Json);
+    }
     let file = Partial::from_file(&options.dir.join(CONFIG_FILE))?;
     let environment = Partial::from_environment(|name| std::env::var(name).ok())?;
     let fault = options.fault;
@@ -72,6 +76,11 @@ fn said(stopped: Stopped) -> Result<Report> {
             Exit::KeyElsewhere,
             Code::KeyElsewhere,
             "another process runs with this node's key, so this one has stopped: two voters with one key lose their stake",
+        )),
+        Stopped::Halted(reason) => Err(Failure::new(
+            Exit::Halted,
+            Code::Halted,
+            format!("the node has halted: {reason}"),
         )),
         Stopped::ByItself => Err(Failure::new(
             Exit::Other,
@@ -190,5 +199,28 @@ mod tests {
         assert!(super::super::args::EXIT_CODES.contains(&format!("{code} another process")));
         let other = said(Stopped::ByItself).expect_err("neither is this");
         assert_eq!(other.exit as u8, 1, "what a restart may mend is restarted");
+    }
+
+    #[test]
+    fn a_node_that_halted_ends_with_a_code_of_its_own_and_the_unit_starts_it_after_a_minute() {
+        let reason = "the store failed: no space left in /var/lib/frith/store";
+        let failure = said(Stopped::Halted(reason.to_owned())).expect_err("it isn't in order");
+        let code = failure.exit as u8;
+        assert_eq!((code, failure.code.as_str()), (9, "halted"));
+        assert!(failure.message.contains(reason), "{failure}");
+        let unit = include_str!("../../../deploy/frith.service");
+        let settings: Vec<&str> = unit.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(settings.contains(&"Restart=on-failure"));
+        assert!(settings.contains(&"RestartSec=60"));
+        let prevented = settings
+            .iter()
+            .find_map(|line| line.strip_prefix("RestartPreventExitStatus="));
+        let prevented = prevented.unwrap_or_default().split(' ');
+        assert!(
+            prevented
+                .into_iter()
+                .all(|status| status != code.to_string())
+        );
+        assert!(super::super::args::EXIT_CODES.contains(&format!("{code} the node halted")));
     }
 }

@@ -2,21 +2,20 @@
 
 use super::Report;
 use super::args::{SpecArgs, TaskCommand, WaitArgs};
+use super::offers::{doubts, doubts_by_node};
 use super::output::{confirm, is_terminal, note, spinner};
+use super::result::{preview, proven_outcome, task_failure};
 use super::session::Session;
 use super::spec::{Prepared, prepare};
-use super::wallet::{carry_out, held, how_sure, network, proven, submit};
+use super::wallet::{carry_out, held, how_sure, network, submit};
 use crate::amounts::{grouped, short};
 use crate::api::refusal_body;
 use crate::client::{NodeClient, fee_of};
 use crate::codes::Code;
 use crate::failure::{Exit, Failure, Result};
-use crate::present;
 use crate::views::{Finality, OperationView, PlaceView, TaskView};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
-use frith_ledger::entity::{Bytes, Entity, TaskOutcome, TaskState};
-use frith_ledger::genesis::Genesis;
 use frith_ledger::hash::Hash;
 use frith_ledger::operation::Action;
 use frith_ledger::parameters::Parameters;
@@ -25,11 +24,8 @@ use frith_tasks::Refusal;
 use frith_tasks::quote::quote;
 use frith_tasks::runtime::check_action;
 use serde::Serialize;
-use serde_json::json;
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(super) fn run(session: &Session, command: TaskCommand) -> Result<Report> {
     match command {
@@ -45,7 +41,7 @@ pub(super) fn run(session: &Session, command: TaskCommand) -> Result<Report> {
             task,
             output,
             timeout,
-        } => result(session, &task, output, timeout),
+        } => super::result::run(session, &task, output, timeout),
         TaskCommand::List { all, limit, cursor } => {
             super::task_list::run(session, all, limit, cursor)
         }
@@ -80,6 +76,9 @@ struct Cost {
     replicas: u8,
     fuel_max: u64,
     price: Credits,
+    /// What speaks against the task, by the word of a node.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 /// What a task costs that is prepared in the epoch `now`; the network's refusal for one that it wouldn't take.
@@ -102,12 +101,18 @@ fn cost(parameters: &Parameters, prepared: &Prepared, now: Epoch, unchecked: boo
         replicas: prepared.spec.replicas,
         fuel_max: prepared.spec.fuel_max.get(),
         price: prepared.spec.price,
+        warnings: Vec::new(),
     })
 }
 
 impl Cost {
+    /// What its workers are asked by.
+    fn terms(&self) -> (Credits, Credits, u8) {
+        (self.price, self.bond_of_each_worker, self.replicas)
+    }
+
     fn text(&self) -> String {
-        format!(
+        let mut text = format!(
             "at most   {} credits: {} replicas × {} (all {} fuel at {} for 10⁶, and the task fee), and {} operation fee\n\
              back      what is not used of {} credits in escrow\nbond      {} credits of each worker",
             self.most,
@@ -118,7 +123,11 @@ impl Cost {
             self.fee,
             self.escrow,
             self.bond_of_each_worker,
-        )
+        );
+        for warning in &self.warnings {
+            text.push_str(&format!("\nWARNING   {warning}"));
+        }
+        text
     }
 }
 
@@ -126,7 +135,8 @@ fn price(session: &Session, args: &SpecArgs, unchecked: bool) -> Result<Report> 
     let parameters = session.genesis()?.parameters;
     // Deadlines count from now: which epoch that is makes no difference.
     let prepared = prepare(args, &parameters, Epoch::ZERO)?;
-    let cost = cost(&parameters, &prepared, Epoch::ZERO, unchecked)?;
+    let mut cost = cost(&parameters, &prepared, Epoch::ZERO, unchecked)?;
+    cost.warnings = doubts_by_node(session, cost.terms());
     Report::new(cost.text(), &cost)
 }
 
@@ -150,20 +160,19 @@ fn send(
     let (genesis, node) = network(session)?;
     let now = Epoch::new(node.status()?.epoch);
     let prepared = prepare(args, &genesis.parameters, now)?;
-    let cost = cost(&genesis.parameters, &prepared, now, unchecked)?;
+    let mut cost = cost(&genesis.parameters, &prepared, now, unchecked)?;
+    cost.warnings = doubts(&node, cost.terms());
     if !yes {
         let held = held(&node, &session.address()?)?;
-        if is_terminal() {
+        if is_terminal() && !session.json {
             note(&format!(
                 "{}\nyou hold  {held} credits\nProgram, input, arguments and result are public: every node may read them.",
                 cost.text()
             ));
         }
         let most = cost.most;
-        confirm(
-            &format!("Submit it for at most {most} of your {held} credits?"),
-            yes,
-        )?;
+        let question = format!("Submit it for at most {most} of your {held} credits?");
+        confirm(session.json, &question, yes)?;
     }
     let wallet = session.wallet(&genesis, &node)?;
     node.put_content(&prepared.program)?;
@@ -187,36 +196,33 @@ fn send(
         how_sure(&operation),
         cost.most
     );
+    for warning in cost.warnings.iter().filter(|_| yes) {
+        text.push_str(&format!("\nWARNING   {warning}"));
+    }
+    let mut failure = None;
     let outcome = if wait.wait == Finality::Final {
-        let view = ended(
-            session,
-            &node,
-            &task.to_string(),
-            Duration::from_secs(wait.timeout),
-        )?;
-        proven_outcome(
-            session,
-            &genesis,
-            &node,
-            &task,
-            Duration::from_secs(wait.timeout),
-        )?;
+        let time = Duration::from_secs(wait.timeout);
+        let view = ended(session, &node, &task.to_string(), time)?;
         text.push('\n');
         text.push_str(&describe(&view));
+        match proven_outcome(session, &genesis, &node, &task, time) {
+            Ok((outcome, ..)) => text.push_str(&preview(&task, &outcome)),
+            Err(none) if none.exit == Exit::ProgramFailed => {}
+            Err(error) => return Err(error),
+        }
+        failure = task_failure(&view);
         Some(view)
     } else {
         text.push_str(&format!("\nfollow it with `frith task status {task}`"));
         None
     };
-    Report::new(
-        text,
-        &Submitted {
-            task,
-            cost,
-            operation,
-            outcome,
-        },
-    )
+    let submitted = Submitted {
+        task,
+        cost,
+        operation,
+        outcome,
+    };
+    Ok(Report::new(text, &submitted)?.failing(failure))
 }
 
 /// Applies the workers' own static rules, so that nobody pays for a refusal by accident.
@@ -250,11 +256,12 @@ fn ended(session: &Session, node: &NodeClient, task: &str, time: Duration) -> Re
 
 fn status(session: &Session, task: &str, wait: Option<u64>) -> Result<Report> {
     let node = session.node()?;
-    let view = match wait {
-        Some(seconds) => ended(session, &node, task, Duration::from_secs(seconds))?,
-        None => node.task(task, None)?,
+    let Some(seconds) = wait else {
+        let view = node.task(task, None)?;
+        return Report::new(describe(&view), &view);
     };
-    Report::new(describe(&view), &view)
+    let view = ended(session, &node, task, Duration::from_secs(seconds))?;
+    Ok(Report::new(describe(&view), &view)?.failing(task_failure(&view)))
 }
 
 /// A task on one screen.
@@ -316,94 +323,6 @@ pub(super) fn fate(place: &PlaceView) -> String {
     parts.join(", ")
 }
 
-/// A task's outcome, proven from the genesis. Waits until the root that holds it is committed.
-fn proven_outcome(
-    session: &Session,
-    genesis: &Genesis,
-    node: &NodeClient,
-    task: &Address,
-    time: Duration,
-) -> Result<(TaskOutcome, u64, String)> {
-    let deadline = Instant::now() + time;
-    let mut since = None;
-    loop {
-        let (_, shown) = proven(session, genesis, node, task, since)?;
-        match &shown.entity {
-            Some(Entity::Task(found)) => match &found.state {
-                TaskState::Settled { outcome, .. } => {
-                    return Ok((outcome.clone(), shown.epoch, shown.root));
-                }
-                TaskState::Failed { .. } | TaskState::Cancelled { .. } => {
-                    let view = present::task(task, found);
-                    return Err(Failure::refused(
-                        Code::NoResult,
-                        format!("task {task} has no result: {}", view.explanation),
-                    ));
-                }
-                _ => {}
-            },
-            Some(_) => return Err(Failure::usage(format!("{task} is no task's address"))),
-            None => {}
-        }
-        if Instant::now() >= deadline {
-            let state = shown.entity.as_ref().map_or_else(
-                || "nothing stands there yet".to_owned(),
-                |entity| match entity {
-                    Entity::Task(found) => present::task(task, found).explanation,
-                    _ => String::new(),
-                },
-            );
-            return Err(Failure::unreachable(format!(
-                "task {task} has no proven result yet: {state}"
-            ))
-            .advise(format!("see `frith task status {task}`")));
-        }
-        since = Some(shown.epoch + 1);
-    }
-}
-
-fn result(
-    session: &Session,
-    task: &Address,
-    output: Option<PathBuf>,
-    timeout: u64,
-) -> Result<Report> {
-    let (genesis, node) = (session.genesis()?, session.node()?);
-    let (outcome, epoch, root) =
-        proven_outcome(session, &genesis, &node, task, Duration::from_secs(timeout))?;
-    let bytes = match &outcome.output {
-        Bytes::Inline(inline) => inline.to_vec(),
-        // The client checks the bytes against the id, and the proof shows the id.
-        Bytes::Content { id, .. } => node.content(&id.to_hex())?,
-    };
-    let shown = present::outcome(&outcome);
-    let json = json!({
-        "task": task, "outcome": shown, "verified": true, "epoch": epoch, "root": root, "output": hex::encode(&bytes),
-    });
-    if let Some(path) = output {
-        std::fs::write(&path, &bytes).map_err(|error| Failure::file("write", &path, error))?;
-        let text = format!(
-            "result    {}, {} fuel, {} bytes in {}\nverified  by its proof under the root of epoch {epoch} ({root})",
-            shown.status,
-            grouped(shown.fuel),
-            bytes.len(),
-            path.display(),
-        );
-        return Report::new(text, &json);
-    }
-    if std::io::stdout().is_terminal() && !session.json && std::str::from_utf8(&bytes).is_err() {
-        return Err(Failure::usage(format!(
-            "the result is {} bytes that are no text",
-            bytes.len()
-        ))
-        .advise("write them to a file with --output FILE"));
-    }
-    note(&format!(
-        "{}; verified by its proof under the root of epoch {epoch}",
-        shown.status
-    ));
-    Ok(Report::new("", &json)?.with_bytes(bytes))
-}
 
 #[cfg(test)]
 mod tests {

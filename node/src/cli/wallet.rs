@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::args::{StakeArgs, WaitArgs, WalletCommand};
-use super::output::{confirm, is_terminal, note, spinner};
+use super::output::{confirm, is_terminal, note, spinner, tell};
 use super::session::Session;
 use crate::client::{Following, NodeClient, Proven, SavedProof, Wallet, fee_of};
 use crate::codes::Code;
@@ -198,7 +198,7 @@ fn proven_by(
     since: Option<u64>,
 ) -> Result<(EntityView, Proven)> {
     if let Some(notice) = following.notice.take() {
-        note(&notice);
+        tell(session.json, &notice, &json!({"note": notice}));
     }
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     let waiting = spinner("waits for a root", session.json);
@@ -210,7 +210,7 @@ fn proven_by(
         if recent || std::time::Instant::now() >= deadline {
             let (view, proven) = following.check(genesis, node, address, view)?;
             if let Some(notice) = following.notice.take() {
-                note(&notice);
+                tell(session.json, &notice, &json!({"note": notice}));
             }
             if since.is_some_and(|since| proven.epoch < since) {
                 return Err(Failure::unreachable(format!(
@@ -221,9 +221,8 @@ fn proven_by(
             }
             waiting.finish_and_clear();
             if let Err(failure) = following.keep() {
-                note(&format!(
-                    "{failure}; the next command follows the network again"
-                ));
+                let notice = format!("{failure}; the next command follows the network again");
+                tell(session.json, &notice, &json!({"note": notice}));
             }
             return Ok((view, proven));
         }
@@ -266,7 +265,8 @@ pub(super) fn confirm_cost(
     }
     let fee = fee_of(action, &genesis.parameters);
     let held = held(node, &session.address()?)?;
-    confirm(&format!("{question} (fee {fee}, you hold {held})?"), yes)
+    let question = format!("{question} (fee {fee}, you hold {held})?");
+    confirm(session.json, &question, yes)
 }
 
 /// What an account holds by the node's word, for questions; nothing when there is none.
@@ -397,7 +397,7 @@ fn stake(session: &Session, options: &StakeArgs) -> Result<Report> {
     let (stake, collateral) = (options.stake, options.collateral);
     let registers = options.worker_dir.is_some() || options.consent.is_some();
     let (what, action) = if registers {
-        let action = registration(&genesis, &node, account, options)?;
+        let action = registration(session, (&genesis, &node), account, options)?;
         ("Register the worker with", action)
     } else {
         let seat = own_seat(&node, &account, options.seat)?;
@@ -420,13 +420,13 @@ fn stake(session: &Session, options: &StakeArgs) -> Result<Report> {
 
 /// The registration of a worker, with its consent.
 fn registration(
-    genesis: &Genesis,
-    node: &NodeClient,
+    session: &Session,
+    (genesis, node): (&Genesis, &NodeClient),
     account: Address,
     options: &StakeArgs,
 ) -> Result<Action> {
     let (dir, file) = (options.worker_dir.as_deref(), options.consent.as_deref());
-    let Consented { key, vrf, consent } = consented(genesis, node, account, dir, file)?;
+    let Consented { key, vrf, consent } = consented(session, (genesis, node), account, dir, file)?;
     Ok(Action::RegisterWorker {
         key,
         consent,
@@ -449,8 +449,8 @@ pub(super) struct Consented {
 
 /// The consent that the worker of `dir` signs now, or that `file` holds.
 pub(super) fn consented(
-    genesis: &Genesis,
-    node: &NodeClient,
+    session: &Session,
+    (genesis, node): (&Genesis, &NodeClient),
     account: Address,
     dir: Option<&Path>,
     file: Option<&Path>,
@@ -461,7 +461,7 @@ pub(super) fn consented(
                 Some(EntityJson::Account(account)) => Nonce::new(account.nonce),
                 _ => Nonce::ZERO,
             };
-            if is_terminal() {
+            if is_terminal() && !session.json {
                 note("The worker's passphrase is needed to sign its consent.");
             }
             consent(genesis, dir, account, nonce)?
@@ -477,7 +477,7 @@ pub(super) fn consented(
 }
 
 fn read_consent(path: &Path, account: &Address) -> Result<Consent> {
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, error))?;
+    let text = crate::text::read(path).map_err(|error| Failure::file("read", path, error))?;
     let consent: Consent = serde_json::from_str(&text)
         .map_err(|error| Failure::usage(format!("{} is no consent: {error}", path.display())))?;
     if consent.account != *account {

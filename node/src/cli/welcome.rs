@@ -1,91 +1,344 @@
-//! What `frith` says when it is run bare on a terminal: what there is to do, and what is next for this user.
+//! What `frith` says when it is run bare on a terminal: what this user has, and the few commands that lead on from there.
 
 use super::Report;
 use super::args::Common;
 use super::session::Session;
 use crate::agent::{Agent, socket_path};
+use crate::failure::Result;
+use crate::views::StatusView;
 
-const TEXT: &str = "\
-Frith: nodes are paid to run WebAssembly tasks; neighbours verify each other's results and balances.
+const HEAD: &str = "Frith: nodes are paid to run WebAssembly tasks; neighbours verify each other's results and balances.\n";
+const FOOT: &str = "`frith help` lists everything; `frith help COMMAND` explains a command. Every command takes --json.\n";
 
-  Try it on this machine     frith devnet --nodes 4
-  Run a program locally      frith task run --local program.wasm
-  Make a key                 frith key new, then frith key unlock
-  See a balance, verified    frith wallet balance, frith wallet history
-  Submit a task              frith task submit program.wasm
-  Run a paid worker node     frith node init --dir DIR --genesis FILE, then frith node run --dir DIR
-  How a node does            frith node status, frith doctor
-  What a machine would earn  frith bench
+/// The node that commands ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Node {
+    /// Nobody answers at this address.
+    Silent(String),
+    /// It answers, and isn't ready for the reason.
+    Unready(String, String),
+    /// It is ready.
+    Ready {
+        /// Its address.
+        base: String,
+        /// Its network's name.
+        network: String,
+        /// Whether that is another one than the genesis file's; unknown without the file.
+        foreign: Option<bool>,
+        /// Whether it runs a worker with a seat.
+        works: bool,
+    },
+}
 
-`frith help` lists everything; `frith help COMMAND` explains a command. Every command takes --json.
-";
+/// What there is around a user who typed nothing but the program's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Found {
+    home: String,
+    keys: Vec<String>,
+    unlocked: Vec<String>,
+    /// The trusted network's name, or why there is none.
+    genesis: Result<String, String>,
+    node: Node,
+}
 
-/// The short help, and what is next.
+/// What there is, and what leads on from there.
 pub(super) fn report() -> Report {
     let common = super::args::parse(["frith", "config", "show"])
         .map_or_else(|_| Common::default(), |cli| cli.common);
-    let next = Session::new(common, false)
-        .map(|session| next(&session))
-        .unwrap_or_default();
-    let mut text = TEXT.to_owned();
-    for line in next {
-        text.push_str(&format!("\n→ {line}"));
-    }
+    let text = match Session::new(common, false) {
+        Ok(session) => guide(&look(&session)),
+        Err(failure) => format!("{HEAD}\n{failure}\n\n{FOOT}"),
+    };
     Report::new(text, &()).unwrap_or_default()
 }
 
-/// What this user has, and what to do next. Asks the node; one that isn't there refuses at once.
-fn next(session: &Session) -> Vec<String> {
-    let home = session.home.dir().display();
-    let mut lines = Vec::new();
+/// Looks around. Asks the node; one that isn't there refuses at once.
+fn look(session: &Session) -> Found {
     let keys = session.home.keys().unwrap_or_default();
-    match keys.as_slice() {
-        [] => lines.push(format!(
-            "You have no key in {home}: `frith key new` makes one."
-        )),
-        keys => {
-            let unlocked = |key: &&String| {
-                matches!(
-                    Agent::at(&socket_path(session.home.dir(), key)),
-                    Ok(Some(_))
-                )
-            };
-            let open: Vec<&str> = keys.iter().filter(unlocked).map(String::as_str).collect();
-            lines.push(match open.as_slice() {
-                [] => format!(
-                    "Your keys: {}. `frith key unlock` spares you the passphrase for an hour.",
-                    keys.join(", ")
+    let holds = |key: &&String| {
+        let agent = Agent::at(&socket_path(session.home.dir(), key));
+        matches!(agent, Ok(Some(_)))
+    };
+    let unlocked = keys.iter().filter(holds).cloned().collect();
+    let genesis = session.genesis();
+    let hash = genesis.as_ref().ok().map(|genesis| genesis.hash().to_hex());
+    let node = match session.node() {
+        Err(failure) => Node::Silent(failure.message),
+        Ok(node) => match node.status() {
+            Err(_) => Node::Silent(node.base().to_owned()),
+            Ok(status) => match node.unready(&status) {
+                Some(failure) => Node::Unready(node.base().to_owned(), failure.message),
+                None => ready(node.base(), &status, hash.as_deref()),
+            },
+        },
+    };
+    Found {
+        home: session.home.dir().display().to_string(),
+        keys,
+        unlocked,
+        genesis: genesis
+            .map(|genesis| genesis.name)
+            .map_err(|failure| failure.message),
+        node,
+    }
+}
+
+fn ready(base: &str, status: &StatusView, genesis: Option<&str>) -> Node {
+    Node::Ready {
+        base: base.to_owned(),
+        network: format!("{}, epoch {}", status.network, status.epoch),
+        foreign: genesis.map(|genesis| genesis != status.genesis),
+        works: status.worker.is_some(),
+    }
+}
+
+/// What a user has, and the next steps, the likeliest first.
+fn guide(found: &Found) -> String {
+    let mut text = format!("{HEAD}\n");
+    for line in has(found) {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text.push_str("\nFrom here:\n");
+    for (what, how) in next(found) {
+        text.push_str(&format!("  {what:<27} {how}\n"));
+    }
+    format!("{text}\n{FOOT}")
+}
+
+/// What there is, in a line each.
+fn has(found: &Found) -> [String; 3] {
+    let Found {
+        home,
+        keys,
+        unlocked,
+        ..
+    } = found;
+    let key = match (keys.as_slice(), unlocked.as_slice()) {
+        ([], _) => format!("key       none in {home}"),
+        (keys, []) => format!("key       {}, locked", keys.join(", ")),
+        (keys, open) => format!(
+            "key       {}; unlocked: {}",
+            keys.join(", "),
+            open.join(", ")
+        ),
+    };
+    let network = match &found.genesis {
+        Ok(name) => format!("network   {name}, by your genesis file"),
+        Err(_) => format!("network   none: no usable genesis.json in {home}"),
+    };
+    let node = match &found.node {
+        Node::Silent(base) => format!("node      none answers at {base}"),
+        Node::Unready(_, why) => format!("node      {why}"),
+        Node::Ready { base, network, .. } => format!("node      {base} is ready ({network})"),
+    };
+    [key, network, node]
+}
+
+/// What leads on: for what purpose, and by which command.
+fn next(found: &Found) -> Vec<(&'static str, String)> {
+    let step = |what, how: &str| (what, how.to_owned());
+    let alone = [
+        step("try it on this machine", "frith devnet --nodes 4"),
+        step(
+            "run a program, for nothing",
+            "frith task run --local program.wasm",
+        ),
+    ];
+    let (has_key, has_network) = (!found.keys.is_empty(), found.genesis.is_ok());
+    let mut steps = Vec::new();
+    match &found.node {
+        Node::Ready {
+            foreign: Some(true),
+            ..
+        } => {
+            steps.push(step(
+                "ask a node of your network",
+                "--api URL; the one above follows another network than your genesis file",
+            ));
+        }
+        Node::Ready { works, .. } if has_network => {
+            if !has_key {
+                steps.push(step("make a key", "frith key new"));
+                steps.push(step("or bring one back", "frith key import main"));
+                return steps;
+            }
+            if found.unlocked.is_empty() {
+                steps.push(step("spare you the passphrase", "frith key unlock"));
+            }
+            steps.extend([
+                step("see a balance, proven", "frith wallet balance"),
+                step("what it did and got", "frith wallet history"),
+                step("send credits", "frith wallet send ADDRESS AMOUNT"),
+                step("what a task would cost", "frith task quote program.wasm"),
+                step(
+                    "have it run by others",
+                    "frith task submit program.wasm --wait final",
                 ),
-                open => format!(
-                    "Your keys: {}; unlocked: {}.",
-                    keys.join(", "),
-                    open.join(", ")
-                ),
-            });
+                step("your tasks", "frith task list"),
+                step("how the node does", "frith node status"),
+            ]);
+            if !works {
+                steps.push(step("what this machine would earn", "frith bench"));
+            }
+            return steps;
+        }
+        Node::Unready(..) => {
+            steps.push(step(
+                "why, and what to do",
+                "frith node status, frith doctor",
+            ));
+        }
+        Node::Ready { .. } | Node::Silent(_) => {}
+    }
+    if has_network {
+        if !has_key {
+            steps.push(step("make a key", "frith key new"));
+        }
+        if let Node::Silent(_) = found.node {
+            steps.push(step("ask another node", "--api URL, or FRITH_API"));
+            steps.push(step(
+                "run a node, be paid",
+                "frith node init --dir DIR, frith node run --dir DIR",
+            ));
+        }
+    } else {
+        steps.extend(alone);
+        steps.push(step(
+            "join a network",
+            "put its genesis.json, from someone you trust, into your directory",
+        ));
+        if !has_key {
+            steps.push(step("make a key", "frith key new"));
         }
     }
-    let genesis = session.genesis();
-    if genesis.is_err() {
-        lines.push(format!("No network's genesis file is in {home}: get it from someone you trust, and name it with --genesis or put it there as genesis.json."));
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(keys: &[&str], genesis: bool, node: Node) -> Found {
+        Found {
+            home: "/home/ada/.frith".to_owned(),
+            keys: keys.iter().map(|&key| key.to_owned()).collect(),
+            unlocked: Vec::new(),
+            genesis: genesis
+                .then(|| "ours".to_owned())
+                .ok_or_else(|| "none".to_owned()),
+            node,
+        }
     }
-    match session.node().and_then(|node| Ok((node.status()?, node))) {
-        Ok((status, node)) => {
-            let state = if status.readiness.ready {
-                "ready"
-            } else {
-                "not ready"
-            };
-            lines.push(format!(
-                "The node at {} answers: network {}, epoch {}, {state}.",
-                node.base(),
-                status.network,
-                status.epoch
-            ));
-            if genesis.is_ok_and(|genesis| genesis.hash().to_hex() != status.genesis) {
-                lines.push("It follows another network than your genesis file: name the right one with --api or --genesis.".to_owned());
+
+    fn silent() -> Node {
+        Node::Silent("http://127.0.0.1:4280".to_owned())
+    }
+
+    fn ready(foreign: Option<bool>) -> Node {
+        Node::Ready {
+            base: "http://127.0.0.1:4280".to_owned(),
+            network: "ours, epoch 3".to_owned(),
+            foreign,
+            works: false,
+        }
+    }
+
+    /// What is said there has these, and has none of those; every command in it is one.
+    fn check(found: &Found, these: &[&str], none: &[&str]) {
+        let said = guide(found);
+        for words in these {
+            assert!(said.contains(words), "{words:?}: {said}");
+        }
+        for words in none {
+            assert!(!said.contains(words), "not {words:?}: {said}");
+        }
+        for (_, how) in next(found) {
+            for line in how.split(", ").filter(|line| line.starts_with("frith ")) {
+                let address = frith_ledger::address::Address([7; 32]).to_string();
+                let line = line.replace("ADDRESS", &address).replace("AMOUNT", "1");
+                let parsed = super::super::args::parse(line.split(' '));
+                assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
             }
         }
-        Err(error) => lines.push(format!("{error}.")),
+        assert!(
+            said.lines().count() < 20 && said.lines().all(|line| line.len() < 120),
+            "{said}"
+        );
     }
-    lines
+
+    #[test]
+    fn who_has_nothing_is_led_to_trying_it() {
+        let nothing = found(&[], false, silent());
+        check(
+            &nothing,
+            &[
+                "frith devnet",
+                "task run --local",
+                "genesis.json",
+                "frith key new",
+            ],
+            &["wallet", "task submit"],
+        );
+        let keys = found(&["main"], false, silent());
+        check(&keys, &["frith devnet", "main, locked"], &["frith key new"]);
+    }
+
+    #[test]
+    fn who_has_a_network_and_no_node_is_led_to_one() {
+        let no_node = found(&["main"], true, silent());
+        check(
+            &no_node,
+            &["none answers", "--api", "frith node run"],
+            &["wallet", "devnet"],
+        );
+        let reason = "it sees less than two thirds".to_owned();
+        let unready = found(
+            &["main"],
+            true,
+            Node::Unready("http://a".to_owned(), reason),
+        );
+        check(
+            &unready,
+            &["two thirds", "frith doctor"],
+            &["wallet", "devnet"],
+        );
+    }
+
+    #[test]
+    fn who_has_no_key_is_led_to_one_first() {
+        let no_key = found(&[], true, ready(Some(false)));
+        check(
+            &no_key,
+            &["frith key new", "frith key import"],
+            &["wallet", "devnet"],
+        );
+    }
+
+    #[test]
+    fn who_has_it_all_is_led_to_what_people_come_for() {
+        let mut all = found(&["main", "spare"], true, ready(Some(false)));
+        let these = [
+            "wallet balance",
+            "task submit",
+            "task quote",
+            "node status",
+            "frith bench",
+        ];
+        check(&all, &these, &["devnet", "key new"]);
+        check(&all, &["frith key unlock"], &[]);
+        all.unlocked = vec!["main".to_owned()];
+        check(&all, &["unlocked: main"], &["frith key unlock"]);
+    }
+
+    #[test]
+    fn a_node_of_another_network_is_named_as_one() {
+        let foreign = found(&["main"], true, ready(Some(true)));
+        check(
+            &foreign,
+            &["another network", "--api"],
+            &["task submit", "wallet"],
+        );
+        let unknown = found(&["main"], false, ready(None));
+        check(&unknown, &["genesis.json"], &["task submit", "wallet"]);
+    }
 }

@@ -31,10 +31,10 @@ pub struct Home {
 }
 
 impl Home {
-    /// The directory that was named, else `~/.frith`.
+    /// The directory that was named, else `~/.frith`; as an absolute path.
     ///
     /// # Errors
-    /// No directory was named and `HOME` isn't set.
+    /// No directory was named and `HOME` isn't set, or this process's working directory is gone.
     pub fn locate(named: Option<PathBuf>) -> Result<Self> {
         let dir = match named {
             Some(dir) => dir,
@@ -45,6 +45,9 @@ impl Home {
                     Failure::usage("no home directory").advise("name one with --home or FRITH_HOME")
                 })?,
         };
+        // An agent works in another directory than the command that starts it.
+        let dir = std::path::absolute(&dir)
+            .map_err(|error| Failure::file("find the whole path of", &dir, error))?;
         Ok(Self { dir })
     }
 
@@ -110,7 +113,7 @@ impl Home {
     /// What is wrong in the file.
     pub fn config(&self) -> Result<HomeConfig> {
         let path = self.dir.join("config.toml");
-        match std::fs::read_to_string(&path) {
+        match crate::text::read(&path) {
             Ok(text) => toml::from_str(&text)
                 .map_err(|error| Failure::usage(format!("in {}: {error}", path.display()))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(HomeConfig::default()),
@@ -156,8 +159,8 @@ pub(crate) fn read_genesis(path: &Path) -> Result<Genesis> {
             path.display()
         )));
     }
-    let text = std::fs::read(path).map_err(|error| Failure::file("read", path, error))?;
-    serde_json::from_slice(&text).map_err(|error| {
+    let text = crate::text::read(path).map_err(|error| Failure::file("read", path, error))?;
+    serde_json::from_str(&text).map_err(|error| {
         Failure::usage(format!("{} is no genesis file: {error}", path.display())).advise(
             "copy it again from where you had it: every copy of a network's genesis file is the same",
         )

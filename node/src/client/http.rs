@@ -3,10 +3,11 @@
 use crate::codes::Code;
 use crate::failure::{Exit, Failure, Result};
 use crate::views::{
-    BlockView, ContentView, EntityView, ErrorBody, ErrorView, Finality, HistoryView,
+    BlockView, ContentView, EntityView, ErrorBody, ErrorView, Finality, HistoryView, OffersView,
     OperationRequest, OperationView, ReadyView, RootView, StatusView, SubmittedView, TaskView,
     TasksView,
 };
+use frith_ledger::credits::Credits;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::parameters::CONTENT_BYTES_MAX;
 use serde::Serialize;
@@ -235,6 +236,16 @@ impl NodeClient {
                 return Ok(TasksView { tasks, next });
             }
         }
+    }
+
+    /// How many workers would take a task of this price and bond.
+    ///
+    /// # Errors
+    /// The node can't be reached.
+    pub fn offers(&self, price: Credits, bond: Credits, replicas: u8) -> Result<OffersView> {
+        self.get(&format!(
+            "/v1/offers?price={price}&bond={bond}&replicas={replicas}"
+        ))
     }
 
     /// An entity with its proof from the genesis, not yet checked: see [`super::prove`].

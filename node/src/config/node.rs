@@ -181,6 +181,15 @@ fn named<T: clap::ValueEnum>(text: &str) -> Result<T, String> {
     T::from_str(text.trim(), true)
 }
 
+/// Yes or no, however it is written.
+fn flag(text: &str) -> Result<bool, String> {
+    match text.trim().to_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err("say true or false".to_owned()),
+    }
+}
+
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
     text.trim()
         .parse()
@@ -200,7 +209,7 @@ settings! {
     /// Where the HTTP API listens.
     api: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 4280)), "FRITH_API_LISTEN", parsed;
     /// Whether the API may listen on an address that others reach.
-    api_public: bool = false, "FRITH_API_PUBLIC", parsed;
+    api_public: bool = false, "FRITH_API_PUBLIC", flag;
     /// Engines that tasks are run on.
     engines: Vec<Engine> = vec![Engine::Wasmtime, Engine::Wasmi], "FRITH_ENGINES",
         |text| list(text)?.iter().map(|name| named(name)).collect();
@@ -249,8 +258,7 @@ impl Partial {
             }
             Err(error) => return Err(Failure::file("read", path, error)),
         }
-        let text =
-            std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, error))?;
+        let text = crate::text::read(path).map_err(|error| Failure::file("read", path, error))?;
         toml::from_str(&text)
             .map_err(|error| Failure::usage(format!("in {}: {error}", path.display())))
     }
@@ -425,6 +433,26 @@ mod tests {
         );
         let none: Partial = toml::from_str("engines = []").expect("is TOML");
         assert!(Settings::resolve(none, Partial::default(), Partial::default()).is_err());
+    }
+
+    #[test]
+    fn a_yes_or_no_of_the_environment_is_taken_however_it_is_written() {
+        let public = |text: &str| {
+            let lookup = |name: &str| (name == "FRITH_API_PUBLIC").then(|| text.to_owned());
+            Partial::from_environment(lookup).map(|layer| layer.api_public)
+        };
+        for (text, expected) in [("true", true), ("YES", true), ("1", true), ("Off", false)] {
+            assert_eq!(public(text), Ok(Some(expected)), "{text}");
+        }
+        assert!(public("maybe").is_err());
+    }
+
+    #[test]
+    fn settings_are_read_behind_a_byte_order_mark() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), "\u{feff}slots = 3\n").expect("writes");
+        let layer = Partial::from_file(file.path()).expect("is read");
+        assert_eq!(layer.slots, Some(3));
     }
 
     #[test]

@@ -81,6 +81,7 @@ pub fn plan(options: &PlanOptions) -> Result<Plan> {
                 .advise("name another directory with --dir, or remove that one"),
         );
     }
+    refuse_what_is_there(&options.dir)?;
     let passphrase =
         Passphrase::new(super::PASSPHRASE.to_owned().into()).map_err(Failure::other)?;
     let genesis = genesis(options)?;
@@ -110,6 +111,27 @@ pub fn plan(options: &PlanOptions) -> Result<Plan> {
         nodes,
         home,
     })
+}
+
+/// Refuses a folder that has something in it: what a devnet leaves among it would not be told from the rest.
+fn refuse_what_is_there(dir: &Path) -> Result<()> {
+    let mut entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Failure::file("list", dir, error)),
+    };
+    let Some(first) = entries.next() else {
+        return Ok(());
+    };
+    let first = first.map_err(|error| Failure::file("list", dir, error))?;
+    Err(Failure::usage(format!(
+        "{} is no devnet's and has other things in it: {}",
+        dir.display(),
+        first.file_name().display()
+    ))
+    .advise(
+        "name a new or an empty directory with --dir, or one that `frith devnet --dir` has made",
+    ))
 }
 
 /// The devnet that an earlier run made in `dir`; `None` when there is none.
@@ -262,5 +284,31 @@ mod tests {
                 .all(|node| node.join(node_dir::WORKER_FILE).is_file())
         );
         assert!(plan(&options).is_err(), "nothing is overwritten");
+    }
+
+    #[test]
+    fn a_folder_with_other_things_in_it_is_refused_and_stays_as_it_is() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let options = |dir: &Path| PlanOptions {
+            nodes: 1,
+            dir: dir.to_owned(),
+            epoch_ms: 500,
+            time_ms: 7,
+        };
+        let notes = dir.path().join("notes.txt");
+        std::fs::write(&notes, "keep").expect("writes");
+        let refused = plan(&options(dir.path())).expect_err("is somebody's");
+        assert_eq!(refused.exit, crate::failure::Exit::Usage);
+        assert!(refused.message.contains("notes.txt"), "{refused}");
+        let entries = std::fs::read_dir(dir.path()).expect("is there");
+        assert_eq!(entries.count(), 1, "nothing was made");
+        let refused = plan(&options(&notes)).expect_err("is no folder");
+        assert!(refused.message.contains("notes.txt"), "{refused}");
+        let below = dir.path().join("new");
+        assert!(plan(&options(&below)).is_ok(), "what isn't there is made");
+        assert!(
+            load(&below).is_ok_and(|plan| plan.is_some()),
+            "and found again"
+        );
     }
 }

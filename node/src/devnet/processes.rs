@@ -242,19 +242,39 @@ impl Devnet {
             .map(Child::id)
     }
 
-    /// The index of a node whose process has ended by itself.
+    /// A node whose process has ended by itself, and how.
     ///
     /// # Errors
     /// The system doesn't tell.
-    pub fn ended(&mut self) -> Result<Option<usize>> {
-        for (index, child) in self.children.iter_mut().enumerate() {
-            if let Some(child) = child
-                && child.try_wait().doing("cannot watch a node")?.is_some()
-            {
-                return Ok(Some(index));
+    pub fn ended(&mut self) -> Result<Option<(usize, ExitStatus)>> {
+        for index in 0..self.children.len() {
+            if let Some(status) = self.status(index)? {
+                return Ok(Some((index, status)));
             }
         }
         Ok(None)
+    }
+
+    /// How a node's process has ended by itself; `None` while it runs, and when it was never started.
+    ///
+    /// # Errors
+    /// The system doesn't tell.
+    pub fn status(&mut self, index: usize) -> Result<Option<ExitStatus>> {
+        match self.children.get_mut(index).and_then(Option::as_mut) {
+            Some(child) => child.try_wait().doing("cannot watch a node"),
+            None => Ok(None),
+        }
+    }
+
+    /// Waits for the end of a node that ends by itself.
+    ///
+    /// # Errors
+    /// It still runs after `time`.
+    pub fn await_end(&mut self, index: usize, time: Duration) -> Result<ExitStatus> {
+        let child = self.children.get_mut(index).and_then(Option::as_mut);
+        let child = child.ok_or_else(|| Failure::usage(format!("node {index} doesn't run")))?;
+        wait(child, Instant::now() + time)?
+            .ok_or_else(|| Failure::other(format!("node {index} has not ended by itself")))
     }
 
     /// Asks every node to end and waits for it.

@@ -299,7 +299,7 @@ impl Keystore {
         if text.len() > FILE_BYTES_MAX {
             return Err(FormatError::TooLong);
         }
-        let wire: wire::File = serde_json::from_str(text)?;
+        let wire: wire::File = serde_json::from_str(crate::text::unmarked(text))?;
         known("version", &wire.version.to_string(), "4")?;
         let crypto = wire.crypto;
         known("crypto.kdf.function", &crypto.kdf.function, "scrypt")?;

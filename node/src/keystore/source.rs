@@ -224,15 +224,16 @@ fn usable(origin: String, text: Zeroizing<String>) -> Result<Passphrase, SourceE
     Passphrase::new(text).map_err(|source| SourceError::Unusable { origin, source })
 }
 
-/// The text of a file without the line break at its end, which editors and `echo` add.
+/// The text of a file without what editors and `echo` add: a byte-order mark before it, a line break at its end.
 fn read_line(path: &std::path::Path) -> io::Result<Zeroizing<String>> {
-    // Room for the longest passphrase and a line break; one byte more shows that the file is longer.
-    let limit = PASSPHRASE_BYTES_MAX + 3;
+    // Room for the longest passphrase, a mark and a line break; one byte more shows that the file is longer.
+    let limit = PASSPHRASE_BYTES_MAX + '\u{feff}'.len_utf8() + 3;
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
     File::open(path)?
         .take(u64::try_from(limit).unwrap_or(u64::MAX))
         .read_to_end(&mut bytes)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| io::Error::other("it is not UTF-8"))?;
+    let text = crate::text::unmarked(text);
     let line = text
         .strip_suffix('\n')
         .map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
@@ -348,11 +349,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_line_break_of_a_file_is_dropped() {
+    fn only_a_mark_before_it_and_the_last_line_break_of_a_file_are_dropped() {
         for (content, expected) in [
             (b"a b\r\n".as_slice(), Ok("a b")),
             (b" a\n\n", Ok(" a\n")),
             (b"a", Ok("a")),
+            (b"\xef\xbb\xbfa b\n", Ok("a b")),
+            (b"\xef\xbb\xbf\xef\xbb\xbfa", Ok("\u{feff}a")),
+            (b"\xef\xbb\xbf\n", Err("the passphrase is empty")),
             (b"\n", Err("the passphrase is empty")),
             (b"\xff", Err("it is not UTF-8")),
             (&[b'x'; 5000], Err("longer than 1024 bytes")),

@@ -14,10 +14,13 @@ pub fn happening(account: &Address, block: &HistoryBlock, happening: &Happening)
     let view = match happening {
         Happening::Operation { operation, result } => {
             let refusal = result.as_ref().and_then(|result| result.as_ref().err());
+            let view = ordered(account, operation);
             HappeningView {
                 operation: Some(operation.id().to_hex()),
+                // What was refused has moved nothing.
+                direction: view.direction.filter(|_| refusal.is_none()),
                 refusal: refusal.map(refusal_body),
-                ..ordered(account, operation)
+                ..view
             }
         }
         Happening::Event(event) => happened(event),
@@ -82,10 +85,18 @@ fn ordered(account: &Address, operation: &Operation) -> HappeningView {
 fn own(signed: &SignedOperation, operation: &Operation) -> HappeningView {
     let sum = |a: &Credits, b: &Credits| a.add(*b).unwrap_or(*a);
     match &signed.body.action {
-        Action::Transfer { to, amount } => HappeningView {
-            with: Some(to.to_string()),
-            ..what("sent").moved("out", *amount)
-        },
+        Action::Transfer { to, amount } => {
+            // It went out and came in again: the account has what it had.
+            let direction = if *to == signed.body.account {
+                "self"
+            } else {
+                "out"
+            };
+            HappeningView {
+                with: Some(to.to_string()),
+                ..what("sent").moved(direction, *amount)
+            }
+        }
         Action::RegisterWorker {
             stake, collateral, ..
         } => what("registered").moved("out", sum(stake, collateral)),
@@ -120,5 +131,64 @@ fn happened(event: &TaskEvent) -> HappeningView {
         TaskEvent::Left { seat, amount, .. } => what("returned").at(seat).moved("in", *amount),
         TaskEvent::Slashed { seat, reward, .. } => what("evidence").at(seat).moved("in", *reward),
         _ => what("named"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frith_ledger::hash::Hash;
+    use frith_ledger::key::SecretKey;
+    use frith_ledger::operation::OperationBody;
+    use frith_ledger::units::{Epoch, Height, Nonce};
+    use frith_tasks::Refusal;
+
+    const AMOUNT: Credits = Credits::new(1_500_000);
+
+    /// What `account` sees of a transfer of the account of the key of 1s.
+    fn seen(account: Address, to: Address, result: Result<(), Refusal>) -> HappeningView {
+        let key = SecretKey::from_bytes(&[1; 32]);
+        let body = OperationBody {
+            genesis: Hash::ZERO,
+            account: key.public().address(),
+            nonce: Nonce::ZERO,
+            expires: Epoch::new(9),
+            fee: Credits::new(10),
+            action: Action::Transfer { to, amount: AMOUNT },
+        };
+        let operation = Box::new(Operation::Signed(SignedOperation::sign(body, &key)));
+        let block = HistoryBlock {
+            height: Height::new(1),
+            epoch: Epoch::ZERO,
+            is_final: true,
+            happenings: Vec::new(),
+        };
+        let result = Some(result);
+        happening(
+            &account,
+            &block,
+            &Happening::Operation { operation, result },
+        )
+    }
+
+    #[test]
+    fn a_transfer_to_oneself_moves_nothing_and_one_that_was_refused_neither() {
+        let me = SecretKey::from_bytes(&[1; 32]).public().address();
+        let other = Address([9; 32]);
+        let check = |view: &HappeningView, what: &str, direction: Option<&str>| {
+            assert_eq!(
+                (view.what.as_str(), view.direction.as_deref()),
+                (what, direction)
+            );
+            assert_eq!(view.amount.as_deref(), Some("1.5"));
+        };
+        check(&seen(me, other, Ok(())), "sent", Some("out"));
+        check(&seen(other, other, Ok(())), "received", Some("in"));
+        let own = seen(me, me, Ok(()));
+        check(&own, "sent", Some("self"));
+        assert_eq!(own.fee.as_deref(), Some("0.00001"), "which it cost");
+        let refused = seen(me, other, Err(Refusal::Nothing));
+        check(&refused, "sent", None);
+        assert!(refused.refusal.is_some());
     }
 }

@@ -9,7 +9,7 @@ use super::content::{Fetcher, Served};
 use super::core::{Core, Outbound};
 use super::disk::DiskGuard;
 use super::equivocate::Equivocator;
-use super::handle::CoreHandle;
+use super::handle::{CoreHandle, Progress};
 use super::network::{Forwarded, NetworkOutbound, forward};
 use super::peers;
 use super::status::StatusSource;
@@ -60,12 +60,14 @@ pub struct ServiceConfig {
 }
 
 /// Why a node stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stopped {
     /// It was asked to.
     Asked,
     /// Another process runs with its key.
     KeyElsewhere,
+    /// The core takes no further part, and why: another start may find that mended.
+    Halted(String),
     /// Something in it ended first.
     ByItself,
 }
@@ -235,10 +237,11 @@ impl Service {
         })
     }
 
-    /// Runs until `asked` ends or a part of the node does; then takes everything apart.
+    /// Runs until `asked` ends, the core halts or a part of the node ends; then takes everything apart.
     pub async fn run_until(mut self, asked: impl Future<Output = ()>) -> Stopped {
         let stopped = tokio::select! {
             () = asked => Stopped::Asked,
+            reason = halted(self.core.progress()) => Stopped::Halted(reason),
             ended = self.tasks.join_next() => {
                 let ended = ended.and_then(std::result::Result::ok);
                 let (part, stopped) = ended.unwrap_or(("a part", Stopped::ByItself));
@@ -273,6 +276,18 @@ impl Service {
             tracing::error!("the core did not end in order");
         }
         tracing::info!("node stopped");
+    }
+}
+
+/// Ends when the core has halted, with its reason.
+async fn halted(mut progress: watch::Receiver<Progress>) -> String {
+    let found = progress
+        .wait_for(|progress| progress.halted.is_some())
+        .await;
+    match found.ok().and_then(|progress| progress.halted.clone()) {
+        Some(reason) => reason,
+        // The core is gone: whoever runs it says so.
+        None => std::future::pending().await,
     }
 }
 

@@ -48,6 +48,7 @@ pub struct Core {
     counters: Arc<Counters>,
     admission: Arc<Admission>,
     failed: bool,
+    halted: bool,
 }
 
 impl Core {
@@ -100,11 +101,12 @@ impl Core {
             counters,
             admission,
             failed: false,
+            halted: false,
         };
         (core, handle, wants)
     }
 
-    /// Runs until [`Command::Stop`] or until every handle is gone; then syncs and closes the store.
+    /// Runs until [`Command::Stop`] or until every handle is gone; then syncs, unless it halted, and closes the store.
     pub async fn run(mut self) {
         let mut out = Vec::new();
         self.input(Input::Tick, &mut out);
@@ -144,7 +146,10 @@ impl Core {
             self.show();
             self.unasked.pass_on(&self.wanted);
         }
-        if let Err(error) = self.node.sync_store() {
+        // After a failure a sync may claim what the disk has lost. Nothing was said that waits for this one.
+        if !self.halted
+            && let Err(error) = self.node.sync_store()
+        {
             tracing::error!(%error, "the last sync of the store failed");
         }
     }
@@ -280,7 +285,8 @@ impl Core {
                 self.tell(EventView::Ready { ready });
             }
             Output::Halted { reason } => {
-                tracing::error!(reason, "this node has stopped voting");
+                tracing::error!(reason, "this node has halted: it takes no further part");
+                self.halted = true;
                 self.progress.send_modify(|progress| {
                     progress.halted = Some(reason);
                     progress.ready = false;

@@ -34,10 +34,11 @@ pub struct HappeningView {
     /// How sure it is.
     #[schema(inline)]
     pub finality: Option<Finality>,
-    /// Credits that moved by it, without the fee.
+    /// Credits that it is about, without the fee.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
-    /// Whether they came (`in`) or went (`out`).
+    /// Whether they came (`in`), went (`out`) or did both (`self`: a transfer to oneself, after which the account has what
+    /// it had). Absent when nothing moved, since it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<String>,
     /// The fee that the order named; paid when it was done, and when it was refused for its action.

@@ -1,6 +1,6 @@
 //! `frith genesis`.
 
-use super::OfferArgs;
+use super::{OfferArgs, absolute};
 use clap::{Args, Subcommand, ValueEnum};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
@@ -21,7 +21,7 @@ pub enum GenesisCommand {
 #[derive(Debug, Args)]
 pub struct FounderArgs {
     /// The data directory to make; with a founder's key in it the same entry is made again.
-    #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+    #[arg(long, env = "FRITH_DIR", value_name = "DIR", value_parser = absolute())]
     pub dir: PathBuf,
     /// The account that gets the worker's pay and, in the end, its stake.
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! `frith key`, `frith config`, `frith doctor`, `frith bench`: this machine and what is on it.
 
-use super::WaitArgs;
+use super::{WaitArgs, absolute};
 use clap::{Args, Subcommand};
 use frith_ledger::address::Address;
 use std::path::PathBuf;
@@ -69,7 +69,7 @@ pub enum ConfigCommand {
         #[arg(long)]
         origin: bool,
         /// A node's data directory.
-        #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+        #[arg(long, env = "FRITH_DIR", value_name = "DIR", value_parser = absolute())]
         dir: Option<PathBuf>,
     },
 }
@@ -78,7 +78,7 @@ pub enum ConfigCommand {
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
     /// A node's data directory; without it only your own directory and the node at --api are checked.
-    #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+    #[arg(long, env = "FRITH_DIR", value_name = "DIR", value_parser = absolute())]
     pub dir: Option<PathBuf>,
 }
 
@@ -86,7 +86,7 @@ pub struct DoctorArgs {
 #[derive(Debug, Clone, Args)]
 pub struct BenchArgs {
     /// Where the disk is measured [default: a node's directory as FRITH_DIR says, else the current one]
-    #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+    #[arg(long, env = "FRITH_DIR", value_name = "DIR", value_parser = absolute())]
     pub dir: Option<PathBuf>,
     /// Credits for 10⁶ fuel [default: what the network's tasks and workers ask for]
     #[arg(long)]

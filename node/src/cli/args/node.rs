@@ -1,5 +1,6 @@
 //! `frith node`.
 
+use super::absolute;
 use crate::config::{Engine, Fault, LogFormat};
 use clap::{Args, Subcommand};
 use frith_ledger::address::Address;
@@ -27,7 +28,7 @@ pub enum NodeCommand {
     /// Back a node up, also while it runs: key, genesis, settings, and a report of what it signed.
     Backup {
         /// The node's data directory.
-        #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+        #[arg(long, env = "FRITH_DIR", value_name = "DIR", value_parser = absolute())]
         dir: PathBuf,
         /// The file to write; must not exist.
         #[arg(long, value_name = "FILE")]
@@ -38,7 +39,7 @@ pub enum NodeCommand {
         /// The file that `node backup` wrote.
         file: PathBuf,
         /// The data directory to make.
-        #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+        #[arg(long, env = "FRITH_DIR", value_name = "DIR", value_parser = absolute())]
         dir: PathBuf,
     },
     /// The record of what a node signed.
@@ -47,7 +48,7 @@ pub enum NodeCommand {
     /// Sign the consent of this node's worker to be registered by an account (see `wallet stake`).
     Consent {
         /// The node's data directory.
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", value_parser = absolute())]
         dir: PathBuf,
         /// The account that will register it.
         #[arg(long)]
@@ -62,7 +63,7 @@ pub enum NodeCommand {
 #[derive(Debug, Args)]
 pub struct InitArgs {
     /// The data directory to make.
-    #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+    #[arg(long, env = "FRITH_DIR", value_name = "DIR", value_parser = absolute())]
     pub dir: PathBuf,
     /// Peers to begin with, as multiaddresses.
     #[arg(long, value_delimiter = ',', value_name = "ADDR")]
@@ -83,7 +84,7 @@ pub struct InitArgs {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The node's data directory.
-    #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+    #[arg(long, env = "FRITH_DIR", value_name = "DIR", value_parser = absolute())]
     pub dir: PathBuf,
     /// Where to listen for peers [env: FRITH_LISTEN]
     #[arg(long, value_delimiter = ',', value_name = "ADDR")]
@@ -129,7 +130,7 @@ pub enum SafetyCommand {
     /// Show what a node has signed, also while it runs. A report: no node takes it for its own record.
     Export {
         /// The node's data directory.
-        #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+        #[arg(long, env = "FRITH_DIR", value_name = "DIR", value_parser = absolute())]
         dir: PathBuf,
         /// Write it here instead of to standard output.
         #[arg(long, value_name = "FILE")]
@@ -138,7 +139,7 @@ pub enum SafetyCommand {
     /// Declare the record lost, as must be done to a copy of a data directory before a node starts on it.
     Forget {
         /// The node's data directory. No node may run on it.
-        #[arg(long, env = "FRITH_DIR", value_name = "DIR")]
+        #[arg(long, env = "FRITH_DIR", value_name = "DIR", value_parser = absolute())]
         dir: PathBuf,
         /// Do it without asking.
         #[arg(long)]

@@ -1,6 +1,6 @@
 //! `frith wallet`.
 
-use super::WaitArgs;
+use super::{WaitArgs, absolute};
 use crate::config::Engine;
 use clap::{Args, Subcommand};
 use frith_ledger::address::Address;
@@ -77,7 +77,7 @@ pub struct StakeArgs {
     #[arg(long, default_value = "0")]
     pub collateral: Credits,
     /// Register the worker of this data directory (it must be on this machine).
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["consent", "seat"])]
+    #[arg(long, value_name = "DIR", value_parser = absolute(), conflicts_with_all = ["consent", "seat"])]
     pub worker_dir: Option<PathBuf>,
     /// Register the worker that signed this consent (`node consent --json`).
     #[arg(long, value_name = "FILE", conflicts_with = "seat")]
@@ -118,7 +118,7 @@ pub struct TermsArgs {
     #[command(flatten)]
     pub offer: OfferArgs,
     /// Take engines and slots from the settings of this data directory.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = absolute())]
     pub worker_dir: Option<PathBuf>,
     /// The worker's seat, when the account has several.
     #[arg(long)]
@@ -137,7 +137,7 @@ pub struct RotateWorkerArgs {
     /// The data directory of the new key, made by `node init` (it must be on this machine).
     #[arg(
         long,
-        value_name = "DIR",
+        value_name = "DIR", value_parser = absolute(),
         conflicts_with = "consent",
         required_unless_present = "consent"
     )]

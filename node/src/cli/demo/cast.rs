@@ -5,7 +5,7 @@ use super::{FAULTY, VICTIM};
 use crate::amounts::{bytes, short};
 use crate::cli::args::DemoArgs;
 use crate::devnet::{Devnet, WALLETS};
-use crate::failure::{Context as _, Failure, Result};
+use crate::failure::{Context as _, Exit, Failure, Result};
 use frith_ledger::address::Address;
 use frith_ledger::genesis::Genesis;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ impl Cast {
         let wallets = WALLETS
             .iter()
             .map(|name| {
-                let shown = caller.call(&api, name, &["key", "show", name])?;
+                let shown = caller.call(&api, name, &["key", "show", name], 0)?;
                 text(&shown, "/0/address").map(str::to_owned)
             })
             .collect::<Result<_>>()?;
@@ -72,7 +72,17 @@ impl Cast {
 
     /// Calls `frith` with a wallet's key.
     pub(super) fn call(&self, key: &str, args: &[&str]) -> Result<serde_json::Value> {
-        self.caller.call(&self.api, key, args)
+        self.caller.call(&self.api, key, args, 0)
+    }
+
+    /// The same for a command that ends with another exit code.
+    pub(super) fn call_ending(
+        &self,
+        key: &str,
+        args: &[&str],
+        expected: Exit,
+    ) -> Result<serde_json::Value> {
+        self.caller.call(&self.api, key, args, expected as i32)
     }
 
     pub(super) fn introduce(&self, devnet: &Devnet, started: Instant) -> Result<()> {

@@ -29,8 +29,8 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Runs `frith --json --key <key> <args>` against `api`; its answer.
-    pub(super) fn call(&self, api: &str, key: &str, args: &[&str]) -> Result<Value> {
+    /// Runs `frith --json --key <key> <args>` against `api`; its answer, if it ends with the exit code `expected`.
+    pub(super) fn call(&self, api: &str, key: &str, args: &[&str], expected: i32) -> Result<Value> {
         let output = Command::new(&self.program)
             .args(["--json", "--key", key, "--api", api])
             .args(args)
@@ -42,7 +42,7 @@ impl Caller {
             .output()
             .doing("cannot call frith")?;
         let line = args.join(" ");
-        if !output.status.success() {
+        if output.status.code() != Some(expected) {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(Failure::other(format!(
                 "`frith {line}` ended with {}: {}",

@@ -7,7 +7,7 @@ use crate::amounts::{bytes, grouped, short};
 use crate::cli::output::bar;
 use crate::cli::task::fate;
 use crate::devnet::{Devnet, WALLETS};
-use crate::failure::{Failure, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::views::TaskView;
 use frith_ledger::credits::Credits;
 use std::path::PathBuf;
@@ -202,10 +202,12 @@ pub(super) fn show(cast: &Cast, submitted: &[Submitted], ended: &[TaskView]) -> 
             }
         ));
         let path = kept.display().to_string();
-        let answer = cast.call(
-            task.wallet,
-            &["task", "result", &task.address, "--output", &path],
-        )?;
+        let line = ["task", "result", &task.address, "--output", &path];
+        let answer = if task.program.ends == "exit 0" {
+            cast.call(task.wallet, &line)?
+        } else {
+            cast.call_ending(task.wallet, &line, Exit::ProgramFailed)?
+        };
         let status = text(&answer, "/outcome/status")?;
         if !status.starts_with(task.program.ends) {
             return Err(Failure::other(format!(
