@@ -6,6 +6,7 @@ use crate::views::{ErrorView, OffersView};
 use axum::Json;
 use axum::extract::{Query, State};
 use frith_ledger::credits::Credits;
+use frith_neighbourhood::Snapshot;
 use serde::Deserialize;
 use utoipa::IntoParams;
 

@@ -3,7 +3,9 @@
 use super::answers::Answers;
 use super::error::ApiError;
 use super::submission::{SUBMISSION_BYTES_MAX, Uploading};
-use super::{content, events, guard, health, history, ledger, metrics, offers, openapi, operations, tasks};
+use super::{
+    content, events, guard, health, history, ledger, metrics, offers, openapi, operations, tasks,
+};
 use crate::service::{Fetcher, StatusSource};
 use axum::Router;
 use axum::body::Bytes;

@@ -323,7 +323,6 @@ pub(super) fn fate(place: &PlaceView) -> String {
     parts.join(", ")
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
