@@ -99,7 +99,8 @@ async fn nothing_is_stored_for_an_operation_that_is_refused() {
     let transfer = world.transfer(|_| {});
     let program = ("content", PROGRAM);
     let long = [PROGRAM, b"!"].concat();
-    let cases: [(&str, u16, Vec<(&str, &[u8])>); 9] = [
+    type Parts<'a> = Vec<(&'a str, &'a [u8])>;
+    let cases: [(&str, u16, Parts<'_>); 9] = [
         ("signature", 422, vec![("operation", &forged), program]),
         (
             "wrong_network",
