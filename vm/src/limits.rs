@@ -41,7 +41,9 @@ pub struct Limits {
     pub globals: u32,
     /// Exports.
     pub exports: u32,
-    /// Element segments, and the elements of all of them together.
+    /// Element segments.
+    pub element_segments: u32,
+    /// Elements of all segments together.
     pub elements: u32,
     /// Data segments.
     pub data_segments: u32,
@@ -53,12 +55,21 @@ pub struct Limits {
     pub function_bytes: u32,
     /// Depth of nested blocks in one function.
     pub nesting: u32,
+    /// Basic blocks of one function: what a compiler's work grows with the square of.
+    pub blocks: u32,
     /// Height of the operand stack in one function.
     pub operands: u32,
-    /// (Parameters + locals) × (blocks + 1) of one function: a compiler's work on joining values.
+    /// Targets of one `br_table`.
+    pub branch_targets: u32,
+    /// (Parameters + locals) × (blocks + 1) of one function, and four for each operand that is handed on to a call or a
+    /// branch: a compiler's work on joining values.
     pub complexity: u32,
     /// The same, summed over all functions.
     pub complexity_total: u32,
+    /// Bytes of one function's body once it is metered.
+    pub metered_function_bytes: u32,
+    /// Bytes of all functions' bodies once they are metered.
+    pub metered_bytes: u32,
     /// Pages of 64 KiB that a memory may ever have.
     pub memory_pages: u32,
     /// Stack units that a run has; a frame's units are fixed by [`crate::meter`].
@@ -68,7 +79,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            module_bytes: 8 << 20,
+            module_bytes: 16 << 20,
             types: 4_096,
             imports: 256,
             functions: 32_768,
@@ -76,15 +87,20 @@ impl Default for Limits {
             table_elements: 1 << 17,
             globals: 4_096,
             exports: 4_096,
+            element_segments: 4_096,
             elements: 1 << 17,
-            data_segments: 16_384,
+            data_segments: 100_000,
             parameters: 128,
             locals: 4_096,
-            function_bytes: 256 << 10,
-            nesting: 512,
+            function_bytes: 1 << 20,
+            nesting: 10_000,
+            blocks: 1 << 15,
             operands: 4_096,
+            branch_targets: 65_520,
             complexity: 1 << 23,
             complexity_total: 1 << 26,
+            metered_function_bytes: 2 << 20,
+            metered_bytes: 32 << 20,
             memory_pages: 4_096,
             stack_units: 1 << 20,
         }

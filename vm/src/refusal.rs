@@ -70,7 +70,7 @@ refusal_codes! {
     NestingTooDeep = 22, "blocks nested too deeply";
     /// A function's operand stack grows higher than allowed.
     OperandsTooMany = 23, "operand stack too high";
-    /// A function's locals times its branch targets exceed what compiling in bounded time allows.
+    /// A compiler would have to follow more values through a function than allowed.
     FunctionTooComplex = 24, "function too complex";
     /// One frame needs more stack than a whole run has.
     FrameTooLarge = 25, "stack frame too large";
@@ -78,6 +78,10 @@ refusal_codes! {
     TableTooLarge = 26, "table too large";
     /// A memory starts with more pages than allowed.
     MemoryTooLarge = 27, "memory too large";
+    /// A `br_table` has more targets than allowed.
+    TooManyTargets = 28, "branch table too long";
+    /// A function has more basic blocks than allowed.
+    TooManyBlocks = 29, "too many basic blocks";
     /// Something other than a function is imported.
     ImportKind = 30, "only functions can be imported";
     /// The host has no function of this name.
@@ -90,7 +94,7 @@ refusal_codes! {
     EntryType = 34, "entry point has another type";
     /// An export's name begins with `frith:`, which is reserved.
     ReservedExport = 35, "reserved export name";
-    /// The limits of memory, table and code leave no way to instrument the module.
+    /// A function, or all of them together, have more bytes than allowed once they are metered.
     TooLargeMetered = 36, "module too large once metered";
 }
 

@@ -184,7 +184,13 @@ impl<'a> Inspection<'a, '_> {
                 C::TooManyElements,
                 s.range().start,
                 s.count(),
-                limits.elements,
+                limits.element_segments,
+            ),
+            Payload::DataCountSection { count, range } => (
+                C::TooManyDataSegments,
+                range.start,
+                *count,
+                limits.data_segments,
             ),
             Payload::DataSection(s) => (
                 C::TooManyDataSegments,

@@ -129,7 +129,7 @@ fn assemble(module: &Module<'_>, limits: &Limits, counters: [i64; 3]) -> Result<
         stack_units: limits.stack_units,
         meter_version: METER_VERSION,
     };
-    let wasm = Assembly::new(module, counters).build()?;
+    let wasm = Assembly::new(module, limits, counters).build()?;
     Ok(Metered { wasm, metadata })
 }
 
@@ -146,6 +146,7 @@ fn start_fuel(module: &Module<'_>) -> u64 {
 
 struct Assembly<'m, 'a> {
     module: &'m Module<'a>,
+    limits: &'m Limits,
     counters: [i64; 3],
     out: wasm_encoder::Module,
     /// Block type `() -> results` for each function type, once one needed it.
@@ -155,9 +156,10 @@ struct Assembly<'m, 'a> {
 }
 
 impl<'m, 'a> Assembly<'m, 'a> {
-    fn new(module: &'m Module<'a>, counters: [i64; 3]) -> Self {
+    fn new(module: &'m Module<'a>, limits: &'m Limits, counters: [i64; 3]) -> Self {
         Self {
             module,
+            limits,
             counters,
             out: wasm_encoder::Module::new(),
             result_types: Vec::new(),
@@ -347,7 +349,11 @@ impl<'m, 'a> Assembly<'m, 'a> {
             defined.zip(&module.plans).zip(&module.bodies).zip(units)
         {
             let signature = self.signature(*kind, units)?;
-            section.function(&emit::function(&shared, &signature, plan, body)?);
+            let function = emit::function(&shared, &signature, plan, body)?;
+            let (offset, bytes) = (body.range().start, function.byte_len() as u64);
+            check_metered(offset, bytes, self.limits.metered_function_bytes)?;
+            section.function(&function);
+            check_metered(offset, section.byte_len() as u64, self.limits.metered_bytes)?;
         }
         self.out.section(&section);
         Ok(())
@@ -368,6 +374,14 @@ impl<'m, 'a> Assembly<'m, 'a> {
             units,
         })
     }
+}
+
+fn check_metered(offset: u64, bytes: u64, limit: u32) -> Result<(), Refusal> {
+    if bytes > u64::from(limit) {
+        let code = RefusalCode::TooLargeMetered;
+        return Err(Refusal::limit(code, offset, bytes, limit.into()));
+    }
+    Ok(())
 }
 
 fn function_type(kind: &FuncType) -> Result<wasm_encoder::FuncType, Refusal> {

@@ -1,8 +1,8 @@
 //! The first pass over a function: validates it, checks its limits, and plans what metering will insert.
 
 use wasmparser::{
-    FuncToValidate, FuncValidator, FuncValidatorAllocations, FunctionBody, Operator, ValType,
-    ValidatorResources,
+    BrTable, FuncToValidate, FuncValidator, FuncValidatorAllocations, FunctionBody, Operator,
+    ValType, ValidatorResources,
 };
 
 use super::cost::{FUNCTION_ENTRY, LOCALS_PER_FUEL, LOOP_ENTRY, cost};
@@ -11,6 +11,9 @@ use super::stack::frame_units;
 use super::walk::{Edge, Walk};
 use crate::limits::Limits;
 use crate::refusal::{Refusal, RefusalCode};
+
+/// What an operand counts that is handed on at a call or a branch, where a local at the beginning of a block counts one.
+const HANDED_ON_WEIGHT: u64 = 4;
 
 /// What metering needs to know about one function.
 #[derive(Debug)]
@@ -23,7 +26,7 @@ pub(crate) struct FunctionPlan {
     pub(crate) callees: Vec<u32>,
     /// Makes indirect calls.
     pub(crate) indirect: bool,
-    /// Parameters and locals times blocks.
+    /// Values that a compiler has to follow: [`crate::Limits::complexity`] says which.
     pub(crate) complexity: u64,
     /// Stack units of one frame.
     pub(crate) frame: u32,
@@ -45,7 +48,9 @@ struct Scan {
     callees: Vec<u32>,
     indirect: bool,
     operands: u32,
-    labels: u64,
+    complexity: u64,
+    /// Parameters and locals.
+    locals: u64,
 }
 
 impl Scanner {
@@ -77,7 +82,8 @@ impl Scanner {
             callees: Vec::new(),
             indirect: false,
             operands: 0,
-            labels: 1,
+            complexity: locals.into(),
+            locals: locals.into(),
         };
         let mut reader = body.get_operators_reader()?;
         let mut index = 0_u32;
@@ -136,10 +142,14 @@ impl Scan {
             ));
         }
         self.operands = self.operands.max(height);
+        if let Operator::BrTable { targets } = operator {
+            check_targets(targets, offset, limits)?;
+        }
 
         let was_live = self.walk.live();
         if was_live {
             self.charge(cost(operator));
+            self.complexity += HANDED_ON_WEIGHT * handed_on(operator, arity);
             self.open
                 .step(index, operator, arity, is_float_local(validator, operator));
             self.note_calls(operator);
@@ -185,7 +195,7 @@ impl Scan {
     ) {
         match operator {
             Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
-                self.labels += 1;
+                self.complexity += self.locals;
                 self.open.open_frame(if was_live { pushes } else { 0 });
             }
             Operator::Else => self.open.rejoin(false, pushes),
@@ -201,7 +211,17 @@ impl Scan {
         offset: u64,
         limits: &Limits,
     ) -> Result<FunctionPlan, Refusal> {
-        let complexity = u64::from(locals) * self.labels;
+        let blocks = self.charges.len() as u64;
+        if blocks > u64::from(limits.blocks) {
+            let limit = limits.blocks.into();
+            return Err(Refusal::limit(
+                RefusalCode::TooManyBlocks,
+                offset,
+                blocks,
+                limit,
+            ));
+        }
+        let complexity = self.complexity;
         if complexity > u64::from(limits.complexity) {
             let limit = limits.complexity.into();
             return Err(Refusal::limit(
@@ -232,6 +252,37 @@ impl Scan {
             leaves_early: self.walk.leaves_early(),
         })
     }
+}
+
+fn check_targets(targets: &BrTable<'_>, offset: u64, limits: &Limits) -> Result<(), Refusal> {
+    if targets.len() > limits.branch_targets {
+        let (count, limit) = (targets.len().into(), limits.branch_targets.into());
+        return Err(Refusal::limit(
+            RefusalCode::TooManyTargets,
+            offset,
+            count,
+            limit,
+        ));
+    }
+    Ok(())
+}
+
+/// Operands that an instruction hands on: to what it calls, or to where it branches, a table of branches to each target.
+fn handed_on(operator: &Operator<'_>, (pops, pushes): (u32, u32)) -> u64 {
+    let ways = match operator {
+        Operator::BrTable { targets } => u64::from(targets.len()) + 1,
+        Operator::Block { .. }
+        | Operator::Loop { .. }
+        | Operator::If { .. }
+        | Operator::Else
+        | Operator::End
+        | Operator::Br { .. }
+        | Operator::BrIf { .. }
+        | Operator::Call { .. }
+        | Operator::CallIndirect { .. } => 1,
+        _ => 0,
+    };
+    (u64::from(pops) + u64::from(pushes)) * ways
 }
 
 fn is_float_local(validator: &FuncValidator<ValidatorResources>, operator: &Operator<'_>) -> bool {

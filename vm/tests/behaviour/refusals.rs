@@ -85,8 +85,8 @@ fn too_much_of_anything_is_refused() {
         (
             format!(
                 r#"(module (func (export "run") {} {}))"#,
-                many(600, "(block "),
-                many(600, ")")
+                many(11_000, "block "),
+                many(11_000, "end ")
             ),
             RefusalCode::NestingTooDeep,
         ),
@@ -101,7 +101,7 @@ fn too_much_of_anything_is_refused() {
         (
             format!(
                 r#"(module (func (export "run") {}))"#,
-                many(300_000, "nop ")
+                many(1_100_000, "nop ")
             ),
             RefusalCode::FunctionTooLarge,
         ),
@@ -120,10 +120,17 @@ fn too_much_of_anything_is_refused() {
             ),
             RefusalCode::TooManyGlobals,
         ),
+        (
+            format!(
+                r#"(module (table 1 funcref) (func (export "run")) {})"#,
+                many(5_000, "(elem (i32.const 0) 0)")
+            ),
+            RefusalCode::TooManyElements,
+        ),
     ] {
         assert_eq!(refusal(&text), code);
     }
-    let large = vec![0; 9 << 20];
+    let large = vec![0; 17 << 20];
     assert_eq!(
         prepare(&large, &Limits::default())
             .expect_err("refused")
