@@ -1,0 +1,3 @@
+module go-calls
+
+go 1.22

@@ -1,0 +1,3 @@
+module go-digest
+
+go 1.22
