@@ -9,8 +9,8 @@ pub const INPUT_BYTES_MAX: usize = 16 << 20;
 pub const RESULT_BYTES_MAX: usize = 16 << 20;
 /// Longest result that the ledger keeps in its own state, in bytes (4 KiB). Longer ones are content, kept by workers.
 pub const RESULT_INLINE_BYTES_MAX: usize = 4 << 10;
-/// Longest program, in bytes of WebAssembly before instrumentation (8 MiB).
-pub const MODULE_BYTES_MAX: usize = 8 << 20;
+/// Longest program, in bytes of WebAssembly before instrumentation (16 MiB).
+pub const MODULE_BYTES_MAX: usize = 16 << 20;
 /// Most memory that a program can have, in bytes (256 MiB).
 pub const MEMORY_BYTES_MAX: usize = 256 << 20;
 

@@ -34,7 +34,7 @@ pub const INLINE_BYTES_MAX: usize = 4096;
 /// Bytes of an encoded entity.
 pub const ENTITY_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a program.
-pub const MODULE_BYTES_MAX: u32 = 8 * 1024 * 1024;
+pub const MODULE_BYTES_MAX: u32 = 16 * 1024 * 1024;
 /// Bytes of a task's input or result that is kept as content.
 pub const CONTENT_BYTES_MAX: u32 = 16 * 1024 * 1024;
 

@@ -13,7 +13,7 @@ use frith_ledger::operation::{
     Action, Operation, SignedOperation, WorkerAction, WorkerBody, WorkerOperation,
     result_commitment,
 };
-use frith_ledger::parameters::Parameters;
+use frith_ledger::parameters::{MODULE_BYTES_MAX, Parameters};
 use frith_ledger::units::{Epoch, Fuel};
 
 #[test]
@@ -333,7 +333,7 @@ fn a_description_out_of_range_is_refused_and_says_what_is_in_range() {
     refused(&|spec| spec.replicas = 0, &mut world);
     refused(&|spec| spec.fuel_max = Fuel::new(u64::MAX), &mut world);
     refused(&|spec| spec.memory_pages = 4_097, &mut world);
-    refused(&|spec| spec.program_len = 8 * 1024 * 1024 + 1, &mut world);
+    refused(&|spec| spec.program_len = MODULE_BYTES_MAX + 1, &mut world);
     refused(
         &|spec| {
             spec.input = Bytes::Content {
@@ -362,4 +362,10 @@ fn a_description_out_of_range_is_refused_and_says_what_is_in_range() {
         world.act(1, Action::SubmitTask(Box::new(dear))),
         Err(Refusal::Amounts)
     );
+}
+
+#[test]
+fn the_longest_program_of_a_task_is_the_longest_that_the_machine_takes() {
+    let machine = frith_vm::Limits::default().module_bytes;
+    assert_eq!(MODULE_BYTES_MAX, machine);
 }
