@@ -55,6 +55,8 @@ pub struct Limits {
     pub function_bytes: u32,
     /// Depth of nested blocks in one function.
     pub nesting: u32,
+    /// Depth of nested loops in one function.
+    pub loops: u32,
     /// Basic blocks of one function: what a compiler's work grows with the square of.
     pub blocks: u32,
     /// Height of the operand stack in one function.
@@ -94,6 +96,7 @@ impl Default for Limits {
             locals: 4_096,
             function_bytes: 1 << 20,
             nesting: 10_000,
+            loops: 512,
             blocks: 1 << 15,
             operands: 4_096,
             branch_targets: 65_520,

@@ -156,14 +156,14 @@ impl Scan {
         }
         let edge = self.walk.step(operator);
         self.follow_frames(operator, arity, was_live);
-        if self.walk.depth() > limits.nesting {
-            let depth = self.walk.depth().into();
-            return Err(Refusal::limit(
-                RefusalCode::NestingTooDeep,
-                offset,
-                depth,
-                limits.nesting.into(),
-            ));
+        for (depth, limit) in [
+            (self.walk.depth(), limits.nesting),
+            (self.walk.loops(), limits.loops),
+        ] {
+            if depth > limit {
+                let (code, depth) = (RefusalCode::NestingTooDeep, depth.into());
+                return Err(Refusal::limit(code, offset, depth, limit.into()));
+            }
         }
         match edge {
             Edge::None => {}

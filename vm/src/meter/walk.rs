@@ -37,6 +37,8 @@ struct Frame {
 #[derive(Debug)]
 pub(super) struct Walk {
     frames: Vec<Frame>,
+    /// Loops among the frames.
+    loops: u32,
     live: bool,
 }
 
@@ -48,6 +50,7 @@ impl Walk {
                 live: true,
                 targeted: false,
             }],
+            loops: 0,
             live: true,
         }
     }
@@ -60,6 +63,11 @@ impl Walk {
     /// Open frames, the function's own included.
     pub(super) fn depth(&self) -> u32 {
         u32::try_from(self.frames.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Open loops.
+    pub(super) fn loops(&self) -> u32 {
+        self.loops
     }
 
     /// Whether a `return` or branch leaves the function other than at its end.
@@ -79,6 +87,7 @@ impl Walk {
     }
 
     fn push(&mut self, kind: Kind) {
+        self.loops += u32::from(kind == Kind::Loop);
         self.frames.push(Frame {
             kind,
             live: self.live,
@@ -150,6 +159,7 @@ impl Walk {
         let Some(frame) = self.frames.pop() else {
             return Edge::None;
         };
+        self.loops -= u32::from(frame.kind == Kind::Loop);
         let joins = match frame.kind {
             Kind::If | Kind::Else => true,
             Kind::Block => frame.targeted,

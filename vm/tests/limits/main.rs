@@ -76,9 +76,10 @@ fn blocks_nest_as_deep_as_is_allowed() -> Result<(), Failure> {
 
 #[test]
 fn loops_nest_as_deep_as_is_allowed() -> Result<(), Failure> {
-    let depth = Limits::default().nesting;
-    let make = |depth| one(nested(Frame::Loop, depth));
-    check(&make(depth), &make(depth + 1), RefusalCode::NestingTooDeep)
+    let loops = Limits::default().loops;
+    // The function's own frame is one more.
+    let make = |loops| one(nested(Frame::Loop, loops + 1));
+    check(&make(loops), &make(loops + 1), RefusalCode::NestingTooDeep)
 }
 
 #[test]
