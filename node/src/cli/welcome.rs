@@ -134,82 +134,96 @@ fn has(found: &Found) -> [String; 3] {
     [key, network, node]
 }
 
-/// What leads on: for what purpose, and by which command.
-fn next(found: &Found) -> Vec<(&'static str, String)> {
-    let step = |what, how: &str| (what, how.to_owned());
-    let alone = [
+/// A purpose, and the command that serves it.
+type Step = (&'static str, String);
+
+fn step(what: &'static str, how: &str) -> Step {
+    (what, how.to_owned())
+}
+
+/// What leads on, the likeliest first.
+fn next(found: &Found) -> Vec<Step> {
+    let has_network = found.genesis.is_ok();
+    match &found.node {
+        Node::Ready {
+            foreign: Some(true),
+            ..
+        } => vec![step(
+            "ask a node of your network",
+            "--api URL; the one above follows another network than your genesis file",
+        )],
+        Node::Ready { works, .. } if has_network => with_all(found, *works),
+        Node::Unready(..) if has_network => {
+            vec![step(
+                "why, and what to do",
+                "frith node status, frith doctor",
+            )]
+        }
+        Node::Silent(_) if has_network => without_node(found),
+        _ => without_network(found),
+    }
+}
+
+/// A network and a node that is ready: what people come for, once there is a key.
+fn with_all(found: &Found, works: bool) -> Vec<Step> {
+    if found.keys.is_empty() {
+        return vec![
+            step("make a key", "frith key new"),
+            step("or bring one back", "frith key import main"),
+        ];
+    }
+    let mut steps = Vec::new();
+    if found.unlocked.is_empty() {
+        steps.push(step("spare you the passphrase", "frith key unlock"));
+    }
+    steps.extend([
+        step("see a balance, proven", "frith wallet balance"),
+        step("what it did and got", "frith wallet history"),
+        step("send credits", "frith wallet send ADDRESS AMOUNT"),
+        step("what a task would cost", "frith task quote program.wasm"),
+        step(
+            "have it run by others",
+            "frith task submit program.wasm --wait final",
+        ),
+        step("your tasks", "frith task list"),
+        step("how the node does", "frith node status"),
+    ]);
+    if !works {
+        steps.push(step("what this machine would earn", "frith bench"));
+    }
+    steps
+}
+
+/// A network, and nobody to ask.
+fn without_node(found: &Found) -> Vec<Step> {
+    let mut steps = vec![
+        step("ask another node", "--api URL, or FRITH_API"),
+        step(
+            "run a node, be paid",
+            "frith node init --dir DIR, frith node run --dir DIR",
+        ),
+    ];
+    if found.keys.is_empty() {
+        steps.insert(0, step("make a key", "frith key new"));
+    }
+    steps
+}
+
+/// No network that is trusted.
+fn without_network(found: &Found) -> Vec<Step> {
+    let mut steps = vec![
         step("try it on this machine", "frith devnet --nodes 4"),
         step(
             "run a program, for nothing",
             "frith task run --local program.wasm",
         ),
-    ];
-    let (has_key, has_network) = (!found.keys.is_empty(), found.genesis.is_ok());
-    let mut steps = Vec::new();
-    match &found.node {
-        Node::Ready {
-            foreign: Some(true),
-            ..
-        } => {
-            steps.push(step(
-                "ask a node of your network",
-                "--api URL; the one above follows another network than your genesis file",
-            ));
-        }
-        Node::Ready { works, .. } if has_network => {
-            if !has_key {
-                steps.push(step("make a key", "frith key new"));
-                steps.push(step("or bring one back", "frith key import main"));
-                return steps;
-            }
-            if found.unlocked.is_empty() {
-                steps.push(step("spare you the passphrase", "frith key unlock"));
-            }
-            steps.extend([
-                step("see a balance, proven", "frith wallet balance"),
-                step("what it did and got", "frith wallet history"),
-                step("send credits", "frith wallet send ADDRESS AMOUNT"),
-                step("what a task would cost", "frith task quote program.wasm"),
-                step(
-                    "have it run by others",
-                    "frith task submit program.wasm --wait final",
-                ),
-                step("your tasks", "frith task list"),
-                step("how the node does", "frith node status"),
-            ]);
-            if !works {
-                steps.push(step("what this machine would earn", "frith bench"));
-            }
-            return steps;
-        }
-        Node::Unready(..) => {
-            steps.push(step(
-                "why, and what to do",
-                "frith node status, frith doctor",
-            ));
-        }
-        Node::Ready { .. } | Node::Silent(_) => {}
-    }
-    if has_network {
-        if !has_key {
-            steps.push(step("make a key", "frith key new"));
-        }
-        if let Node::Silent(_) = found.node {
-            steps.push(step("ask another node", "--api URL, or FRITH_API"));
-            steps.push(step(
-                "run a node, be paid",
-                "frith node init --dir DIR, frith node run --dir DIR",
-            ));
-        }
-    } else {
-        steps.extend(alone);
-        steps.push(step(
+        step(
             "join a network",
             "put its genesis.json, from someone you trust, into your directory",
-        ));
-        if !has_key {
-            steps.push(step("make a key", "frith key new"));
-        }
+        ),
+    ];
+    if found.keys.is_empty() {
+        steps.push(step("make a key", "frith key new"));
     }
     steps
 }
