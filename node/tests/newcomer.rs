@@ -30,6 +30,7 @@ const QUICK: &str = r#"(module (memory 1) (func (export "run")))"#;
 fn short_lags(parameters: &mut Parameters) {
     parameters.activation_lag = Parameters::test().activation_lag;
     parameters.unbonding = Parameters::test().unbonding;
+    support::long_windows(parameters);
 }
 
 struct Newcomer {

@@ -514,10 +514,7 @@ fn a_run_that_takes_longer_than_the_settings_allow_is_ended_and_is_never_a_resul
 #[test]
 fn who_votes_twice_loses_the_stake_and_who_guesses_loses_the_bond() -> Outcome {
     let faults = BTreeMap::from([(4, Fault::Lazy), (5, Fault::Equivocate)]);
-    // Nobody honest is late on a busy machine.
-    let world = World::start_by(6, faults, "", |parameters| {
-        (parameters.commit_epochs, parameters.reveal_epochs) = (30, 30);
-    })?;
+    let world = World::start_by(6, faults, "", support::long_windows)?;
     let worker = |node: usize| -> Outcome<WorkerView> {
         let seen = world.devnet.node(node)?.status()?.worker.ok_or("a seat")?;
         let Some(Entity::Worker(worker)) = world.devnet.node(0)?.entity(&seen.seat)?.local else {

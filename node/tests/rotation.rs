@@ -14,6 +14,8 @@ use support::{Outcome, PATIENCE, World, answer, error};
 
 /// Final operations that are waited for at the most: each takes an epoch or two.
 const OPERATIONS_MAX: usize = 60;
+/// Epochs until the new key counts: a busy machine looks at what is until then in fewer.
+const LAG: u64 = 16;
 /// Ends at once.
 const SMALL: &str = r#"(module (memory 1) (func (export "run")))"#;
 
@@ -88,8 +90,12 @@ impl World {
 
 #[test]
 fn keys_of_an_account_and_of_a_worker_are_replaced_while_the_network_runs() -> Outcome {
-    // A root committee that sits for a minute would be waited for.
-    let mut world = World::start_by(4, BTreeMap::new(), "", |parameters| parameters.period = 8)?;
+    let mut world = World::start_by(4, BTreeMap::new(), "", |parameters| {
+        // A root committee that sits for a minute would be waited for.
+        parameters.period = 8;
+        parameters.activation_lag = LAG;
+        support::long_windows(parameters);
+    })?;
     world.an_account_gets_another_key()?;
 
     let owner = world.import_account_of(3)?;
@@ -106,9 +112,9 @@ fn keys_of_an_account_and_of_a_worker_are_replaced_while_the_network_runs() -> O
     let rotate = ["wallet", "rotate-worker", "--worker-dir", path, "--yes"];
     let rotated = answer(&world.call_as(&owner, PASSPHRASE, &rotate)?)?;
     let epoch = rotated["epoch"].as_u64().ok_or("an epoch")?;
-    assert_eq!(rotated["since"].as_u64(), Some(epoch + 8));
+    assert_eq!(rotated["since"].as_u64(), Some(epoch + LAG));
     assert_eq!(rotated["seat"], json!(before.seat));
-    let since = Some(epoch + 8);
+    let since = Some(epoch + LAG);
     let expected = |state, other: &str, votes| OwnKeyView {
         state,
         other: Some(other.to_owned()),
