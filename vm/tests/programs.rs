@@ -55,7 +55,7 @@ fn programs_of_other_compilers_run_alike_on_every_engine() -> Result<(), Failure
     ))?;
     let job = Job {
         input: file("input.txt")?,
-        fuel_limit: 10_000_000_000,
+        fuel_limit: 1_000_000_000_000,
         ..Job::default()
     };
     for program in PROGRAMS {
