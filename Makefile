@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench sim twins fuzz kill audit docs setup guests
+.PHONY: help demo test lint bench sim twins fuzz repeat kill audit docs setup guests
 
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
@@ -18,6 +18,8 @@ FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?=
 FUZZ ?= fuzz_
 FUZZ_JOBS ?= 1
+# How often `make repeat` executes every instruction and every host function.
+ROUNDS ?= 10000000
 # How many kills `make kill` makes.
 KILL_ROUNDS ?= 300
 
@@ -79,6 +81,9 @@ else
 	BOLERO_RANDOM_TEST_TIME_MS=1000000000000 BOLERO_RANDOM_ITERATIONS=$(FUZZ_RUNS) \
 		cargo test $(PRODUCT) --lib --test fuzz -- $(FUZZ) --test-threads=$(FUZZ_JOBS)
 endif
+
+repeat: setup ## execute every instruction and every host function ROUNDS times (ten million unless given) on every engine
+	FRITH_VM_ROUNDS=$(ROUNDS) cargo test $(PRODUCT) --test repetition -- --nocapture
 
 kill: setup guests ## kill real nodes under load, KILL_ROUNDS times (300 unless given), and check that nothing is lost
 	cargo build $(NODE) --bins

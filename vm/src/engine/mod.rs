@@ -176,6 +176,28 @@ pub fn engine(kind: EngineKind) -> Result<Box<dyn Engine>, HostError> {
     }
 }
 
+/// Runs `work` on a thread whose stack holds the deepest guest.
+#[cfg(feature = "native")]
+pub(crate) fn on_large_stack<T: Send>(
+    engine: EngineKind,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, HostError> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .stack_size(NATIVE_STACK_BYTES)
+            .spawn_scoped(scope, work)
+            .map_err(|source| HostError::Io {
+                doing: "starting a thread",
+                source,
+            })?;
+        thread.join().map_err(|_| HostError::Engine {
+            engine,
+            doing: "running",
+            reason: "panicked".to_owned(),
+        })
+    })
+}
+
 /// Validates, meters, compiles and runs a module in this very process, under the default [`Limits`].
 ///
 /// For tests and for trusted programs; a stranger's module belongs into a [`crate::runner`].

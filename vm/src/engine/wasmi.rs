@@ -1,7 +1,8 @@
 //! wasmi: an interpreter. Its own fuel is off: the module meters itself. It runs wherever Rust does.
 //!
 //! Its value stack is on the heap, so it needs no native stack for deep calls; both of its own stack limits
-//! are above what the module's stack units can use up. A compiled module is saved as the metered WebAssembly
+//! are above what the module's stack units can use up. Growing keeps some native stack until the run ends, and the metered
+//! code bounds how often it happens (decision 046). A compiled module is saved as the metered WebAssembly
 //! itself: translating it is as fast as loading anything else would be.
 
 use std::sync::Arc;
@@ -180,6 +181,13 @@ impl Engine for Wasmi {
         self.translate(&metered.wasm, &metered.metadata)
     }
 
+    #[cfg(feature = "native")]
+    fn run(&self, compiled: &Compiled, job: &Job) -> Result<Outcome, HostError> {
+        super::on_large_stack(self.kind(), || self.run_here(compiled, job))?
+    }
+
+    /// Without threads; there wasmi keeps nothing on the native stack.
+    #[cfg(not(feature = "native"))]
     fn run(&self, compiled: &Compiled, job: &Job) -> Result<Outcome, HostError> {
         self.run_here(compiled, job)
     }

@@ -12,7 +12,7 @@ use ::wasmtime::{
 
 use super::{
     Compiled, Counters, End, Engine, EngineKind, GUEST_STACK_BYTES, NATIVE_STACK_BYTES, Plan,
-    conclude, failed_start, plan,
+    conclude, failed_start, on_large_stack, plan,
 };
 use crate::host::{self, HostFunction, HostState, Stop, ValueType};
 use crate::job::{HostError, Job, Outcome, TrapKind};
@@ -152,7 +152,7 @@ impl Engine for Wasmtime {
     }
 
     fn run(&self, compiled: &Compiled, job: &Job) -> Result<Outcome, HostError> {
-        on_large_stack(|| run_here(compiled, job))?
+        on_large_stack(self.kind(), || run_here(compiled, job))?
     }
 
     fn run_here(&self, compiled: &Compiled, job: &Job) -> Result<Outcome, HostError> {
@@ -197,24 +197,6 @@ fn code(compiled: &Compiled) -> Result<&Code, HostError> {
             reason: "compiled by another engine".to_owned(),
         }),
     }
-}
-
-/// Runs `work` on a thread whose stack holds the deepest guest.
-pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, HostError> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .stack_size(NATIVE_STACK_BYTES)
-            .spawn_scoped(scope, work)
-            .map_err(|source| HostError::Io {
-                doing: "starting a thread",
-                source,
-            })?;
-        thread.join().map_err(|_| HostError::Engine {
-            engine: EngineKind::Wasmtime,
-            doing: "running",
-            reason: "panicked".to_owned(),
-        })
-    })
 }
 
 /// Runs on the calling thread, whose stack must be large ([`on_large_stack`]).

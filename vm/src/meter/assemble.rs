@@ -11,7 +11,8 @@ use wasmparser::{FuncType, Parser, Payload};
 use super::cost::{BULK_SHIFT, PAGE_SHIFT, TABLE_ELEMENT_SHIFT};
 use super::emit::{self, Shared, Signature};
 use super::{
-    FUEL_EXPORT, MEMORY_EXPORT, METER_VERSION, PAGES_EXPORT, STACK_EXPORT, START_EXPORT, stack,
+    FUEL_EXPORT, MEMORY_EXPORT, METER_VERSION, PAGES_EXPORT, STACK_EXPORT, START_EXPORT,
+    TABLE_GROWTHS, stack,
 };
 use crate::limits::{FEATURES, Limits};
 use crate::refusal::{Refusal, RefusalCode};
@@ -297,6 +298,7 @@ impl<'m, 'a> Assembly<'m, 'a> {
         section.global(kind(ValType::I64), &ConstExpr::i64_const(fuel));
         section.global(kind(ValType::I32), &ConstExpr::i32_const(stack as i32));
         section.global(kind(ValType::I64), &ConstExpr::i64_const(0));
+        section.global(kind(ValType::I32), &ConstExpr::i32_const(TABLE_GROWTHS));
         if self.module.memory.is_some() {
             section.global(kind(ValType::I32), &ConstExpr::i32_const(pages as i32));
         }
@@ -319,7 +321,7 @@ impl<'m, 'a> Assembly<'m, 'a> {
         section.export(FUEL_EXPORT, ExportKind::Global, first);
         section.export(STACK_EXPORT, ExportKind::Global, first + 1);
         if self.module.memory.is_some() {
-            section.export(PAGES_EXPORT, ExportKind::Global, first + 3);
+            section.export(PAGES_EXPORT, ExportKind::Global, first + 4);
             section.export(MEMORY_EXPORT, ExportKind::Memory, 0);
         }
         if let Some(start) = self.module.start {
@@ -336,7 +338,8 @@ impl<'m, 'a> Assembly<'m, 'a> {
             fuel: module.globals,
             stack: module.globals + 1,
             zero: module.globals + 2,
-            pages: module.globals + 3,
+            growths: module.globals + 3,
+            pages: module.globals + 4,
             table_maxima: &module.table_maxima,
         };
         let units = stack::entry_units(&module.plans, module.imported_functions);

@@ -24,6 +24,8 @@ pub(super) struct Shared<'a> {
     pub(super) stack: u32,
     /// Index of a mutable global that stays zero.
     pub(super) zero: u32,
+    /// Index of the global that counts how often tables may grow yet.
+    pub(super) growths: u32,
     /// Index of the page-limit global; meaningless without a memory.
     pub(super) pages: u32,
     /// Maximum of each table, by index.
@@ -55,6 +57,7 @@ struct Emitter<'a> {
     /// The stack global's value on entry, with the units that the function takes.
     stack: Option<(u32, u32)>,
     word: Option<u32>,
+    reference: Option<u32>,
     float32: Option<u32>,
     float64: Option<u32>,
 }
@@ -82,6 +85,7 @@ pub(super) fn function(
         synced: false,
         stack: None,
         word: None,
+        reference: None,
         float32: None,
         float64: None,
         locals,
@@ -312,6 +316,30 @@ impl Emitter<'_> {
             self.spill();
         }
         self.part_operands(operator, previous);
+        self.part_condition(operator, previous);
+    }
+
+    /// Has the condition of a `select` pass through a local, unless an instruction right before it makes one that is no
+    /// comparison with zero. wasmi 2.0 drops a comparison of a local with zero there, and decides by whatever its register
+    /// holds instead (decision 045).
+    fn part_condition(&mut self, operator: &Operator<'_>, previous: Option<&Operator<'_>>) {
+        use Operator as O;
+        let selects = matches!(operator, O::Select | O::TypedSelect { .. });
+        let is_other = previous.is_some_and(|previous| {
+            matches!(
+                previous,
+                O::LocalGet { .. }
+                    | O::I32Const { .. }
+                    | O::I32Load { .. }
+                    | O::I32Load8U { .. }
+                    | O::Call { .. }
+                    | O::I32And
+            ) || is_order(previous)
+        });
+        if selects && !is_other {
+            let word = self.word();
+            self.put(&Instruction::LocalTee(word));
+        }
     }
 
     /// Adds a zero that compilers don't know to be one to what an `i32.store` far from its address stores, unless the
@@ -356,10 +384,7 @@ impl Emitter<'_> {
         match operator {
             O::Return => self.put(&Instruction::Br(depth - 1)),
             O::MemoryGrow { mem } => self.memory_grow(*mem),
-            O::TableGrow { table } => {
-                self.table_grow_charge(*table);
-                self.copy(range);
-            }
+            O::TableGrow { table } => self.table_grow(*table),
             O::MemoryFill { .. } | O::MemoryCopy { .. } | O::MemoryInit { .. } => {
                 self.length_charge(i64::from(BULK_SHIFT), false, depth);
                 self.copy(range);
@@ -424,46 +449,81 @@ impl Emitter<'_> {
         self.put(&Instruction::LocalGet(word));
     }
 
-    /// `memory.grow`: -1 beyond the page limit, free of charge for pages; else charged for them.
+    /// `memory.grow`: only growing that adds a page and keeps the limit is left to the engine, and charged. By nothing the
+    /// answer is the size, beyond the limit -1. So an engine grows no more often than there are pages ([`super`]).
     fn memory_grow(&mut self, memory: u32) {
         let word = self.word();
         self.put_all(&[
             Instruction::LocalTee(word),
+            Instruction::I32Const(1),
+            Instruction::I32Sub,
             Instruction::GlobalGet(self.shared.pages),
             Instruction::MemorySize(memory),
             Instruction::I32Sub,
-            Instruction::I32GtU,
+            Instruction::I32LtU,
             Instruction::If(BlockType::Result(ValType::I32)),
-            Instruction::I32Const(-1),
-            Instruction::Else,
         ]);
         self.take_word(word, i64::from(PAGE_SHIFT), true);
         self.put_all(&[
             Instruction::LocalGet(word),
             Instruction::MemoryGrow(memory),
+            Instruction::Else,
+            Instruction::I32Const(-1),
+            Instruction::MemorySize(memory),
+            Instruction::LocalGet(word),
+            Instruction::Select,
             Instruction::End,
         ]);
     }
 
-    /// Before `table.grow`: charges for the elements if the table may have them.
-    fn table_grow_charge(&mut self, table: u32) {
-        let maximum = self
-            .shared
-            .table_maxima
-            .get(table as usize)
-            .copied()
-            .unwrap_or(0);
-        let word = self.word();
+    /// `table.grow`, likewise; and at most [`super::TABLE_GROWTHS`] times, beyond which the answer is -1 too.
+    fn table_grow(&mut self, table: u32) {
+        let maximum = self.shared.table_maxima.get(table as usize);
+        let maximum = maximum.copied().unwrap_or(0);
+        let (word, reference) = (self.word(), self.reference());
         self.put_all(&[
-            Instruction::LocalTee(word),
+            Instruction::LocalSet(word),
+            Instruction::LocalSet(reference),
+            Instruction::LocalGet(word),
+            Instruction::I32Const(1),
+            Instruction::I32Sub,
             Instruction::I32Const(maximum as i32),
             Instruction::TableSize(table),
             Instruction::I32Sub,
-            Instruction::I32LeU,
-            Instruction::If(BlockType::Empty),
+            Instruction::I32LtU,
+            Instruction::GlobalGet(self.shared.growths),
+            Instruction::I32Const(0),
+            Instruction::I32GtS,
+            Instruction::I32And,
+            Instruction::If(BlockType::Result(ValType::I32)),
+            Instruction::GlobalGet(self.shared.growths),
+            Instruction::I32Const(1),
+            Instruction::I32Sub,
+            Instruction::GlobalSet(self.shared.growths),
         ]);
         self.take_word(word, i64::from(TABLE_ELEMENT_SHIFT), true);
-        self.put_all(&[Instruction::End, Instruction::LocalGet(word)]);
+        self.put_all(&[
+            Instruction::LocalGet(reference),
+            Instruction::LocalGet(word),
+            Instruction::TableGrow(table),
+            Instruction::Else,
+            Instruction::I32Const(-1),
+            Instruction::TableSize(table),
+            Instruction::LocalGet(word),
+            Instruction::Select,
+            Instruction::End,
+        ]);
+    }
+
+    fn reference(&mut self) -> u32 {
+        match self.reference {
+            Some(local) => local,
+            None => {
+                let local = self.add_local(ValType::FUNCREF);
+                self.reference = Some(local);
+                local
+            }
+        }
     }
 
     /// Replaces a NaN on top of the stack, just pushed by `operator`, by the canonical one. A branch that only
@@ -512,4 +572,26 @@ impl Emitter<'_> {
         } = Some(local);
         local
     }
+}
+
+/// Comparisons of integers by their order, and those of 64 bits and floats.
+fn is_order(operator: &Operator<'_>) -> bool {
+    use Operator as O;
+    matches!(
+        operator,
+        O::I32LtS
+            | O::I32LtU
+            | O::I32GtS
+            | O::I32GtU
+            | O::I32LeS
+            | O::I32LeU
+            | O::I32GeS
+            | O::I32GeU
+    ) || matches!(
+        operator,
+        O::I64Eqz | O::I64Eq | O::I64Ne | O::I64LtS | O::I64LtU | O::I64GtS | O::I64GtU
+    ) || matches!(
+        operator,
+        O::I64LeS | O::I64LeU | O::I64GeS | O::I64GeU | O::F32Lt | O::F32Gt | O::F64Lt | O::F64Gt
+    )
 }

@@ -10,6 +10,7 @@
 //! - Global `frith:stack` (`i32`, mutable, exported): stack units left.
 //! - Global `frith:pages` (`i32`, mutable, exported, with a memory): pages that memory may have.
 //! - A global (`i64`, mutable, not exported) that stays zero; `emit.rs` says what for, twice.
+//! - A global (`i32`, mutable, not exported) with how often tables may grow yet.
 //! - Export `frith:memory` of the memory, export `frith:start` of the start function (whose section goes, so
 //!   that the host can set the counters first).
 //! - Indices of types, functions, tables, globals and segments stay; what is new comes after the old.
@@ -44,9 +45,15 @@
 //! replacement is left out (`nan.rs`). `neg`, `abs`, `copysign`, loads, stores and reinterpretations work on
 //! bits and stay as they are.
 //!
-//! # An engine's weakness
+//! # Growing
 //!
-//! One integer store form that makes wasmi panic is kept from it (`emit.rs`, decision 045).
+//! `memory.grow` and `table.grow` reach the engine only when something is added within the limits, so at most
+//! once for each page, and tables [`TABLE_GROWTHS`] times in a run. By nothing the answer is the size, else -1,
+//! which WebAssembly allows at any time. An engine may keep something of its native stack each time (decision 046).
+//!
+//! # An engine's weaknesses
+//!
+//! One integer store form that makes wasmi panic and one selection that it gets wrong are kept from it (`emit.rs`, decision 045).
 //!
 //! # Cost
 //!
@@ -78,4 +85,13 @@ pub const START_EXPORT: &str = "frith:start";
 pub const RESERVED_PREFIX: &str = "frith:";
 
 /// Raised with every change of what metering emits or charges; part of the id of compiled modules.
-pub const METER_VERSION: u32 = 2;
+pub const METER_VERSION: u32 = 3;
+
+/// How often a run may grow its tables, all of them together. wasmi keeps some 170 bytes of the native stack for each,
+/// and as much for each growing of the memory.
+pub const TABLE_GROWTHS: i32 = 4_096;
+
+const _: () = assert!(
+    (TABLE_GROWTHS as usize + 4_096) * 512 <= crate::engine::NATIVE_STACK_BYTES / 8,
+    "what growing leaves on the native stack must be a small part of it"
+);

@@ -219,6 +219,70 @@ fn growing_a_table_stops_at_the_limit_and_costs_by_length() {
 }
 
 #[test]
+fn a_selection_by_a_comparison_with_zero_is_right_on_every_engine() {
+    let conditions = [
+        ("local.get $x i32.eqz", [1, 2]),
+        ("local.get $x i32.const 0 i32.eq", [1, 2]),
+        ("i32.const 0 local.get $x i32.eq", [1, 2]),
+        ("local.get $x i32.const 0 i32.ne", [2, 1]),
+        ("i32.const 0 local.get $x i32.ne", [2, 1]),
+        ("local.get $x i32.eqz i32.eqz", [2, 1]),
+        ("local.get $x i32.const 0 i32.ne i32.eqz", [1, 2]),
+        ("local.get $x i32.eqz nop", [1, 2]),
+        ("local.get $x i32.eqz i32.const 3 drop", [1, 2]),
+        ("block (result i32) local.get $x i32.eqz end", [1, 2]),
+    ];
+    for (condition, answers) in conditions {
+        for select in ["select", "select (result i32)"] {
+            for (x, answer) in [0, 9].into_iter().zip(answers) {
+                let outcome = run(&format!(
+                    r#"(module (memory 1) (func (export "run") (result i32) (local $x i32) (local $y i32)
+                        i32.const {x} local.set $x
+                        i32.const 5 i32.const 0 i32.load i32.add local.set $y
+                        i32.const 1 i32.const 2 {condition} {select}
+                        local.get $y i32.const 5 i32.sub i32.add))"#
+                ));
+                assert_eq!(
+                    outcome.status,
+                    Status::Exit(answer),
+                    "{condition} {select}, {x}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn tables_grow_so_often_and_memory_by_pages_and_growing_by_nothing_answers_the_size() {
+    let text = |grow: &str, size: &str, step: &str| {
+        let answer = size.replace("$b", "$a");
+        format!(
+            r#"(module (memory 1) (table $a 3 funcref) (table $b 5 funcref)
+            (func $grow (param i32) (result i32) {grow})
+            (func (export "run") (result i32) (local $n i32)
+                (loop $l
+                    (drop (call $grow (i32.const {step})))
+                    (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 500000))))
+                (if (i32.ne (call $grow (i32.const 0)) ({answer})) (then unreachable))
+                ({size})))"#
+        )
+    };
+    let table = "(drop (table.grow $b (ref.null func) (local.get 0))) (table.grow $a (ref.null func) (local.get 0))";
+    let memory = "(memory.grow (local.get 0))";
+    for (grow, size, step, expected) in [
+        (table, "table.size $a", "1", 3 + 2_048),
+        (table, "table.size $b", "0", 5),
+        (table, "table.size $a", "1000000", 3),
+        (memory, "memory.size", "1", 4_096),
+        (memory, "memory.size", "0", 1),
+        (memory, "memory.size", "-1", 1),
+    ] {
+        let outcome = run(&text(grow, size, step));
+        assert_eq!(outcome.status, Status::Exit(expected), "{size} by {step}");
+    }
+}
+
+#[test]
 fn bulk_instructions_are_charged_by_length_before_they_run() {
     let text = |length: u32| {
         format!(
