@@ -15,7 +15,7 @@ use crate::parameters::{
     BATCH_OPERATIONS_MAX, BLOCK_BATCHES_MAX, CLAIMS_MAX, OPERATION_BYTES_MAX, OWED_MAX,
 };
 use crate::tree::Summary;
-use crate::units::{Epoch, Generation, Height, View};
+use crate::units::{Epoch, Generation, Height, UnixMillis, View};
 use crate::vrf::VrfProof;
 use parity_scale_codec::{Decode, Encode};
 
@@ -288,6 +288,9 @@ pub struct RootRecord {
     pub flows: Flows,
     /// The leaves, in order of their prefixes.
     pub leaves: BoundedVec<LeafEntry, CLAIMS_MAX>,
+    /// When it was proposed, by its proposer's clock. Members vote for it only when their own clocks are near, and it is
+    /// never before the time of the record before (of the genesis, in epoch 0).
+    pub time: UnixMillis,
     /// View in which this record was proposed: an input of the VRF.
     pub view: View,
     /// VRF proof of the proposer on [`RootRecord::vrf_input`].

@@ -12,7 +12,7 @@ use crate::parameters::{
     ARBITRATORS_MAX, ENTITY_BYTES_MAX, INLINE_BYTES_MAX, REPLICAS_MAX, RETIRED_KEYS_MAX, SLOTS_MAX,
 };
 use crate::tree::Leaf;
-use crate::units::{Epoch, Fuel, Nonce};
+use crate::units::{Epoch, Fuel, Nonce, UnixMillis};
 use crate::vrf::VrfPublic;
 use parity_scale_codec::{Decode, Encode};
 
@@ -503,8 +503,10 @@ pub struct Task {
     pub escrow: Credits,
     /// The epoch whose root records the submission.
     pub recorded: Epoch,
-    /// The epoch whose beacon drew the first places; fixes the guest's clock and randomness.
+    /// The epoch whose beacon drew the first places.
     pub drawn: Option<Epoch>,
+    /// The guest's clock: the time of the record that brought that beacon; zero until then.
+    pub clock: UnixMillis,
     /// Randomness of the guest, fixed with the first draw.
     pub seed: Hash,
     /// Draws made so far, so that a place drawn again uses fresh randomness.

@@ -8,6 +8,7 @@ use crate::hash::{Domain, Hash};
 use crate::key::PublicKey;
 use crate::parameters::Parameters;
 use crate::tree::{Change, TreeError, Version};
+use crate::units::UnixMillis;
 use crate::vrf::VrfPublic;
 use parity_scale_codec::{Decode, Encode};
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 pub struct Genesis {
     /// The network's name, for people.
     pub name: String,
-    /// ms since the Unix epoch at which epoch 0 begins: the guests' clock counts from it.
+    /// ms since the Unix epoch when it was made: no record's time is before it.
     pub time_ms: u64,
     /// beacon(0).
     #[serde(with = "hexadecimal")]
@@ -101,6 +102,12 @@ pub fn registration_address(account: &Address, worker: &PublicKey) -> Address {
 }
 
 impl Genesis {
+    /// When it was made.
+    #[must_use]
+    pub const fn time(&self) -> UnixMillis {
+        UnixMillis::new(self.time_ms)
+    }
+
     /// The hash that names the network; everything signed binds it.
     #[must_use]
     pub fn hash(&self) -> Hash {

@@ -8,7 +8,10 @@
 //!    is none.
 //!
 //! What it can't know: whether a newer record exists, and what operations did since. A source can
-//! show an old but true state; the epoch is part of the answer.
+//! show an old but true state; epoch and time of the record are part of the answer.
+//!
+//! A client remembers the newest record that it has verified. Another one of the same epoch, or a later
+//! one with an earlier time, shows that a committee was corrupt: it is an error, and the client stays.
 
 use crate::address::Address;
 use crate::block::{Payload, RootRecord};
@@ -16,10 +19,11 @@ use crate::certificate::{CertificateError, CommitProof, Committee};
 use crate::codec::BoundedVec;
 use crate::entity::Entity;
 use crate::genesis::{Genesis, GenesisError};
-use crate::hash::Hash;
+use crate::hash::{Domain, Hash};
 use crate::tree::{PathProof, ProofError, Summary};
-use crate::units::Epoch;
+use crate::units::{Epoch, UnixMillis};
 use parity_scale_codec::{Decode, Encode};
+use std::cmp::Ordering;
 
 /// Links that one proof may carry: periods since the client's checkpoint.
 pub const LINKS_MAX: usize = 4096;
@@ -115,6 +119,24 @@ pub enum LightError {
         /// The period that the links lead to.
         period: u64,
     },
+    /// The record is of an earlier period than the client has followed to: nothing can be said of it.
+    #[error("epoch {epoch} is before period {period}, which was followed to")]
+    Behind {
+        /// The record's epoch.
+        epoch: Epoch,
+        /// The period that the client knows.
+        period: u64,
+    },
+    /// Two certified records exclude each other.
+    #[error(
+        "the record of epoch {epoch} excludes the one of epoch {known} that was verified before"
+    )]
+    Fork {
+        /// The record's epoch.
+        epoch: Epoch,
+        /// The known one's.
+        known: Epoch,
+    },
     /// The path doesn't lead from the state to the address.
     #[error("the path does not hold: {0}")]
     Path(#[from] ProofError),
@@ -130,6 +152,8 @@ pub struct Verified {
     pub epoch: Epoch,
     /// The record's id.
     pub root: Hash,
+    /// The record's time.
+    pub time: UnixMillis,
     /// The whole state's summary: the sum of all credits among it.
     pub state: Summary,
     /// What stands at the address.
@@ -146,6 +170,28 @@ pub struct Checkpoint {
     pub period: u64,
     /// That committee.
     pub committee: Committee,
+    /// The newest record that was verified.
+    pub newest: Option<Newest>,
+}
+
+/// A root record that a client has verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Newest {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its id.
+    pub root: Hash,
+    /// Its time.
+    pub time: UnixMillis,
+}
+
+impl Checkpoint {
+    /// What stands for the checkpoint: who trusts this hash trusts the committee, whoever sends it.
+    #[must_use]
+    pub fn id(&self) -> Hash {
+        let trusted = (self.genesis, self.period, self.committee.hash());
+        Hash::of(Domain::Checkpoint, &trusted)
+    }
 }
 
 /// A client that trusts a genesis and nothing else.
@@ -155,6 +201,7 @@ pub struct LightClient {
     period_epochs: u64,
     period: u64,
     committee: Committee,
+    newest: Option<Newest>,
 }
 
 impl LightClient {
@@ -168,6 +215,7 @@ impl LightClient {
             period_epochs: genesis.parameters.period.max(1),
             period: 0,
             committee: genesis.committee()?,
+            newest: None,
         })
     }
 
@@ -183,6 +231,7 @@ impl LightClient {
         Ok(Some(Self {
             period: checkpoint.period,
             committee: checkpoint.committee,
+            newest: checkpoint.newest,
             ..client
         }))
     }
@@ -194,6 +243,7 @@ impl LightClient {
             genesis: self.genesis,
             period: self.period,
             committee: self.committee.clone(),
+            newest: self.newest,
         }
     }
 
@@ -201,6 +251,39 @@ impl LightClient {
     #[must_use]
     pub const fn period(&self) -> u64 {
         self.period
+    }
+
+    /// The newest record that the client has verified.
+    #[must_use]
+    pub const fn newest(&self) -> Option<Newest> {
+        self.newest
+    }
+
+    /// Remembers a certified record, if it is the newest.
+    fn note(&mut self, record: &RootRecord) -> Result<(), LightError> {
+        let new = Newest {
+            epoch: record.epoch,
+            root: record.id(),
+            time: record.time,
+        };
+        if let Some(known) = self.newest {
+            let excluded = match new.epoch.cmp(&known.epoch) {
+                Ordering::Less => new.time > known.time,
+                Ordering::Equal => new.root != known.root,
+                Ordering::Greater => new.time < known.time,
+            };
+            if excluded {
+                return Err(LightError::Fork {
+                    epoch: new.epoch,
+                    known: known.epoch,
+                });
+            }
+            if new.epoch <= known.epoch {
+                return Ok(());
+            }
+        }
+        self.newest = Some(new);
+        Ok(())
     }
 
     /// Follows one link to the next period. One certificate's checks.
@@ -216,6 +299,7 @@ impl LightClient {
                 epoch: record.epoch,
             });
         }
+        self.note(record)?;
         self.committee = link.next.clone();
         self.period = next;
         Ok(())
@@ -226,6 +310,13 @@ impl LightClient {
     /// # Errors
     /// [`LightError`].
     pub fn root<'a>(&self, root: &'a CertifiedRoot) -> Result<&'a RootRecord, LightError> {
+        let named = root.record().ok_or(LightError::NotARoot)?.epoch;
+        if named.get() / self.period_epochs < self.period {
+            return Err(LightError::Behind {
+                epoch: named,
+                period: self.period,
+            });
+        }
         let record = root.verify(&self.committee, &self.genesis)?;
         if record.epoch.get() / self.period_epochs == self.period {
             Ok(record)
@@ -257,13 +348,14 @@ impl LightClient {
             }
         }
         let record = self.root(&proof.root)?;
+        self.note(record)?;
         let claim = proof.path.verify(&record.state, address)?;
         let entity = match (claim, &proof.entity) {
             (None, None) => None,
             (Some(claim), Some(bytes)) => {
                 let entity = Entity::from_bytes(bytes).map_err(|_| LightError::Entity)?;
                 let leaf = entity.leaf().map_err(|_| LightError::Entity)?;
-                let same = Hash::of_bytes(crate::hash::Domain::Entity, bytes) == claim.entity
+                let same = Hash::of_bytes(Domain::Entity, bytes) == claim.entity
                     && leaf.credits == claim.credits
                     && leaf.stake == claim.stake;
                 if !same {
@@ -276,6 +368,7 @@ impl LightClient {
         Ok(Verified {
             epoch: record.epoch,
             root: record.id(),
+            time: record.time,
             state: record.state,
             entity,
         })

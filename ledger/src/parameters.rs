@@ -35,6 +35,9 @@ pub const INLINE_BYTES_MAX: usize = 4096;
 pub const ENTITY_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a program.
 pub const MODULE_BYTES_MAX: u32 = 16 * 1024 * 1024;
+/// Where short epochs end to bound how far clocks may differ, in ms. Smaller: a proposal that a busy machine delays, or a clock that was
+/// set by the network's time alone, costs a view.
+pub const CLOCK_TOLERANCE_MS_MIN: u64 = 5_000;
 /// Bytes of a task's input or result that is kept as content.
 pub const CONTENT_BYTES_MAX: u32 = 16 * 1024 * 1024;
 
@@ -170,6 +173,17 @@ impl Parameters {
     #[must_use]
     pub fn hash(&self) -> Hash {
         Hash::of(Domain::Parameters, self)
+    }
+
+    /// How far a record's time may lie from the clock of a member that votes for it, in ms: an epoch, and at least
+    /// [`CLOCK_TOLERANCE_MS_MIN`].
+    #[must_use]
+    pub const fn clock_tolerance_ms(&self) -> u64 {
+        if self.epoch_ms > CLOCK_TOLERANCE_MS_MIN {
+            self.epoch_ms
+        } else {
+            CLOCK_TOLERANCE_MS_MIN
+        }
     }
 
     /// The least fee of a signed operation of `bytes` bytes.

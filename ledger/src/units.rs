@@ -73,3 +73,7 @@ count!(
     /// A moment or a span of the caller's clock, in milliseconds.
     Millis, "milliseconds"
 );
+count!(
+    /// A moment in the world's time: milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
+    UnixMillis, "milliseconds since the Unix epoch"
+);

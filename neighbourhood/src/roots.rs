@@ -10,7 +10,7 @@ use frith_ledger::certificate::Committee;
 use frith_ledger::hash::Hash;
 use frith_ledger::light::{CertifiedRoot, LightError};
 use frith_ledger::store::{Store, StoreError};
-use frith_ledger::units::Epoch;
+use frith_ledger::units::{Epoch, UnixMillis};
 use frith_tasks::Rules;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,6 +42,12 @@ pub enum RootError {
     /// Its committee isn't known yet.
     #[error("the root committee of epoch {epoch} is not known yet")]
     Early {
+        /// Its epoch.
+        epoch: Epoch,
+    },
+    /// Its time is before that of the record before.
+    #[error("the time of the record of epoch {epoch} is before that of the record before")]
+    Time {
         /// Its epoch.
         epoch: Epoch,
     },
@@ -123,6 +129,15 @@ impl Roots {
         }
     }
 
+    /// The time before which the next record's is not.
+    #[must_use]
+    pub fn last_time(&self, rules: &Rules) -> Option<UnixMillis> {
+        match self.next.get() {
+            0 => Some(rules.genesis.time()),
+            next => self.record(Epoch::new(next - 1)).map(|record| record.time),
+        }
+    }
+
     /// beacon(epoch), if it is known.
     #[must_use]
     pub fn beacon(&self, epoch: Epoch) -> Option<Hash> {
@@ -173,6 +188,9 @@ impl Roots {
         let period = period_of(parameters, epoch);
         let committee = committees.root(period).ok_or(RootError::Early { epoch })?;
         let record = root.verify(committee, &self.genesis)?;
+        if self.last_time(rules).is_some_and(|last| record.time < last) {
+            return Err(RootError::Time { epoch });
+        }
         let next = if ends_period(parameters, epoch) {
             let next = self
                 .next_committee(rules, committees, epoch)

@@ -4,7 +4,7 @@ use frith_ledger::address::Address;
 use frith_ledger::certificate::Weight;
 use frith_ledger::credits::Credits;
 use frith_ledger::key::PublicKey;
-use frith_ledger::units::{Epoch, Height, View};
+use frith_ledger::units::{Epoch, Height, UnixMillis, View};
 
 /// How a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct NodeStatus {
     pub height: Height,
     /// The epoch of the next root record.
     pub roots: Epoch,
+    /// The time of the newest root record; of the genesis when there is none.
+    pub record_time: UnixMillis,
     /// The view of the leaf's instance.
     pub view: View,
     /// Its own index in the leaf's committee.

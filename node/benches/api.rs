@@ -92,7 +92,7 @@ fn serve(entities: u64) -> Outcome<(Router, watch::Sender<bool>)> {
         entropy: [3; 32],
         limits: frith_neighbourhood::Limits::default(),
     };
-    let node = Node::open(config, Box::new(SharedMemoryStore::new()), clock.now())?;
+    let node = Node::open(config, Box::new(SharedMemoryStore::new()), clock.moment())?;
     let (core, handle, _wants) = Core::new(node, rules, clock, Arc::new(Nowhere), None);
     tokio::spawn(core.run());
     let status = StatusSource {

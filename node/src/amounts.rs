@@ -1,4 +1,4 @@
-//! Sizes and counts in words, for people.
+//! Sizes, counts and times in words, for people.
 
 /// A count with thousands apart: `1 234 567`.
 #[must_use]
@@ -31,6 +31,18 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
+/// A span of time in its largest whole unit: `45 s`, `3 min`, `5 h`, `12 days`.
+#[must_use]
+pub fn span(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 /// The beginning and the end of a long address or hash.
 #[must_use]
 pub fn short(text: &str) -> String {
@@ -53,6 +65,10 @@ mod tests {
         assert_eq!(
             (bytes(1023), bytes(1024), bytes(1_572_864)),
             ("1023 B".into(), "1.0 KiB".into(), "1.5 MiB".into())
+        );
+        assert_eq!(
+            [0, 59_999, 60_000, 3_600_000, 172_800_000].map(span),
+            ["0 s", "59 s", "1 min", "1 h", "2 days"]
         );
         assert_eq!(short("frith1"), "frith1");
         assert_eq!(

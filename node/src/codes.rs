@@ -168,6 +168,12 @@ codes! {
     Unreachable "unreachable": "is the node running, and does `frith node status` say ready? name another with --api";
     /// A proof doesn't hold.
     Proof "proof": "the node that was asked is wrong or lies; ask another one with --api, and don't act on its answer";
+    /// A proof contradicts what was verified before.
+    Contradiction "contradiction": "ask another node with --api; compare `frith checkpoint show --kept` with somebody you trust; --from-genesis goes by the genesis alone for one command, and `frith checkpoint take ID` by a checkpoint that they name";
+    /// What was verified is too old to go on from.
+    CheckpointOld "checkpoint_old": "get a fresh one: somebody you trust runs `frith checkpoint show`, you run `frith checkpoint take ID`; or say --from-genesis to go by the genesis alone; is this machine's clock right?";
+    /// The node knows less than was verified before.
+    NodeBehind "node_behind": "wait until the node has caught up, or ask another one with --api; --from-genesis shows what this one knows";
     /// A file or directory.
     File "file": "check that the path is right, that you may use it, and that its disk has room";
     /// Anything else.

@@ -5,12 +5,14 @@
 //! - [`service`] runs the core, [`worker`] its tasks, [`api`] serves what [`views`] describe.
 //! - [`backup`] brings a node back, [`doctor`] checks a machine, [`measure`] says what it can do.
 //! - [`failure`] is why a command failed, [`codes`] what to do about every kind of error.
+//! - [`age`] and [`amounts`] put times and counts in words.
 //! - [`config`] and [`node_dir`] say how a node is set up; [`devnet`] sets up many.
 //!
 //! Invariants of absence: the API never sees a user's key; the process that runs a stranger's program
 //! ([`VM_RUNNER`]) never sees any key, setting or descriptor; nothing but a proof decides what the client
 //! says of a balance.
 
+pub mod age;
 pub mod agent;
 pub mod amounts;
 pub mod api;

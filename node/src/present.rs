@@ -173,6 +173,7 @@ pub fn task(address: &Address, task: &Task) -> TaskView {
         paid: paid(task).to_string(),
         recorded: task.recorded.get(),
         drawn: task.drawn.map(Epoch::get),
+        clock_ms: task.drawn.map(|_| task.clock.get()),
         places: task.places.iter().map(|p| place(p, &verdict)).collect(),
         arbitrators,
         outcome: settled(task).map(outcome),

@@ -86,6 +86,15 @@ pub struct EntityView {
     /// Epoch of the root that the proof leads to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
+    /// Time of that root's record, in ms since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_time_ms: Option<u64>,
+    /// How old it is by the node's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_age_ms: Option<u64>,
+    /// Why that is worth a word: the record is far behind, or the node's clock is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_warning: Option<String>,
     /// The proof: SCALE of `EntityProof`, in hexadecimal, from the period that was named. Absent until the first root is
     /// committed, and when none was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -240,6 +249,9 @@ pub struct TaskView {
     /// Epoch whose beacon drew the first places.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drawn: Option<u64>,
+    /// The program's clock, in ms since the Unix epoch: the time of the record that drew the first places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ms: Option<u64>,
     /// The drawn workers.
     pub places: Vec<PlaceView>,
     /// Who decided when results differed.
@@ -374,6 +386,10 @@ pub struct RootView {
     pub epoch: u64,
     /// Its id.
     pub id: String,
+    /// Its time, in ms since the Unix epoch.
+    pub time_ms: u64,
+    /// How old it is by the node's clock.
+    pub age_ms: u64,
     /// The combined state.
     pub state: SummaryView,
     /// Credits created since genesis.
@@ -476,6 +492,15 @@ pub struct StatusView {
     pub height: u64,
     /// Root records known.
     pub roots: u64,
+    /// Time of the newest of them (of the genesis when there is none), in ms since the Unix epoch.
+    #[serde(default)]
+    pub record_time_ms: u64,
+    /// How old it is by the node's clock.
+    #[serde(default)]
+    pub record_age_ms: u64,
+    /// Why that is worth a word: the record is far behind, or the node's clock is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_warning: Option<String>,
     /// Operations that wait in the pool.
     pub pool: u64,
     /// What the neighbourhood's state holds.
@@ -550,6 +575,8 @@ pub enum EventView {
         epoch: u64,
         /// Its id.
         id: String,
+        /// Its time, in ms since the Unix epoch.
+        time_ms: u64,
     },
     /// Something happened to a task or a worker.
     Task {

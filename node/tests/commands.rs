@@ -4,6 +4,10 @@
 mod support;
 
 use frith::devnet::environment;
+use frith_ledger::certificate::Committee;
+use frith_ledger::genesis::Genesis;
+use frith_ledger::light::Checkpoint;
+use parity_scale_codec::Encode as _;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -316,6 +320,58 @@ impl Running {
         Ok(())
     }
 
+    /// What was verified is gone on from, and an answer that contradicts it is refused until the user says who is right.
+    fn keeps_to_what_it_verified(&self) -> Outcome {
+        let shown = answer(&self.call(&["checkpoint", "show"])?)?;
+        let id = shown["checkpoint"].as_str().ok_or("an id")?;
+        assert!(shown["record_age_ms"].is_u64(), "{shown}");
+        let balance = answer(&self.call(&["wallet", "balance"])?)?;
+        assert!(balance["record_time_ms"].as_u64() >= shown["record_time_ms"].as_u64());
+        let genesis = Path::new(self.text("/home")?).join("genesis.json");
+        let genesis: Genesis = serde_json::from_slice(&std::fs::read(genesis)?)?;
+        let checkpoint = Checkpoint {
+            genesis: genesis.hash(),
+            period: 0,
+            committee: Committee::new(Vec::new()),
+            newest: None,
+        };
+        let body = format!("{}\n", hex::encode(checkpoint.encode()));
+        let sum = blake3::hash(body.as_bytes());
+        let name = format!("verified/{}.txt", genesis.hash());
+        let file = Path::new(self.text("/home")?).join(name);
+        std::fs::write(file, format!("frith checkpoint 2 {sum}\n{body}"))?;
+        let refused = self.call(&["wallet", "balance"])?;
+        check_refused(
+            &refused,
+            5,
+            "contradiction",
+            "contradicts what was verified",
+        )?;
+        let kept = self.path("proof.json");
+        let kept = kept.to_str().ok_or("a path")?;
+        let save = ["wallet", "balance", "--save-proof", kept];
+        check_refused(
+            &self.call(&save)?,
+            5,
+            "contradiction",
+            "contradicts what was verified",
+        )?;
+        answer(&self.call(&[&save[..], &["--from-genesis"]].concat())?)?;
+        let verify = ["proof", "verify", kept];
+        check_refused(
+            &self.call(&verify)?,
+            5,
+            "contradiction",
+            "contradicts what was verified",
+        )?;
+        let taken = answer(&self.call(&["checkpoint", "take", id])?)?;
+        assert!(taken["period"].as_u64() >= shown["period"].as_u64());
+        answer(&self.call(&["wallet", "balance"])?)?;
+        let proof = answer(&self.call(&verify)?)?;
+        assert!(proof["record_age_ms"].is_u64(), "{proof}");
+        Ok(())
+    }
+
     /// Interrupted, it ends its nodes in order and says so.
     fn ends_when_it_is_asked(mut self) -> Outcome {
         let process = Pid::from_raw(self.child.id().cast_signed()).ok_or("a process")?;
@@ -347,5 +403,6 @@ fn a_devnet_prices_runs_and_takes_back_tasks_and_refuses_what_nobody_would_run()
     devnet.refuses_modules()?;
     devnet.shows_blocks()?;
     devnet.knows_its_network()?;
+    devnet.keeps_to_what_it_verified()?;
     devnet.ends_when_it_is_asked()
 }

@@ -32,6 +32,8 @@ pub struct Host {
     pub dies_at: Vec<(&'static str, bool, u64)>,
     /// Its directory says that a node has started there before: an empty disk is a lost one.
     pub marked: bool,
+    /// How far its clock is off, in ms.
+    pub clock_off_ms: i64,
     /// Why the node stopped.
     pub halted: Option<String>,
     /// Results of the worker's runs: lost with the process.
@@ -58,6 +60,7 @@ impl Host {
             dies_after: None,
             dies_at: Vec::new(),
             marked: false,
+            clock_off_ms: 0,
             halted: None,
             results: BTreeMap::new(),
             running: BTreeSet::new(),

@@ -57,6 +57,9 @@ struct Seeds {
     /// Only a member that loses its disk again and again and is set up as if it had never run.
     #[arg(long)]
     remade: bool,
+    /// Only clocks that are set wrong, of as many members as the others withstand.
+    #[arg(long)]
+    wrong_clocks: bool,
     /// As many members as the others withstand misbehave in this way.
     #[arg(long)]
     adversary: Option<Adversary>,
@@ -79,6 +82,9 @@ struct Planted {
     /// Plant the bug that a founder votes without asking whether the network has begun.
     #[arg(long)]
     plant_vote_unasked: bool,
+    /// Plant the bug that members vote for records of any time.
+    #[arg(long)]
+    plant_any_time: bool,
 }
 
 #[derive(Debug, Args)]
@@ -118,6 +124,7 @@ impl Planted {
             ignore_timeout_high: self.plant_ignore_timeout_high,
             vote_before_sync: self.plant_vote_before_sync,
             vote_unasked: self.plant_vote_unasked,
+            any_time: self.plant_any_time,
             ..Bugs::default()
         }
     }
@@ -131,6 +138,8 @@ impl Seeds {
             Scenario::stale_leader(seed, self.nodes.max(4))
         } else if self.remade {
             Scenario::remade(seed, self.nodes.max(4))
+        } else if self.wrong_clocks {
+            Scenario::wrong_clocks(seed, self.nodes.max(4))
         } else if let Some(adversary) = self.adversary {
             Scenario::adversarial(seed, self.nodes, adversary)
         } else {
@@ -148,12 +157,16 @@ impl Seeds {
         let switches = [
             (self.power_losses, "--power-losses"),
             (self.stale_leader, "--stale-leader"),
+            (self.remade, "--remade"),
+            (self.wrong_clocks, "--wrong-clocks"),
             (self.bugs.plant_skip_lock, "--plant-skip-lock"),
             (
                 self.bugs.plant_ignore_timeout_high,
                 "--plant-ignore-timeout-high",
             ),
             (self.bugs.plant_vote_before_sync, "--plant-vote-before-sync"),
+            (self.bugs.plant_vote_unasked, "--plant-vote-unasked"),
+            (self.bugs.plant_any_time, "--plant-any-time"),
         ];
         for (_, switch) in switches.into_iter().filter(|(is_on, _)| *is_on) {
             command += " ";
@@ -300,6 +313,8 @@ mod tests {
             "frith-sim --from 8 --seeds 1 --nodes 7 --adversary forger --plant-skip-lock",
             "frith-sim --from 9 --seeds 1 --nodes 4 --power-losses --plant-vote-before-sync",
             "frith-sim --from 9 --seeds 1 --nodes 0 --stale-leader --plant-ignore-timeout-high",
+            "frith-sim --from 9 --seeds 1 --nodes 4 --remade --plant-vote-unasked",
+            "frith-sim --from 9 --seeds 1 --nodes 7 --wrong-clocks --plant-any-time",
         ];
         for line in lines {
             let seeds = Arguments::try_parse_from(line.split(' '))?.seeds;

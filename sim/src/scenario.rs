@@ -1,7 +1,7 @@
 //! What a seed stands for.
 
 use crate::adversaries::Adversary;
-use crate::faults::{Fault, KINDS};
+use crate::faults::{Fault, KINDS, skew, wrong};
 use crate::network::Weather;
 use crate::random::Random;
 use frith_neighbourhood::consensus::Faults as Bugs;
@@ -23,6 +23,8 @@ pub struct Scenario {
     pub faults: Vec<(u64, Fault)>,
     /// When everything heals, in ms.
     pub heal_ms: u64,
+    /// How far each machine's clock is off from the beginning, in ms: so little that nobody calls it wrong.
+    pub skews: Vec<i64>,
     /// Bugs planted in every node.
     pub bugs: Bugs,
 }
@@ -31,6 +33,12 @@ pub struct Scenario {
 #[must_use]
 pub const fn faulty_max(members: usize) -> usize {
     members.saturating_sub(1) / 3
+}
+
+/// How far the clocks of so many machines are off. Drawn apart, so that what else a seed stands for stays.
+fn skews(seed: u64, machines: usize) -> Vec<i64> {
+    let mut random = Random::new(seed ^ 0x000c_10c4_0000_0000);
+    (0..machines).map(|_| skew(&mut random)).collect()
 }
 
 impl Scenario {
@@ -60,7 +68,7 @@ impl Scenario {
         let corrupt: Vec<usize> = adversaries.iter().map(|(index, _)| *index).collect();
         let faults = Fault::draw(&mut random, (members, newcomers), &corrupt, budget, heal_ms);
         let weather = Weather::random(&mut random);
-        Self {
+        let mut scenario = Self {
             seed,
             members,
             newcomers,
@@ -68,8 +76,45 @@ impl Scenario {
             adversaries,
             faults,
             heal_ms,
+            skews: skews(seed, members + newcomers),
             bugs: Bugs::default(),
+        };
+        scenario.set_a_clock_wrong();
+        scenario
+    }
+
+    /// One of the members that the others withstand may get a wrong clock, when fewer are faulty already.
+    fn set_a_clock_wrong(&mut self) {
+        let mut random = Random::new(self.seed ^ 0x000c_10c4_0000_0001);
+        let faulty = (0..self.members).filter(|member| self.is_excused(*member));
+        let member = random.index(self.members);
+        if faulty.count() >= faulty_max(self.members)
+            || self.is_excused(member)
+            || random.chance(500)
+        {
+            return;
         }
+        let at = random.below(self.heal_ms);
+        let off_ms = wrong(&mut random);
+        self.faults.push((at, Fault::Clock { member, off_ms }));
+        self.faults.sort_by_key(|(at, _)| *at);
+    }
+
+    /// Nothing but clocks that are set wrong again and again, of as many members as the others withstand.
+    #[must_use]
+    pub fn wrong_clocks(seed: u64, members: usize) -> Self {
+        let mut random = Random::new(seed ^ 0x000c_10c4_0000_0002);
+        let heal_ms = 12_000;
+        let first = random.index(members);
+        let mut faults = Vec::new();
+        for nth in 0..faulty_max(members) {
+            let member = (first + nth) % members;
+            for _ in 0..3 {
+                let off_ms = wrong(&mut random);
+                faults.push((random.below(heal_ms), Fault::Clock { member, off_ms }));
+            }
+        }
+        Self::of_faults(seed, members, heal_ms, faults)
     }
 
     /// Nothing but power losses, many and short, on a calm network, some at random and one for each kind of
@@ -117,6 +162,7 @@ impl Scenario {
             adversaries: Vec::new(),
             faults,
             heal_ms,
+            skews: skews(seed, members),
             bugs: Bugs::default(),
         }
     }
@@ -149,7 +195,7 @@ impl Scenario {
         scenario.adversaries = who.map(|member| (member, adversary)).collect();
         scenario
             .faults
-            .retain(|(_, fault)| fault.loses_disk().is_none());
+            .retain(|(_, fault)| fault.loses_disk().is_none() && fault.sets_clock().is_none());
         scenario
     }
 
@@ -209,6 +255,13 @@ impl Scenario {
     pub fn loses_disk(&self, member: usize) -> bool {
         let lost = |(_, fault): &(u64, Fault)| fault.loses_disk() == Some(member);
         self.faults.iter().any(lost)
+    }
+
+    /// Whether the clock of this member is set wrong in this run: it votes for few records, or none.
+    #[must_use]
+    pub fn loses_time(&self, member: usize) -> bool {
+        let set = |(_, fault): &(u64, Fault)| fault.sets_clock() == Some(member);
+        self.faults.iter().any(set)
     }
 
     /// Whether the member is corrupt, or its disk fails or is lost: less is demanded of it.

@@ -110,3 +110,21 @@ fn a_founder_that_votes_without_asking_is_found() {
     let scenario = |seed| Scenario::remade(seed, 4).with_bugs(bugs);
     assert!(first_failure(0..50, scenario).is_some());
 }
+
+#[test]
+fn clocks_of_fewer_than_a_third_that_are_set_wrong_change_nothing() {
+    for (members, seeds) in [(4, 0..6), (7, 0..2)] {
+        let scenario = |seed| Scenario::wrong_clocks(seed, members);
+        assert_eq!(first_failure(seeds, scenario), None, "among {members}");
+    }
+}
+
+#[test]
+fn a_vote_for_a_record_of_any_time_is_found() {
+    let bugs = Bugs {
+        any_time: true,
+        ..Bugs::default()
+    };
+    let scenario = |seed| Scenario::wrong_clocks(seed, 4).with_bugs(bugs);
+    assert!(first_failure(0..20, scenario).is_some());
+}

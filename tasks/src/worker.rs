@@ -71,11 +71,10 @@ pub struct TaskJob {
 }
 
 impl TaskJob {
-    /// The run of `task` on `engine`. The clock stands where the epoch of the first draw began.
+    /// The run of `task` on `engine`. The clock stands at the time of the record that drew it first.
     #[must_use]
-    pub fn new(rules: &Rules, task: &Task, engine: u8) -> Self {
+    pub fn new(task: &Task, engine: u8) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let drawn = task.drawn.map_or(0, Epoch::get);
         let spec = &task.spec;
         let mut arguments = vec![PROGRAM_NAME.to_owned()];
         arguments.extend(spec.arguments.iter().map(|argument| text(argument)));
@@ -92,10 +91,7 @@ impl TaskJob {
             input: spec.input.clone(),
             arguments,
             environment: environment.collect(),
-            clock_ms: rules
-                .genesis
-                .time_ms
-                .saturating_add(drawn.saturating_mul(rules.parameters().epoch_ms)),
+            clock_ms: task.clock.get(),
             seed: task.seed,
             fuel_max: spec.fuel_max,
             memory_pages: spec.memory_pages,
@@ -162,7 +158,7 @@ pub fn plan(
             None if running.contains(&address) => None,
             None => Some(WorkerStep::Run {
                 task: address,
-                job: Box::new(TaskJob::new(rules, &task, engine)),
+                job: Box::new(TaskJob::new(&task, engine)),
             }),
         }
     };

@@ -16,7 +16,7 @@ use frith_ledger::key::SecretKey;
 use frith_ledger::light::{CertifiedRoot, EntityProof};
 use frith_ledger::parameters::Parameters;
 use frith_ledger::tree::Version;
-use frith_ledger::units::{Epoch, Generation, Height, View};
+use frith_ledger::units::{Epoch, Generation, Height, UnixMillis, View};
 use frith_ledger::vrf::{VrfProof, VrfSecret};
 
 /// Made once: keys and certificates cost more than a harness's whole run.
@@ -145,6 +145,7 @@ fn certified(
         state: state.summary(),
         flows: Flows::default(),
         leaves: BoundedVec::new(),
+        time: UnixMillis::new(1),
         view: View::new(1),
         vrf: VrfProof([0; 80]),
         beacon: Hash([4; 32]),

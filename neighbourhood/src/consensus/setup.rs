@@ -73,6 +73,8 @@ pub struct Faults {
     pub vote_before_sync: bool,
     /// Votes at what is said to be its first start without asking whether it is.
     pub vote_unasked: bool,
+    /// Votes for a record whatever time it has.
+    pub any_time: bool,
     /// Misbehaves as a leader: after a view that was given up it builds on less than it knows.
     pub stale_leader: bool,
 }

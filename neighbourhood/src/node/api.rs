@@ -1,6 +1,7 @@
 //! What goes into the core and what comes out.
 
 use crate::limits::Limits;
+use crate::root::ClocksDiffer;
 use crate::wire::PeerMessage;
 use frith_ledger::address::Address;
 use frith_ledger::block::{Block, BlockHeader, BlockId, RootRecord};
@@ -9,7 +10,7 @@ use frith_ledger::codec::DecodeError;
 use frith_ledger::entity::ContentId;
 use frith_ledger::key::{PublicKey, SecretKey};
 use frith_ledger::operation::OperationId;
-use frith_ledger::units::{Epoch, Height, Millis, View};
+use frith_ledger::units::{Epoch, Height, Millis, UnixMillis, View};
 use frith_tasks::{Receipt, Refusal, Rules, TaskEvent};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,6 +33,23 @@ pub struct NodeConfig {
     pub entropy: [u8; 32],
     /// Local bounds.
     pub limits: Limits,
+}
+
+/// What the host's two clocks show at one moment. The core reads no clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The clock that never goes back: deadlines are set by it.
+    pub now: Millis,
+    /// The world's time, as far as the host knows it; it may jump. Only the times of records depend on it.
+    pub wall: UnixMillis,
+}
+
+impl Moment {
+    /// What the two clocks show.
+    #[must_use]
+    pub const fn new(now: Millis, wall: UnixMillis) -> Self {
+        Self { now, wall }
+    }
 }
 
 /// What happens to a node.
@@ -205,6 +223,9 @@ pub enum NodeEvent {
         /// The view that was signed.
         view: View,
     },
+    /// It doesn't vote for a record, since the record's time is far from its own clock: one of the two clocks is wrong. Said
+    /// once an epoch.
+    ClocksDiffer(ClocksDiffer),
     /// It may vote again.
     Recovered,
     /// It copies the state.

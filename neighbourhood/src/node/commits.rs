@@ -81,13 +81,28 @@ impl Node {
             committee: blocks.committee.clone(),
         };
         let mut effects = Vec::new();
+        let tolerance_ms = self.rules.parameters().clock_tolerance_ms();
+        #[cfg(any(test, feature = "planted-bugs"))]
+        let tolerance_ms = if self.faults.any_time {
+            u64::MAX
+        } else {
+            tolerance_ms
+        };
         let mut host = RootHost {
             genesis: self.rules.hash,
             store: &mut *self.store,
             blocks,
             vrf: &self.vrf,
+            wall: self.wall,
+            tolerance_ms,
+            clocks_differ: None,
         };
         call(core, &mut host, &mut effects);
+        if let Some(differ) = host.clocks_differ
+            && !std::mem::replace(&mut blocks.clock_told, true)
+        {
+            Self::event(NodeEvent::ClocksDiffer(differ), out);
+        }
         self.perform(now, &source, effects, out);
     }
 

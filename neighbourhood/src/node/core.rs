@@ -1,6 +1,8 @@
 //! The frame: opening, one input, deadlines.
 
-use super::api::{Input, NodeConfig, NodeEvent, OpenError, Output, Priority, SubmitError, earlier};
+use super::api::{
+    Input, Moment, NodeConfig, NodeEvent, OpenError, Output, Priority, SubmitError, earlier,
+};
 use super::seeking::Seeking;
 use crate::chain::Chain;
 use crate::consensus::Consensus;
@@ -21,7 +23,7 @@ use frith_ledger::certificate::Committee;
 use frith_ledger::entity::ContentId;
 use frith_ledger::key::{PublicKey, SecretKey};
 use frith_ledger::store::{AddStore, ReadStore, Store, StoreError, Table, Write};
-use frith_ledger::units::Millis;
+use frith_ledger::units::{Millis, UnixMillis};
 use frith_ledger::vrf::VrfSecret;
 use frith_tasks::Rules;
 use parity_scale_codec::Encode as _;
@@ -128,6 +130,8 @@ pub struct Node {
     pub(super) members: BTreeSet<PublicKey>,
     /// The time of the last input.
     pub(super) clock: Millis,
+    /// What the world's clock showed at the last input.
+    pub(super) wall: UnixMillis,
     /// What resuming brought about, for the first call.
     pub(super) resumed: Vec<Output>,
     /// Half of the running epoch, and all of it, has passed here.
@@ -153,9 +157,9 @@ impl Node {
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(config: NodeConfig, store: Box<dyn Store>, now: Millis) -> Result<Self, OpenError> {
-        let (node, fresh) = Self::load(config, store, now)?;
-        node.begin(now, fresh)
+    pub fn open(config: NodeConfig, store: Box<dyn Store>, at: Moment) -> Result<Self, OpenError> {
+        let (node, fresh) = Self::load(config, store, at)?;
+        node.begin(at.now, fresh)
     }
 
     /// The same with bugs, for a simulator to find.
@@ -166,19 +170,19 @@ impl Node {
     pub fn open_with_bugs(
         config: NodeConfig,
         store: Box<dyn Store>,
-        now: Millis,
+        at: Moment,
         bugs: crate::consensus::Faults,
     ) -> Result<Self, OpenError> {
-        let (mut node, fresh) = Self::load(config, store, now)?;
+        let (mut node, fresh) = Self::load(config, store, at)?;
         node.faults = bugs;
-        node.begin(now, fresh)
+        node.begin(at.now, fresh)
     }
 
     /// What the store holds, before the instances run; and whether it was empty.
     fn load(
         config: NodeConfig,
         store: Box<dyn Store>,
-        now: Millis,
+        Moment { now, wall }: Moment,
     ) -> Result<(Self, bool), OpenError> {
         let NodeConfig {
             rules,
@@ -246,6 +250,7 @@ impl Node {
             ready: false,
             members: BTreeSet::new(),
             clock: now,
+            wall,
             resumed: Vec::new(),
             half_over: false,
             epoch_over: false,
@@ -274,9 +279,11 @@ impl Node {
         Ok(self)
     }
 
-    /// Applies `input` at `now` and appends what is to be done to `out`, in order.
-    pub fn handle(&mut self, now: Millis, input: Input, out: &mut Vec<Output>) {
+    /// Applies `input` at a moment and appends what is to be done to `out`, in order.
+    pub fn handle(&mut self, at: Moment, input: Input, out: &mut Vec<Output>) {
+        let now = at.now;
         self.clock = self.clock.max(now);
+        self.wall = at.wall;
         out.append(&mut self.resumed);
         if let Some(reason) = &self.halted {
             if let Input::Submit { token, .. } = input {

@@ -395,13 +395,14 @@ impl Node {
             self.committees
                 .leaf(epoch.plus(2))
                 .map(|committee| committee.hash()),
-            self.roots.last_id(),
+            self.roots.last_id().zip(self.roots.last_time(&self.rules)),
             self.roots.beacon(epoch),
         );
-        let (Some(committee), Some(leaf), Some(after_next), Some(previous), Some(beacon)) = parts
+        let (Some(committee), Some(leaf), Some(after_next), Some(last), Some(beacon)) = parts
         else {
             return;
         };
+        let (previous, not_before) = last;
         let next_committee = if ends_period(parameters, epoch) {
             self.roots
                 .next_committee(&self.rules, &self.committees, epoch)
@@ -423,6 +424,7 @@ impl Node {
             after_next,
             next_committee,
             supply,
+            not_before,
         };
         let instance = instance(ChainKind::Root, epoch, &committee);
         let mut setup = self.setup(instance, committee.clone(), root_seed(&beacon), base);

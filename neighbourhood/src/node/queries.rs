@@ -12,7 +12,7 @@ use frith_ledger::certificate::{CommitProof, Committee};
 use frith_ledger::key::PublicKey;
 use frith_ledger::light::{CertifiedRoot, EntityProof};
 use frith_ledger::operation::OperationId;
-use frith_ledger::units::{Epoch, Height};
+use frith_ledger::units::{Epoch, Height, UnixMillis};
 use frith_tasks::{LeafState, Rules};
 
 /// Epochs by which the head may be older than the newest that a member named.
@@ -36,6 +36,13 @@ impl Node {
             operations: self.pool.queue.len(),
             bytes: self.pool.queue.bytes(),
         }
+    }
+
+    /// The time of the newest root record; of the genesis when there is none.
+    #[must_use]
+    pub fn record_time(&self) -> UnixMillis {
+        let last = self.roots.last_time(&self.rules);
+        last.unwrap_or_else(|| self.rules.genesis.time())
     }
 
     /// How the node is.
@@ -67,6 +74,7 @@ impl Node {
             epoch: self.chain.epoch,
             height: self.chain.head,
             roots: self.roots.next(),
+            record_time: self.record_time(),
             view: self.leaf_view(),
             member: self.index_in(committee),
             root_member: self

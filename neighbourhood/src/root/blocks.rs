@@ -7,7 +7,7 @@ use frith_ledger::block::{
 use frith_ledger::certificate::{CommitProof, Committee};
 use frith_ledger::credits::Credits;
 use frith_ledger::hash::Hash;
-use frith_ledger::units::{Epoch, View};
+use frith_ledger::units::{Epoch, UnixMillis, View};
 use frith_ledger::vrf::VrfProof;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,12 +29,20 @@ pub struct Ground {
     pub next_committee: Option<Hash>,
     /// All credits of the genesis.
     pub supply: Credits,
+    /// The time of the record before, or of the genesis: the record's own is not before it.
+    pub not_before: UnixMillis,
 }
 
 impl Ground {
-    /// The record with the parts that its proposer adds.
+    /// The record with the parts that its proposer adds; `None` when the claim makes credits.
     #[must_use]
-    pub fn record(&self, view: View, vrf: VrfProof, beacon: Hash) -> Option<RootRecord> {
+    pub fn record(
+        &self,
+        time: UnixMillis,
+        view: View,
+        vrf: VrfProof,
+        beacon: Hash,
+    ) -> Option<RootRecord> {
         let claim = self.closing.claim.clone();
         let conserved = claim.flows.conserve(claim.state.credits, self.supply);
         if !conserved.unwrap_or(false) {
@@ -52,6 +60,7 @@ impl Ground {
             state: claim.state,
             flows: claim.flows,
             leaves: vec![entry].try_into().ok()?,
+            time,
             view,
             vrf,
             beacon,
@@ -96,6 +105,8 @@ pub struct RootBlocks {
     pub ground: Ground,
     /// The record before: the base's id.
     pub base: BlockId,
+    /// Whether it was said that clocks differ.
+    pub clock_told: bool,
     entries: BTreeMap<BlockId, RootEntry>,
 }
 
@@ -114,6 +125,7 @@ impl RootBlocks {
             committee,
             ground,
             base,
+            clock_told: false,
             entries: [(base, entry)].into(),
         }
     }
@@ -128,6 +140,14 @@ impl RootBlocks {
     #[must_use]
     pub fn get(&self, id: &BlockId) -> Option<&RootEntry> {
         self.entries.get(id)
+    }
+
+    /// A block that brings a record which no block before it carries.
+    #[must_use]
+    pub fn first(&self, id: &BlockId) -> Option<(&BlockHeader, &RootRecord)> {
+        let entry = self.get(id)?;
+        let (header, payload) = (entry.header.as_ref()?, entry.payload.as_ref()?);
+        (header.parent == self.base).then_some((header, &payload.record))
     }
 
     /// Adds a checked block.

@@ -8,11 +8,23 @@ use frith_ledger::block::{
     BatchDigest, BlockHeader, BlockId, ChainKind, Payload, Proposal, RootPayload,
 };
 use frith_ledger::hash::Hash;
+use frith_ledger::key::PublicKey;
 use frith_ledger::store::{Store, StoreError};
 use frith_ledger::tree::Summary;
-use frith_ledger::units::Millis;
+use frith_ledger::units::{Millis, UnixMillis};
 use frith_ledger::vrf::VrfSecret;
 use std::sync::Arc;
+
+/// A record whose time is far from this node's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClocksDiffer {
+    /// Who proposes it.
+    pub member: PublicKey,
+    /// Its time.
+    pub record: UnixMillis,
+    /// What this node's clock shows.
+    pub own: UnixMillis,
+}
 
 /// The root's side of its consensus, for one call.
 pub struct RootHost<'a> {
@@ -24,6 +36,12 @@ pub struct RootHost<'a> {
     pub blocks: &'a mut RootBlocks,
     /// Proves this node's part in the beacon.
     pub vrf: &'a VrfSecret,
+    /// What this node's clock shows.
+    pub wall: UnixMillis,
+    /// How far from it the time of a record may lie that this node votes for, in ms.
+    pub tolerance_ms: u64,
+    /// Filled with a proposal that this node doesn't vote for because of its time.
+    pub clocks_differ: Option<ClocksDiffer>,
 }
 
 impl RootHost<'_> {
@@ -31,7 +49,8 @@ impl RootHost<'_> {
         let ground = &self.blocks.ground;
         let epoch = self.blocks.epoch();
         let (vrf, next) = beacon::evaluate(self.vrf, &self.genesis, epoch, on.view, &ground.beacon);
-        let record = ground.record(on.view, vrf, next)?;
+        let time = self.wall.max(ground.not_before);
+        let record = ground.record(time, on.view, vrf, next)?;
         let proof = ground.closing.proof.clone()?;
         Some(RootPayload {
             record,
@@ -59,7 +78,10 @@ impl RootHost<'_> {
             &record.vrf,
         );
         let next = next.map_err(|_| "its VRF proof does not hold")?;
-        match ground.record(record.view, record.vrf, next) {
+        if record.time < ground.not_before {
+            return Err("its time is before that of the record before");
+        }
+        match ground.record(record.time, record.view, record.vrf, next) {
             None => return Err("the leaf's claim does not conserve credits"),
             Some(expected) if expected != *record => {
                 return Err("its record is not what the leaf's claim gives");
@@ -70,6 +92,23 @@ impl RootHost<'_> {
             [proof] if ground.proves(proof, &self.genesis) => Ok(()),
             _ => Err("it does not prove that the leaf's claim is committed"),
         }
+    }
+
+    /// Whether the block brings its chain's record, with a time that is far from this node's clock. A block that carries
+    /// the record again is no question of the clock: a quorum has certified the time then.
+    fn is_off(&mut self, id: &BlockId) -> bool {
+        let Some((header, record)) = self.blocks.first(id) else {
+            return false;
+        };
+        let off = record.time.get().abs_diff(self.wall.get()) > self.tolerance_ms;
+        if off && let Some(proposer) = self.blocks.committee.get(header.proposer) {
+            self.clocks_differ = Some(ClocksDiffer {
+                member: proposer.key,
+                record: record.time,
+                own: self.wall,
+            });
+        }
+        off
     }
 
     fn check_block(&self, proposal: &Proposal) -> Result<RootEntry, &'static str> {
@@ -148,19 +187,22 @@ impl Host for RootHost<'_> {
         }
     }
 
-    fn check(&mut self, _now: Millis, proposal: &Proposal, _certified: bool) -> Verdict {
+    fn check(&mut self, _now: Millis, proposal: &Proposal, certified: bool) -> Verdict {
         let id = proposal.block.header.id();
-        if self.blocks.get(&id).is_some() {
-            return Verdict::Accept;
-        }
-        match self.check_block(proposal) {
-            Ok(entry) => {
-                self.blocks.put(id, entry);
-                Verdict::Accept
+        if self.blocks.get(&id).is_none() {
+            match self.check_block(proposal) {
+                Ok(entry) => self.blocks.put(id, entry),
+                Err(reason) => {
+                    return Verdict::Reject {
+                        reason: reason.to_owned(),
+                    };
+                }
             }
-            Err(reason) => Verdict::Reject {
-                reason: reason.to_owned(),
-            },
+        }
+        if !certified && self.is_off(&id) {
+            Verdict::Abstain
+        } else {
+            Verdict::Accept
         }
     }
 

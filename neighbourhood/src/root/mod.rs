@@ -9,6 +9,9 @@
 //! - A block in the view right after a block with the record is empty: certified, it commits the record.
 //! - Any other block carries the same record again, so that a record always stands in a block that is
 //!   committed directly, and one certificate shows it to a light client.
+//! - The record's time is its proposer's clock, or the time of the record before if that is later. A member
+//!   votes for the block that brings the record only when its own clock is near; for one that carries it
+//!   again a quorum has vouched. Who copies history compares no time with a clock of now.
 //!
 //! A voter compares the record with its own committed closing block, and checks that no credits were made:
 //! credits + sent − received − refunded = genesis + issued − burned.
@@ -17,4 +20,4 @@ mod blocks;
 mod host;
 
 pub use blocks::{Ground, RootBlocks};
-pub use host::RootHost;
+pub use host::{ClocksDiffer, RootHost};

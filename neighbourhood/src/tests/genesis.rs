@@ -12,6 +12,9 @@ use frith_ledger::vrf::VrfSecret;
 use frith_tasks::Rules;
 use std::sync::Arc;
 
+/// When the network was made.
+pub(super) const GENESIS_MS: u64 = 1_700_000_000_000;
+
 /// The money of each user.
 pub(super) const FUNDS: Credits = Credits::whole(10_000);
 
@@ -50,7 +53,7 @@ pub(super) fn rules_with(nodes: usize, parameters: Parameters) -> Arc<Rules> {
     };
     let genesis = Genesis {
         name: "test".to_owned(),
-        time_ms: 0,
+        time_ms: GENESIS_MS,
         beacon: [5; 32],
         parameters,
         accounts: users.iter().map(account).collect(),

@@ -8,14 +8,14 @@
 use super::world::World;
 use crate::consensus::ConsensusMessage;
 use crate::wire::PeerMessage;
-use crate::{Input, Node, Output};
+use crate::{Input, Moment, Node, Output};
 use frith_fuzz::{harness, mutate, value};
 use frith_ledger::block::{BlockId, ChainKind, Instance, Payload, Proposal};
 use frith_ledger::certificate::{Timeout, Vote};
 use frith_ledger::key::{PublicKey, SecretKey};
 use frith_ledger::operation::Operation;
 use frith_ledger::store::{MemoryStore, SharedMemoryStore};
-use frith_ledger::units::{Epoch, Millis, View};
+use frith_ledger::units::{Epoch, View};
 use parity_scale_codec::Encode as _;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -24,7 +24,7 @@ use std::sync::LazyLock;
 struct Recorded {
     config: Box<dyn Fn() -> crate::NodeConfig + Send + Sync>,
     store: SharedMemoryStore,
-    now: Millis,
+    now: Moment,
     /// Frames to the node and from it.
     frames: Vec<Vec<u8>>,
     /// The other members' keys.
@@ -102,7 +102,7 @@ static RECORDED: LazyLock<Recorded> = LazyLock::new(|| {
     Recorded {
         config: Box::new(world.config(0, false)),
         store: world.hosts[0].store.clone(),
-        now: world.now,
+        now: world.moment(0),
         frames,
         keys: (1..4).map(|index| world.hosts[index].key.clone()).collect(),
         instances,
@@ -113,7 +113,7 @@ static RECORDED: LazyLock<Recorded> = LazyLock::new(|| {
 /// The node and what it has said.
 struct Target {
     node: Node,
-    now: Millis,
+    now: Moment,
     spoken: Spoken,
     me: PublicKey,
 }
@@ -272,7 +272,7 @@ fn step(target: &mut Target, chunk: &[u8]) {
         6 | 7 => signed(material, key, which).map(|message| message.encode()),
         8 => altered_proposal(frame, material, key).map(|message| message.encode()),
         9 => {
-            target.now = target.now.plus(which as u64 % 3000);
+            target.now.now = target.now.now.plus(which as u64 % 3000);
             return target.input(Input::Tick);
         }
         10 => {
@@ -311,7 +311,7 @@ fn fuzz_a_node_withstands_any_messages() {
         // Left in peace it goes on.
         for _ in 0..4 {
             if let Some(due) = target.node.next_deadline() {
-                target.now = target.now.max(due);
+                target.now.now = target.now.now.max(due);
             }
             target.input(Input::Tick);
         }

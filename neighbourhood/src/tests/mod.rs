@@ -12,6 +12,7 @@ mod members;
 mod restarts;
 mod rotation;
 mod strangers;
+mod times;
 mod world;
 
 pub(crate) use genesis::{transfer, worker_key, world_rules};

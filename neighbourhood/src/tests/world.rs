@@ -1,18 +1,20 @@
 //! A few nodes, a clock, a network.
 
-use super::genesis::{rules_with, user_key, vrf_seed, worker_key};
+use super::genesis::{GENESIS_MS, rules_with, user_key, vrf_seed, worker_key};
 use crate::wire::PeerMessage;
 use crate::{
-    CommittedBlock, Input, Limits, Node, NodeConfig, NodeEvent, OpenError, Output, SubmitError,
+    CommittedBlock, Input, Limits, Moment, Node, NodeConfig, NodeEvent, OpenError, Output,
+    SubmitError,
 };
 use frith_ledger::address::Address;
+use frith_ledger::block::RootRecord;
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::{ContentId, Entity};
 use frith_ledger::key::{PublicKey, SecretKey};
 use frith_ledger::operation::{Action, Operation, OperationBody, OperationId, SignedOperation};
 use frith_ledger::parameters::Parameters;
 use frith_ledger::store::SharedMemoryStore;
-use frith_ledger::units::{Epoch, Height, Millis, Nonce};
+use frith_ledger::units::{Epoch, Height, Millis, Nonce, UnixMillis};
 use frith_tasks::Rules;
 use parity_scale_codec::Encode as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +55,10 @@ pub(super) struct Host {
     pub(super) forges: Option<Forge>,
     /// How often it did.
     pub(super) forged: usize,
+    /// How far its clock is from the right time.
+    pub(super) clock_off_ms: i64,
+    /// The root records that it committed.
+    pub(super) records: Vec<RootRecord>,
 }
 
 /// A message as a liar sends it; `None` for one that it doesn't send.
@@ -143,6 +149,8 @@ impl World {
             silent: false,
             forges: None,
             forged: 0,
+            clock_off_ms: 0,
+            records: Vec::new(),
         });
         self.hosts.len() - 1
     }
@@ -151,14 +159,14 @@ impl World {
     pub(super) fn open(&mut self, index: usize, founding: bool) -> Node {
         let config = self.config(index, founding)();
         let store = Box::new(self.hosts[index].store.clone());
-        Node::open(config, store, self.now).expect("the store opens")
+        Node::open(config, store, self.moment(index)).expect("the store opens")
     }
 
     /// Starts a host whose store may be damaged.
     pub(super) fn try_start(&mut self, index: usize) -> Result<(), OpenError> {
         let config = self.config(index, false)();
         let store = Box::new(self.hosts[index].store.clone());
-        drop(Node::open(config, store, self.now)?);
+        drop(Node::open(config, store, self.moment(index))?);
         self.start(index, false);
         Ok(())
     }
@@ -198,6 +206,13 @@ impl World {
             entropy,
             limits: limits.clone(),
         }
+    }
+
+    /// What the clocks of a host show.
+    pub(super) fn moment(&self, index: usize) -> Moment {
+        let wall = GENESIS_MS + self.now.get();
+        let wall = wall.saturating_add_signed(self.hosts[index].clock_off_ms);
+        Moment::new(self.now, UnixMillis::new(wall))
     }
 
     fn connect(&mut self, a: usize, b: usize) {
@@ -243,12 +258,12 @@ impl World {
     }
 
     pub(super) fn input(&mut self, index: usize, input: Input) {
-        let now = self.now;
+        let at = self.moment(index);
         let mut out = Vec::new();
         let Some(node) = self.hosts[index].node.as_mut() else {
             return;
         };
-        node.handle(now, input, &mut out);
+        node.handle(at, input, &mut out);
         self.perform(index, out);
         self.schedule(index);
     }
@@ -290,7 +305,8 @@ impl World {
                 }
                 Output::Submitted { result, .. } => self.hosts[index].results.push(result),
                 Output::NeedContent { id, holders, .. } => self.fetch_content(index, id, &holders),
-                Output::Members(_) | Output::RootCommitted(_) | Output::Ready(_) => {}
+                Output::RootCommitted(record) => self.hosts[index].records.push(*record),
+                Output::Members(_) | Output::Ready(_) => {}
             }
         }
     }

@@ -4,7 +4,9 @@ use super::answers::shared_json;
 use super::error::ApiError;
 use super::operations::parse_hash;
 use super::router::Api;
+use crate::age::Age;
 use crate::present;
+use crate::service::wall;
 use crate::views::{BlockView, EntityView, ErrorView, RootView};
 use axum::Json;
 use axum::body::Bytes;
@@ -68,13 +70,16 @@ pub(super) async fn entity(
         .as_ref()
         .and_then(|proof| proof.entity.as_ref())
         .and_then(|b| Entity::from_bytes(b).ok());
+    let record = proof.as_ref().and_then(|proof| proof.root.record());
+    let parameters = api.status.core.rules().parameters();
+    let age = record.map(|record| Age::of(record.time, wall(), parameters));
     Ok(Json(EntityView {
         address: address.to_string(),
         entity: proven.map(|entity| present::entity(&address, &entity)),
-        epoch: proof
-            .as_ref()
-            .and_then(|proof| proof.root.record())
-            .map(|record| record.epoch.get()),
+        epoch: record.map(|record| record.epoch.get()),
+        record_time_ms: age.map(|age| age.time().get()),
+        record_age_ms: age.map(|age| age.ms()),
+        record_warning: age.and_then(|age| age.warning()),
         proof: proof.map(|proof| hex::encode(proof.encode())),
         local: local.map(|entity| present::entity(&address, &entity)),
         height: height.get(),
@@ -121,6 +126,8 @@ fn root_view(root: &CertifiedRoot) -> Option<RootView> {
     Some(RootView {
         epoch: record.epoch.get(),
         id: record.id().to_hex(),
+        time_ms: record.time.get(),
+        age_ms: wall().get().saturating_sub(record.time.get()),
         state: present::summary(&record.state),
         issued: record.flows.issued.to_string(),
         burned: record.flows.burned.to_string(),

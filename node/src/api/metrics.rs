@@ -99,6 +99,11 @@ fn node_gauges(status: &StatusView) -> Vec<Figure> {
         ("height", "Height of the committed head", status.height),
         ("roots", "Root records known", status.roots),
         (
+            "record_age_seconds",
+            "How old the newest root record is by this machine's clock",
+            status.record_age_ms / 1000,
+        ),
+        (
             "pool_operations",
             "Operations that wait in the pool",
             status.pool,

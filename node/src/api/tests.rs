@@ -107,7 +107,7 @@ fn world_on(store: impl Store + 'static, limits: Limits) -> World {
         entropy: [3; 32],
         limits: frith_neighbourhood::Limits::default(),
     };
-    let node = Node::open(config, Box::new(store), clock.now()).expect("opens");
+    let node = Node::open(config, Box::new(store), clock.moment()).expect("opens");
     let (core, handle, _wants) = Core::new(node, rules.clone(), clock, Arc::new(Nowhere), None);
     tokio::spawn(core.run());
     let status = StatusSource {

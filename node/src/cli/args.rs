@@ -12,6 +12,7 @@ pub(super) use node::{InitArgs, NodeCommand, RunArgs, SafetyCommand};
 pub(super) use task::{SpecArgs, TaskCommand};
 pub(super) use wallet::{OfferArgs, RotateWorkerArgs, StakeArgs, TermsArgs, WalletCommand};
 
+use crate::client::CheckpointId;
 use crate::config::Origin;
 use crate::views::Finality;
 use clap::builder::{PathBufValueParser, TypedValueParser};
@@ -94,6 +95,9 @@ pub struct Common {
     /// The key to use, by its name [default: the only one]
     #[arg(long, global = true, env = "FRITH_KEY", value_name = "NAME")]
     pub key: Option<String>,
+    /// Check answers from the genesis alone, whatever this directory has verified before. See `frith checkpoint`
+    #[arg(long, global = true)]
+    pub from_genesis: bool,
     /// Which of these came from the command line, and which from the environment.
     #[arg(skip)]
     pub origins: BTreeMap<&'static str, Origin>,
@@ -123,6 +127,9 @@ pub enum Command {
     /// Check proofs without asking anyone.
     #[command(subcommand)]
     Proof(ProofCommand),
+    /// How far this directory has verified a network: show it to others, or go by theirs.
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
     /// Settings, and where each of them comes from.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -177,6 +184,22 @@ pub enum ProofCommand {
     Verify {
         /// The file that `wallet balance --save-proof` wrote.
         file: PathBuf,
+    },
+}
+
+/// `frith checkpoint`
+#[derive(Debug, Subcommand)]
+pub enum CheckpointCommand {
+    /// Follow the network as far as the node shows, and print the checkpoint: by its id others can go on from here.
+    Show {
+        /// Print what was verified last, however old. Asks no node.
+        #[arg(long)]
+        kept: bool,
+    },
+    /// Go by the checkpoint of somebody you trust, instead of what was verified here before.
+    Take {
+        /// Its id, as `checkpoint show` prints it where they are.
+        id: CheckpointId,
     },
 }
 
@@ -260,6 +283,9 @@ mod tests {
             "frith genesis new --name n --preset devnet --worker a.json --worker b.json --out g.json",
             "frith block show 12",
             "frith proof verify p.json --genesis g.json",
+            "frith wallet balance --from-genesis",
+            "frith checkpoint show --kept --json",
+            "frith checkpoint take 12-0101010101010101010101010101010101010101010101010101010101010101",
             "frith devnet --nodes 5 --fault 4=wrong-result",
         ] {
             assert!(check(line).is_ok(), "{line}: {:?}", check(line).err());

@@ -1,10 +1,14 @@
 //! `frith block` and `frith proof`.
 
 use super::Report;
+use super::output::tell;
 use super::session::Session;
-use crate::client::SavedProof;
+use crate::age::Age;
+use crate::client::{Following, SavedProof, Start};
 use crate::failure::{Failure, Result};
 use crate::present;
+use crate::service::wall;
+use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use serde_json::json;
 use std::path::Path;
@@ -56,7 +60,17 @@ pub(super) fn verify(session: &Session, file: &Path) -> Result<Report> {
             .advise("`frith wallet balance --save-proof FILE` writes one")
     })?;
     let genesis = session.genesis()?;
-    let (address, proven) = saved.verify(&genesis)?;
+    let start = match session.start() {
+        Start::Kept => Start::File,
+        other => other,
+    };
+    let mut following = Following::open(&session.home.verified_path(), &genesis, start, wall())?;
+    let proven = following.check(&saved)?;
+    if let Some(notice) = following.notice {
+        tell(session.json, &notice, &json!({"note": notice}));
+    }
+    let address: Address = saved.address.parse().map_err(Failure::usage)?;
+    let age = Age::of(proven.time, wall(), &genesis.parameters);
     let entity = proven
         .entity
         .as_ref()
@@ -66,7 +80,7 @@ pub(super) fn verify(session: &Session, file: &Path) -> Result<Report> {
         None => Credits::ZERO,
     };
     let text = format!(
-        "the proof holds\naddress   {address}\nholds     {credits} credits{}\nroot      epoch {} ({})\nnetwork   {} ({})",
+        "the proof holds\naddress   {address}\nholds     {credits} credits{}\nroot      epoch {} ({}), {age}\nnetwork   {} ({})",
         if entity.is_none() {
             " (nothing stands there, and the proof shows it)"
         } else {
@@ -81,7 +95,7 @@ pub(super) fn verify(session: &Session, file: &Path) -> Result<Report> {
         text,
         &json!({
             "holds": true, "address": address, "credits": credits, "entity": entity, "epoch": proven.epoch,
-            "root": proven.root, "state": present::summary(&proven.state), "genesis": genesis.hash().to_hex(),
+            "root": proven.root, "record_time_ms": age.time().get(), "record_age_ms": age.ms(), "state": present::summary(&proven.state), "genesis": genesis.hash().to_hex(),
         }),
     )
 }

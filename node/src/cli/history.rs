@@ -1,8 +1,9 @@
 //! `frith wallet history`.
 
 use super::Report;
+use super::balance::{Answer, proven};
 use super::session::Session;
-use super::wallet::{network, proven};
+use super::wallet::network;
 use crate::amounts::short;
 use crate::failure::Result;
 use crate::views::{Finality, HappeningView, HistoryView};
@@ -19,7 +20,9 @@ pub(super) fn run(
     let address = address.map_or_else(|| session.address(), Ok)?;
     let (genesis, node) = network(session)?;
     let history = node.history(&address.to_string(), before, limit)?;
-    let (_, proven) = proven(session, &genesis, &node, &address, None)?;
+    let answer = proven(session, &genesis, &node, &address, None)?;
+    answer.warn(session);
+    let Answer { proven, age, .. } = answer;
     let balance = match &proven.entity {
         Some(Entity::Account(account)) => account.balance.to_string(),
         _ => "0".to_owned(),
@@ -31,7 +34,7 @@ pub(super) fn run(
     }
     text.push_str(&ending(&history));
     text.push_str(&format!(
-        "proven: {balance} credits under the root of epoch {}. The list above is the word of the node at {}: it can leave \
+        "proven: {balance} credits under the root of epoch {}, {age}. The list above is the word of the node at {}: it can leave \
          things out, but it can't change this balance",
         proven.epoch,
         node.base()
@@ -40,7 +43,10 @@ pub(super) fn run(
         text,
         &json!({
             "account": address, "entries": history.entries, "next": history.next, "since": history.since,
-            "verified": {"balance": balance, "epoch": proven.epoch, "root": proven.root},
+            "verified": {
+                "balance": balance, "epoch": proven.epoch, "root": proven.root,
+                "record_time_ms": age.time().get(), "record_age_ms": age.ms(),
+            },
             "word_of": node.base(),
         }),
     )

@@ -6,8 +6,10 @@
 
 mod args;
 mod backup;
+mod balance;
 mod bench;
 mod block;
+mod checkpoint;
 mod config;
 mod demo;
 mod devnet;
@@ -95,6 +97,7 @@ fn run(cli: Cli) -> Result<Report> {
         args::Command::Block(args::BlockCommand::Show { height }) => block::show(&session, &height),
         args::Command::Genesis(command) => genesis::run(&session, command),
         args::Command::Proof(args::ProofCommand::Verify { file }) => block::verify(&session, &file),
+        args::Command::Checkpoint(command) => checkpoint::run(&session, command),
         args::Command::Config(command) => config::run(&session, command),
         args::Command::Completions { shell } => manual::completions(shell),
         args::Command::Man { out } => manual::man(out.as_deref()),

@@ -5,7 +5,7 @@ use super::args::{InitArgs, NodeCommand, WaitArgs};
 use super::key::{ask_passphrase, ask_phrase, show_phrase};
 use super::session::Session;
 use super::wallet::{carry_out, confirm_cost, consent, consent_report, network, own_seat};
-use crate::amounts::{bytes, grouped, short};
+use crate::amounts::{bytes, grouped, short, span};
 use crate::config::Partial;
 use crate::failure::{Context as _, Failure, Result};
 use crate::keystore::{Cost, Phrase, WORKER_UNLOCK};
@@ -233,6 +233,13 @@ fn describe(base: &str, view: &StatusView) -> String {
             view.pool
         ),
     );
+    line(
+        "record",
+        format!("the newest root record is {} old", span(view.record_age_ms)),
+    );
+    if let Some(warning) = &view.record_warning {
+        line("WARNING", warning.clone());
+    }
     describe_worker(view, &mut line);
     for address in &view.listening {
         line("listens", address.clone());

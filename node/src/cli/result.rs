@@ -3,9 +3,9 @@
 //! A result is a stranger's bytes as far as a terminal is concerned: what isn't plain text never reaches one.
 
 use super::Report;
+use super::balance::{Answer, proven};
 use super::output::note;
 use super::session::Session;
-use super::wallet::proven;
 use crate::amounts::grouped;
 use crate::client::NodeClient;
 use crate::codes::Code;
@@ -96,15 +96,16 @@ pub(super) fn proven_outcome(
     node: &NodeClient,
     task: &Address,
     time: Duration,
-) -> Result<(TaskOutcome, u64, String)> {
+) -> Result<(TaskOutcome, Answer)> {
     let deadline = Instant::now() + time;
     let mut since = None;
     loop {
-        let (_, shown) = proven(session, genesis, node, task, since)?;
+        let answer = proven(session, genesis, node, task, since)?;
+        let shown = &answer.proven;
         match &shown.entity {
             Some(Entity::Task(found)) => match &found.state {
                 TaskState::Settled { outcome, .. } => {
-                    return Ok((outcome.clone(), shown.epoch, shown.root));
+                    return Ok((outcome.clone(), answer));
                 }
                 TaskState::Failed { .. } | TaskState::Cancelled { .. } => {
                     return Err(no_result(&present::task(task, found)));
@@ -139,8 +140,11 @@ pub(super) fn run(
     timeout: u64,
 ) -> Result<Report> {
     let (genesis, node) = (session.genesis()?, session.node()?);
-    let (outcome, epoch, root) =
+    let (outcome, answer) =
         proven_outcome(session, &genesis, &node, task, Duration::from_secs(timeout))?;
+    answer.warn(session);
+    let Answer { proven, age, .. } = answer;
+    let (epoch, root) = (proven.epoch, proven.root);
     let bytes = match &outcome.output {
         Bytes::Inline(inline) => inline.to_vec(),
         // The client checks the bytes against the id, and the proof shows the id.
@@ -148,13 +152,14 @@ pub(super) fn run(
     };
     let shown = present::outcome(&outcome);
     let json = json!({
-        "task": task, "outcome": shown, "verified": true, "epoch": epoch, "root": root, "output": hex::encode(&bytes),
+        "task": task, "outcome": shown, "verified": true, "epoch": epoch, "root": root,
+        "record_time_ms": age.time().get(), "record_age_ms": age.ms(), "output": hex::encode(&bytes),
     });
     let report = match output {
         Some(path) => {
             std::fs::write(&path, &bytes).map_err(|error| Failure::file("write", &path, error))?;
             let text = format!(
-                "result    {}, {} fuel, {} bytes in {}\nverified  by its proof under the root of epoch {epoch} ({root})",
+                "result    {}, {} fuel, {} bytes in {}\nverified  by its proof under the root of epoch {epoch} ({root}), {age}",
                 shown.status,
                 grouped(shown.fuel),
                 bytes.len(),
@@ -172,7 +177,7 @@ pub(super) fn run(
         None => {
             if !session.json {
                 note(&format!(
-                    "{}; verified by its proof under the root of epoch {epoch}",
+                    "{}; verified by its proof under the root of epoch {epoch}, {age}",
                     shown.status
                 ));
             }

@@ -3,7 +3,7 @@
 use super::args::Common;
 use super::config::Setting;
 use crate::agent::{Agent, AgentError, socket_path};
-use crate::client::{Home, HomeConfig, NodeClient, Signer, Wallet};
+use crate::client::{Home, HomeConfig, NodeClient, Signer, Start, Wallet};
 use crate::codes::Code;
 use crate::config::Origin;
 use crate::failure::{Exit, Failure, Result};
@@ -46,6 +46,15 @@ impl Session {
         match &self.common.genesis {
             Some(path) => crate::client::read_genesis(path),
             None => crate::client::read_genesis(&self.home.genesis_path()),
+        }
+    }
+
+    /// What answers are checked from.
+    pub(super) const fn start(&self) -> Start {
+        if self.common.from_genesis {
+            Start::Genesis
+        } else {
+            Start::Kept
         }
     }
 

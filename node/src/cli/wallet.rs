@@ -1,16 +1,15 @@
-//! `frith wallet`: balances by proof, payments, stakes.
+//! `frith wallet`: payments and stakes; balances, see [`super::balance`].
 
 use super::Report;
 use super::args::{StakeArgs, WaitArgs, WalletCommand};
-use super::output::{confirm, is_terminal, note, spinner, tell};
+use super::output::{confirm, is_terminal, note, spinner};
 use super::session::Session;
-use crate::client::{Following, NodeClient, Proven, SavedProof, Wallet, fee_of};
+use crate::client::{NodeClient, Wallet, fee_of};
 use crate::codes::Code;
 use crate::failure::{Failure, Result};
-use crate::views::{Entity as EntityJson, EntityView, OperationView};
+use crate::views::{Entity as EntityJson, OperationView};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
-use frith_ledger::entity::Entity;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::key::{PublicKey, Signature};
 use frith_ledger::operation::{Action, consent_hash};
@@ -27,7 +26,7 @@ pub(super) fn run(session: &Session, command: WalletCommand) -> Result<Report> {
             address,
             save_proof,
             since,
-        } => balance(session, address, save_proof.as_deref(), since),
+        } => super::balance::run(session, address, save_proof.as_deref(), since),
         WalletCommand::Send {
             to,
             amount,
@@ -87,146 +86,6 @@ pub(super) fn network(session: &Session) -> Result<(Genesis, NodeClient)> {
     match node.unready(&status) {
         None => Ok((genesis, node)),
         Some(failure) => Err(failure),
-    }
-}
-
-/// What a balance command shows.
-#[derive(Debug, Serialize)]
-struct Balance {
-    address: Address,
-    balance: Credits,
-    nonce: u64,
-    exists: bool,
-    verified: bool,
-    epoch: u64,
-    root: String,
-    state: String,
-    credits_in_state: Credits,
-    issued: Credits,
-    burned: Credits,
-    node_is_in_epoch: u64,
-    local_balance: Option<String>,
-    next_nonce: u64,
-}
-
-fn balance(
-    session: &Session,
-    address: Option<Address>,
-    save: Option<&Path>,
-    since: Option<u64>,
-) -> Result<Report> {
-    let address = match address {
-        Some(address) => address,
-        None => session.address()?,
-    };
-    let (genesis, node) = (session.genesis()?, session.node()?);
-    let following = match save {
-        // Whoever gets the file has the genesis and nothing else.
-        Some(_) => Following::from_genesis(&genesis)?,
-        None => Following::open(&session.home.verified_path(), &genesis)?,
-    };
-    let (view, proven) = proven_by(session, (&genesis, following), &node, &address, since)?;
-    if let Some(path) = save {
-        let text = serde_json::to_string_pretty(&SavedProof::of(&view)?).map_err(Failure::other)?;
-        std::fs::write(path, text).map_err(|error| Failure::file("write", path, error))?;
-    }
-    let (balance, nonce) = match &proven.entity {
-        Some(Entity::Account(account)) => (account.balance, account.nonce.get()),
-        Some(other) => (other.credits().map_err(Failure::other)?, 0),
-        None => (Credits::ZERO, 0),
-    };
-    let (local, next_nonce) = match &view.local {
-        Some(EntityJson::Account(account)) => (Some(account.balance.clone()), account.nonce),
-        _ => (None, 0),
-    };
-    let mut text = format!(
-        "address   {address}\nbalance   {balance} credits{}\nverified  by its proof under the root of epoch {} ({})",
-        if proven.entity.is_none() {
-            " (there is no such account, and the proof shows it)"
-        } else {
-            ""
-        },
-        proven.epoch,
-        proven.root,
-    );
-    if local
-        .as_ref()
-        .is_some_and(|local| *local != balance.to_string())
-    {
-        text.push_str(&format!(
-            "\nsince     {} credits, committed by the neighbourhood and not yet under a root",
-            local.as_deref().unwrap_or_default()
-        ));
-    }
-    let report = Balance {
-        address,
-        balance,
-        nonce,
-        exists: proven.entity.is_some(),
-        verified: true,
-        epoch: proven.epoch,
-        root: proven.root,
-        state: proven.state.hash.to_hex(),
-        credits_in_state: proven.state.credits,
-        issued: proven.flows.issued,
-        burned: proven.flows.burned,
-        node_is_in_epoch: view.now,
-        local_balance: local,
-        next_nonce,
-    };
-    Report::new(text, &report)
-}
-
-/// An entity with its checked proof. Waits for the first root, or for the one of `since`. The proof begins where an
-/// earlier command got to, which this one keeps in turn.
-pub(super) fn proven(
-    session: &Session,
-    genesis: &Genesis,
-    node: &NodeClient,
-    address: &Address,
-    since: Option<u64>,
-) -> Result<(EntityView, Proven)> {
-    let following = Following::open(&session.home.verified_path(), genesis)?;
-    proven_by(session, (genesis, following), node, address, since)
-}
-
-fn proven_by(
-    session: &Session,
-    (genesis, mut following): (&Genesis, Following),
-    node: &NodeClient,
-    address: &Address,
-    since: Option<u64>,
-) -> Result<(EntityView, Proven)> {
-    if let Some(notice) = following.notice.take() {
-        tell(session.json, &notice, &json!({"note": notice}));
-    }
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    let waiting = spinner("waits for a root", session.json);
-    loop {
-        let view = node.entity_from(&address.to_string(), following.client.period())?;
-        let recent = view
-            .epoch
-            .is_some_and(|epoch| since.is_none_or(|since| epoch >= since));
-        if recent || std::time::Instant::now() >= deadline {
-            let (view, proven) = following.check(genesis, node, address, view)?;
-            if let Some(notice) = following.notice.take() {
-                tell(session.json, &notice, &json!({"note": notice}));
-            }
-            if since.is_some_and(|since| proven.epoch < since) {
-                return Err(Failure::unreachable(format!(
-                    "the newest root that the node proves is of epoch {}, epoch {} was asked for",
-                    proven.epoch,
-                    since.unwrap_or_default()
-                )));
-            }
-            waiting.finish_and_clear();
-            if let Err(failure) = following.keep() {
-                let notice = format!("{failure}; the next command follows the network again");
-                tell(session.json, &notice, &json!({"note": notice}));
-            }
-            return Ok((view, proven));
-        }
-        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

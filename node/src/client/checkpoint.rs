@@ -1,26 +1,42 @@
 //! How far the user's client has followed a network: a file for each, so that proofs don't grow with its age.
 //!
-//! `verified/<genesis hash>.txt` in the user's directory. The first line is `frith checkpoint 1` and BLAKE3 of what
-//! follows, the second SCALE of a [`Checkpoint`] in hexadecimal. It is replaced in one step. One that isn't whole, or of
-//! another network, is told and not used: the client begins at the genesis again.
+//! `verified/<genesis hash>.txt` in the user's directory. The first line is `frith checkpoint 2` and BLAKE3 of what
+//! follows, the second SCALE of a [`Checkpoint`] in hexadecimal. It is replaced in one step.
+//!
+//! The checkpoint is what answers are checked from, and it doesn't yield:
+//!
+//! - An answer that contradicts it is refused, whatever the genesis alone would say of it: who has the keys of most of an
+//!   old committee can show another history that holds from the genesis.
+//! - An answer of an earlier period can't be checked from it, and is refused as that of a node which is behind.
+//! - A checkpoint older than the stake of its committee is bound is refused: nobody answers for those keys any more.
+//! - `--from-genesis` says that the genesis alone decides. What holds from it replaces the checkpoint only when it
+//!   doesn't contradict it. A checkpoint by its id, from somebody who is trusted, replaces any.
+//! - A file that isn't whole, or of another network, is told and not used: nobody but who can write here brings it
+//!   about, and who can write here can remove it as well. The client begins at the genesis then, as it does at first.
 
-use super::http::NodeClient;
-use super::proof::{Proven, prove_by};
+use super::proof::{Proven, SavedProof};
+use crate::age::Age;
+use crate::amounts::span;
 use crate::checked_file::{self, Kind};
+use crate::codes::Code;
 use crate::failure::{Exit, Failure, Result};
-use crate::views::EntityView;
-use frith_ledger::address::Address;
 use frith_ledger::codec::decode;
 use frith_ledger::genesis::Genesis;
-use frith_ledger::light::{Checkpoint, LightClient};
+use frith_ledger::light::{Checkpoint, LightClient, Newest};
+use frith_ledger::parameters::Parameters;
+use frith_ledger::units::UnixMillis;
 use parity_scale_codec::Encode as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
 const KIND: Kind = Kind {
-    head: "frith checkpoint 1 ",
+    head: "frith checkpoint 2 ",
     bytes_max: 1 << 20,
 };
+/// The shortest time, in ms, in which a checkpoint grows too old, however soon stake returns.
+const TOO_OLD_MS_MIN: u64 = 7 * 24 * 3_600_000;
+/// A newer record of the same period is kept when it is so much newer, in ms.
+const KEEP_MS: u64 = 60_000;
 
 /// Why a file isn't used.
 #[derive(Debug, thiserror::Error)]
@@ -33,94 +49,167 @@ enum Unusable {
     OtherNetwork,
 }
 
+/// What answers are checked from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Where the client got to; the genesis at first.
+    Kept,
+    /// The genesis, for a node's proof that others are to check. It must not contradict what was verified.
+    Whole,
+    /// The genesis, for a proof in a file. It must not contradict what was verified, and may be older.
+    File,
+    /// The genesis, whatever was verified before: the user says so.
+    Genesis,
+}
+
 /// A client that has followed a network as far as its file says, or begins at the genesis.
 #[derive(Debug)]
 pub struct Following {
     /// Checks proofs, and goes on with them.
     pub client: LightClient,
-    /// Why the network is followed from its genesis although it was followed before.
+    /// What the user has to know beside the answer.
     pub notice: Option<String>,
-    /// Where it is kept; nowhere for one that begins at the genesis by intent.
-    path: Option<PathBuf>,
-    kept: u64,
+    start: Start,
+    /// What the file holds.
+    kept: Option<LightClient>,
+    path: PathBuf,
+    /// Whether what was verified may be kept.
+    keeps: bool,
+}
+
+/// The file of a network.
+pub(super) fn path_in(directory: &Path, genesis: &Genesis) -> PathBuf {
+    directory.join(format!("{}.txt", genesis.hash().to_hex()))
+}
+
+/// After how many ms a checkpoint is too old to go on from: when nobody's stake answers for what its committee signs.
+#[must_use]
+pub fn too_old_ms(parameters: &Parameters) -> u64 {
+    let bound = parameters.unbonding.saturating_mul(parameters.epoch_ms);
+    bound.max(TOO_OLD_MS_MIN)
 }
 
 impl Following {
-    /// What `directory` holds of the network.
+    /// What `directory` holds of the network, at `now`.
     ///
     /// # Errors
-    /// The genesis is unusable.
-    pub fn open(directory: &Path, genesis: &Genesis) -> Result<Self> {
-        let path = directory.join(format!("{}.txt", genesis.hash().to_hex()));
+    /// The genesis is unusable; [`Code::CheckpointOld`] when what is kept is too old to go on from.
+    pub fn open(
+        directory: &Path,
+        genesis: &Genesis,
+        start: Start,
+        now: UnixMillis,
+    ) -> Result<Self> {
+        let path = path_in(directory, genesis);
+        let (kept, notice) = read(&path, genesis)?;
         let fresh = LightClient::new(genesis).map_err(Failure::usage)?;
-        let (client, notice) = match load(&path, genesis) {
-            Ok(client) => (client, None),
-            Err(Unusable::File(checked_file::Unusable::Io(error)))
-                if error.kind() == io::ErrorKind::NotFound =>
-            {
-                (fresh, None)
+        let notice = notice.or_else(|| {
+            let first = kept.is_none() && start == Start::Kept;
+            first.then(|| unknown_for_long(genesis, now)).flatten()
+        });
+        let client = match (&kept, start) {
+            (Some(kept), Start::Kept) => {
+                if let Some(newest) = kept.newest() {
+                    check_age(&path, genesis, kept.period(), &newest, now)?;
+                }
+                kept.clone()
             }
-            Err(reason) => {
-                let notice = format!(
-                    "{} isn't used: {reason}. The network is followed from its genesis again",
-                    path.display()
-                );
-                (fresh, Some(notice))
-            }
+            _ => fresh,
         };
         Ok(Self {
-            kept: client.period(),
             client,
             notice,
-            path: Some(path),
+            start,
+            kept,
+            path,
+            keeps: matches!(start, Start::Kept | Start::Genesis),
         })
     }
 
-    /// A client at the genesis, of which nothing is kept: for proofs that others are to check.
+    /// Checks a node's answer, from where the client begins; it goes on with the answer then.
     ///
     /// # Errors
-    /// The genesis is unusable.
-    pub fn from_genesis(genesis: &Genesis) -> Result<Self> {
-        Ok(Self {
-            client: LightClient::new(genesis).map_err(Failure::usage)?,
-            notice: None,
-            path: None,
-            kept: 0,
-        })
-    }
-
-    /// Checks a node's answer about `address`. One that doesn't follow from what was verified before is asked for from
-    /// the genesis, with a notice: the node may know less than an earlier one did, and only the genesis decides who is
-    /// wrong. Gives the answer that was checked.
-    ///
-    /// # Errors
-    /// [`Exit::Proof`] when the proof from the genesis doesn't hold either; that the node can't be reached.
-    pub fn check(
-        &mut self,
-        genesis: &Genesis,
-        node: &NodeClient,
-        address: &Address,
-        view: EntityView,
-    ) -> Result<(EntityView, Proven)> {
-        let began = self.client.period();
-        match prove_by(&mut self.client, address, &view) {
-            Err(failure) if began > 0 && failure.exit == Exit::Proof => {
-                self.notice = Some(format!(
-                    "{failure}. It was checked from period {began}, which was verified before{}; now from the genesis",
-                    self.path.as_ref().map_or_else(String::new, |path| format!(
-                        " and stays in {}",
-                        path.display()
-                    ))
-                ));
-                // Whoever shows another history, however long, doesn't replace what was verified.
-                self.path = None;
-                self.client = LightClient::new(genesis).map_err(Failure::usage)?;
-                let view = node.entity(&address.to_string())?;
-                let proven = prove_by(&mut self.client, address, &view)?;
-                Ok((view, proven))
-            }
-            proven => Ok((view, proven?)),
+    /// [`Exit::Proof`] when the proof doesn't hold, or contradicts what was verified before; [`Exit::Unreachable`] when the
+    /// node is behind that. Nothing of the answer is believed then.
+    pub fn check(&mut self, proof: &SavedProof) -> Result<Proven> {
+        let mut client = self.client.clone();
+        let proven = match (proof.verify_by(&mut client), self.start) {
+            (Ok((_, proven)), _) => proven,
+            (Err(failure), Start::Kept) => return Err(self.explain(failure)),
+            (Err(failure), _) => return Err(failure),
+        };
+        if self.start != Start::Kept {
+            self.compare(proof)?;
+        } else if let Some(known) = self.client.newest()
+            && proven.epoch < known.epoch.get()
+        {
+            self.notice = Some(format!(
+                "the node's newest record is of epoch {}; this client has verified epoch {} before",
+                proven.epoch, known.epoch
+            ));
         }
+        self.client = client;
+        Ok(proven)
+    }
+
+    /// What holds from the genesis, beside what was verified before.
+    fn compare(&mut self, proof: &SavedProof) -> Result<()> {
+        let Some(mut kept) = self.kept.clone() else {
+            return Ok(());
+        };
+        match proof.verify_by(&mut kept) {
+            Ok(_) => {}
+            Err(failure) if self.start == Start::Whole => return Err(self.explain(failure)),
+            Err(failure) if failure.exit != Exit::Proof => {
+                self.keeps = false;
+                self.notice = Some(format!(
+                    "{}. Nothing here can be compared with it",
+                    self.explain(failure)
+                ));
+            }
+            Err(failure) if self.start == Start::File => return Err(self.explain(failure)),
+            Err(failure) => {
+                self.keeps = false;
+                self.notice = Some(format!(
+                    "WARNING: {}. The answer below holds from the genesis, as you asked; the checkpoint stays. \
+                     `frith checkpoint take ID` replaces it",
+                    self.explain(failure)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A failure to check an answer, told by one who has verified something before.
+    fn explain(&self, failure: Failure) -> Failure {
+        let Some(kept) = &self.kept else {
+            return failure;
+        };
+        let verified = kept.newest().map_or_else(
+            || format!("period {}", kept.period()),
+            |newest| format!("epoch {} (record {})", newest.epoch, newest.root),
+        );
+        let path = self.path.display();
+        if failure.exit == Exit::Proof {
+            return Failure::new(
+                Exit::Proof,
+                Code::Contradiction,
+                format!(
+                    "the answer contradicts what was verified here before, up to {verified}: {failure}. Nothing of it is \
+                     believed; {path} stays as it is"
+                ),
+            );
+        }
+        if failure.code == Code::NodeBehind.name() {
+            return Failure::new(
+                failure.exit,
+                Code::NodeBehind,
+                format!(
+                    "this is behind what was verified here before, up to {verified}: {failure}"
+                ),
+            );
+        }
+        failure
     }
 
     /// Keeps how far the client has followed, when that is further than before: who shows an older or another history
@@ -129,17 +218,102 @@ impl Following {
     /// # Errors
     /// The system refuses; nothing changed then.
     pub fn keep(&mut self) -> Result<()> {
-        let Some(path) = &self.path else {
-            return Ok(());
+        let further = match (&self.kept, self.client.newest()) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(kept), Some(new)) => {
+                self.client.period() > kept.period()
+                    || (self.client.period() == kept.period()
+                        && kept.newest().is_none_or(|known| {
+                            new.time.get() >= known.time.get().saturating_add(KEEP_MS)
+                        }))
+            }
         };
-        if self.client.period() <= self.kept {
+        if !self.keeps || !further {
             return Ok(());
         }
-        let text = encode(&self.client.checkpoint());
-        checked_file::replace(path, &text).map_err(|error| Failure::file("write", path, error))?;
-        self.kept = self.client.period();
+        write(&self.path, &self.client)?;
+        self.kept = Some(self.client.clone());
         Ok(())
     }
+}
+
+/// What is kept of a network, however old; and why a file that is there isn't used.
+///
+/// # Errors
+/// The genesis is unusable.
+pub fn kept(directory: &Path, genesis: &Genesis) -> Result<(Option<LightClient>, Option<String>)> {
+    read(&path_in(directory, genesis), genesis)
+}
+
+fn read(path: &Path, genesis: &Genesis) -> Result<(Option<LightClient>, Option<String>)> {
+    LightClient::new(genesis).map_err(Failure::usage)?;
+    match load(path, genesis) {
+        Ok(client) => Ok((Some(client), None)),
+        Err(Unusable::File(checked_file::Unusable::Io(error)))
+            if error.kind() == io::ErrorKind::NotFound =>
+        {
+            Ok((None, None))
+        }
+        Err(reason) => {
+            let notice = format!(
+                "{} isn't used: {reason}. The network is followed from its genesis again",
+                path.display()
+            );
+            Ok((None, Some(notice)))
+        }
+    }
+}
+
+/// Refuses to go on from a checkpoint for whose committee nobody's stake answers any more.
+fn check_age(
+    path: &Path,
+    genesis: &Genesis,
+    period: u64,
+    newest: &Newest,
+    now: UnixMillis,
+) -> Result<()> {
+    let bound = too_old_ms(&genesis.parameters);
+    let age = now.get().saturating_sub(newest.time.get());
+    if age <= bound {
+        return Ok(());
+    }
+    let message = format!(
+        "the checkpoint in {} is too old to go on from: the newest record that was verified, of epoch {} in period {period}, is \
+         {} old by this machine's clock. After {} no stake answers any more for what its committee signs",
+        path.display(),
+        newest.epoch,
+        span(age),
+        span(bound)
+    );
+    Err(Failure::new(Exit::Proof, Code::CheckpointOld, message))
+}
+
+/// What to say to who has nothing but the genesis of a network that is older than its first committee answers for.
+fn unknown_for_long(genesis: &Genesis, now: UnixMillis) -> Option<String> {
+    let age = now.get().saturating_sub(genesis.time_ms);
+    // A genesis without a time is a test's.
+    let old = genesis.time_ms > 0 && age > too_old_ms(&genesis.parameters);
+    old.then(|| {
+        format!(
+            "nothing of this network was verified here before, and its genesis is {} old: nobody's stake answers for its first \
+             committees any more. Compare `frith checkpoint show` with somebody you trust, or take theirs: `frith checkpoint take`",
+            span(age)
+        )
+    })
+}
+
+/// How old the record is that a client verified last.
+#[must_use]
+pub fn age_of(client: &LightClient, now: UnixMillis, parameters: &Parameters) -> Option<Age> {
+    client
+        .newest()
+        .map(|newest| Age::of(newest.time, now, parameters))
+}
+
+pub(crate) fn write(path: &Path, client: &LightClient) -> Result<()> {
+    let text = encode(&client.checkpoint());
+    checked_file::replace(path, &text).map_err(|error| Failure::file("write", path, error))
 }
 
 fn load(path: &Path, genesis: &Genesis) -> std::result::Result<LightClient, Unusable> {
@@ -160,17 +334,19 @@ fn parse(text: &str) -> std::result::Result<Checkpoint, Unusable> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use frith_ledger::certificate::{Committee, Member};
     use frith_ledger::credits::Credits;
     use frith_ledger::entity::Terms;
     use frith_ledger::genesis::GenesisWorker;
+    use frith_ledger::hash::Hash;
     use frith_ledger::key::Seed;
     use frith_ledger::parameters::Parameters;
+    use frith_ledger::units::Epoch;
     use frith_ledger::vrf::VrfSecret;
 
-    fn genesis(name: &str) -> Genesis {
+    pub(in crate::client) fn genesis(name: &str) -> Genesis {
         let worker = Seed::from_bytes([2; 32]);
         Genesis {
             name: name.to_owned(),
@@ -193,15 +369,26 @@ mod tests {
         }
     }
 
-    fn checkpoint(genesis: &Genesis) -> Checkpoint {
+    const NEWEST: Newest = Newest {
+        epoch: Epoch::new(30),
+        root: Hash([6; 32]),
+        time: UnixMillis::new(1_800_000_000_000),
+    };
+
+    pub(in crate::client) fn checkpoint(genesis: &Genesis) -> Checkpoint {
         Checkpoint {
             period: 7,
+            newest: Some(NEWEST),
             ..LightClient::new(genesis).expect("usable").checkpoint()
         }
     }
 
     fn file(directory: &Path, genesis: &Genesis) -> PathBuf {
-        directory.join(format!("{}.txt", genesis.hash().to_hex()))
+        path_in(directory, genesis)
+    }
+
+    fn open(directory: &Path, genesis: &Genesis) -> Following {
+        Following::open(directory, genesis, Start::Kept, NEWEST.time).expect("usable")
     }
 
     #[test]
@@ -209,7 +396,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let (one, other) = (genesis("one"), genesis("other"));
         let verified = dir.path().join("verified");
-        let mut following = Following::open(&verified, &one).expect("usable");
+        let mut following = open(&verified, &one);
         assert_eq!((following.client.period(), &following.notice), (0, &None));
         following.keep().expect("nothing is written");
         assert!(!verified.exists());
@@ -217,17 +404,18 @@ mod tests {
             .expect("usable")
             .expect("its own");
         following.keep().expect("writes");
-        let mut again = Following::open(&verified, &one).expect("usable");
+        let mut again = open(&verified, &one);
         assert_eq!((again.client.period(), &again.notice), (7, &None));
+        assert_eq!(again.client.newest(), Some(NEWEST));
         again.client = LightClient::new(&one).expect("usable");
         again.keep().expect("nothing is written");
-        let again = Following::open(&verified, &one).expect("usable");
+        let again = open(&verified, &one);
         assert_eq!(again.client.period(), 7, "it doesn't go back");
-        let another = Following::open(&verified, &other).expect("usable");
+        let another = open(&verified, &other);
         assert_eq!((another.client.period(), another.notice), (0, None));
         // The file of one network under the name of another.
         std::fs::copy(file(&verified, &one), file(&verified, &other)).expect("copies");
-        let another = Following::open(&verified, &other).expect("usable");
+        let another = open(&verified, &other);
         assert_eq!(another.client.period(), 0);
         let notice = another.notice.expect("it is told");
         assert!(notice.contains("another network"), "{notice}");
@@ -241,7 +429,7 @@ mod tests {
         let text = encode(&checkpoint(&genesis)).into_bytes();
         let told = |bytes: &[u8], what: &str| {
             std::fs::write(&path, bytes).expect("writes");
-            let following = Following::open(dir.path(), &genesis).expect("usable");
+            let following = open(dir.path(), &genesis);
             assert_eq!(following.client.period(), 0, "{what}");
             assert!(following.notice.is_some(), "{what}");
         };
@@ -252,8 +440,57 @@ mod tests {
         );
         told(&vec![b' '; (1 << 20) + 1], "too long");
         std::fs::write(&path, &text).expect("writes");
-        let whole = Following::open(dir.path(), &genesis).expect("usable");
+        let whole = open(dir.path(), &genesis);
         assert_eq!((whole.client.period(), whole.notice), (7, None));
+    }
+
+    #[test]
+    fn a_checkpoint_older_than_the_unbonding_time_is_not_gone_on_from() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let week = 7 * 24 * 3_600_000;
+        let mut slow = genesis("slow");
+        // Two weeks of unbonding.
+        slow.parameters.unbonding = 120_960;
+        slow.parameters.epoch_ms = 10_000;
+        for (genesis, bound) in [(genesis("quick"), week), (slow, 2 * week)] {
+            assert_eq!(too_old_ms(&genesis.parameters), bound);
+            let text = encode(&checkpoint(&genesis));
+            std::fs::write(file(dir.path(), &genesis), &text).expect("writes");
+            let after =
+                |ms: u64, start| Following::open(dir.path(), &genesis, start, NEWEST.time.plus(ms));
+            let young = after(bound, Start::Kept).expect("young enough");
+            assert_eq!(young.client.period(), 7);
+            let refused = after(bound + 1, Start::Kept).expect_err("too old");
+            assert_eq!(
+                (refused.exit, refused.code.as_str()),
+                (Exit::Proof, "checkpoint_old")
+            );
+            let days = format!("After {} days no stake", bound / 86_400_000);
+            assert!(refused.message.contains(&days), "{refused}");
+            let said = after(bound + 1, Start::Genesis).expect("the user says so");
+            assert_eq!(said.client.period(), 0);
+            let (kept, notice) = kept(dir.path(), &genesis).expect("usable");
+            assert_eq!((kept.expect("it is shown").period(), notice), (7, None));
+        }
+    }
+
+    #[test]
+    fn who_knows_nothing_but_an_old_genesis_is_told_what_that_is_worth() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut old = genesis("old");
+        old.time_ms = NEWEST.time.get();
+        let after = |days: u64| {
+            let now = NEWEST.time.plus(days * 24 * 3_600_000);
+            Following::open(dir.path(), &old, Start::Kept, now)
+                .expect("usable")
+                .notice
+        };
+        assert_eq!(after(7), None);
+        let notice = after(8).expect("it is told");
+        assert!(
+            notice.contains("8 days old") && notice.contains("checkpoint take"),
+            "{notice}"
+        );
     }
 
     #[test]
@@ -272,6 +509,7 @@ mod tests {
             genesis: frith_ledger::hash::Hash([1; 32]),
             period: u64::MAX,
             committee: Committee::new(members.collect()),
+            newest: Some(NEWEST),
         };
         assert_eq!(
             checkpoint.committee.members().len(),

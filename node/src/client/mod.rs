@@ -5,11 +5,15 @@ mod checkpoint;
 mod home;
 mod http;
 mod proof;
+mod trusted;
 mod wallet;
 
-pub use checkpoint::Following;
+#[cfg(test)]
+pub(crate) use checkpoint::write;
+pub use checkpoint::{Following, Start, age_of, kept, too_old_ms};
 pub(crate) use home::{API_DEFAULT, read_genesis};
 pub use home::{Home, HomeConfig};
 pub use http::NodeClient;
-pub use proof::{Proven, SavedProof, prove, prove_by};
+pub use proof::{Proven, SavedProof, prove};
+pub use trusted::{CheckpointId, take};
 pub use wallet::{Signer, Wallet, fee_of};

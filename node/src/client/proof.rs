@@ -1,14 +1,16 @@
 //! Checking what a node says, from the genesis alone.
 
-use crate::failure::{Failure, Result};
+use crate::codes::Code;
+use crate::failure::{Exit, Failure, Result};
 use crate::views::EntityView;
 use frith_ledger::address::Address;
 use frith_ledger::block::Flows;
 use frith_ledger::codec::decode;
 use frith_ledger::entity::Entity;
 use frith_ledger::genesis::Genesis;
-use frith_ledger::light::{ENTITY_PROOF_BYTES_MAX, EntityProof, LightClient};
+use frith_ledger::light::{ENTITY_PROOF_BYTES_MAX, EntityProof, LightClient, LightError};
 use frith_ledger::tree::Summary;
+use frith_ledger::units::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 /// What a proof shows.
@@ -18,6 +20,8 @@ pub struct Proven {
     pub epoch: u64,
     /// The root record's id.
     pub root: String,
+    /// The root record's time.
+    pub time: UnixMillis,
     /// The whole state: the sum of all credits among it.
     pub state: Summary,
     /// Credits created and destroyed since genesis.
@@ -51,6 +55,17 @@ impl SavedProof {
         })
     }
 
+    /// A node's answer about `address`, whatever address it names itself.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn about(address: &Address, view: &EntityView) -> Result<Self> {
+        Ok(Self {
+            address: address.to_string(),
+            ..Self::of(view)?
+        })
+    }
+
     /// Checks the proof.
     ///
     /// # Errors
@@ -64,7 +79,7 @@ impl SavedProof {
     ///
     /// # Errors
     /// As [`Self::verify`].
-    fn verify_by(&self, client: &mut LightClient) -> Result<(Address, Proven)> {
+    pub(super) fn verify_by(&self, client: &mut LightClient) -> Result<(Address, Proven)> {
         let address: Address = self
             .address
             .parse()
@@ -74,11 +89,16 @@ impl SavedProof {
         let proof: EntityProof = decode(&bytes, ENTITY_PROOF_BYTES_MAX)
             .map_err(|error| Failure::proof(format!("the proof can't be read: {error}")))?;
         let verified = client.verify(&address, &proof).map_err(|error| {
+            let behind = matches!(error, LightError::Behind { .. });
+            if behind {
+                return Failure::new(Exit::Unreachable, Code::NodeBehind, error);
+            }
             Failure::proof(format!("the proof of {address} does not hold: {error}"))
         })?;
         let proven = Proven {
             epoch: verified.epoch.get(),
             root: verified.root.to_hex(),
+            time: verified.time,
             state: verified.state,
             flows: proof
                 .root
@@ -96,18 +116,6 @@ impl SavedProof {
 /// # Errors
 /// [`crate::failure::Exit::Proof`] when it doesn't hold or is about another address.
 pub fn prove(genesis: &Genesis, address: &Address, view: &EntityView) -> Result<Proven> {
-    let mut client = LightClient::new(genesis).map_err(Failure::usage)?;
-    prove_by(&mut client, address, view)
-}
-
-/// Checks a node's answer about `address` by a client that may have followed the network before, and takes it along.
-///
-/// # Errors
-/// As [`prove`]. The client may have followed some links then, which held.
-pub fn prove_by(client: &mut LightClient, address: &Address, view: &EntityView) -> Result<Proven> {
-    let saved = SavedProof {
-        address: address.to_string(),
-        ..SavedProof::of(view)?
-    };
-    saved.verify_by(client).map(|(_, proven)| proven)
+    let proof = SavedProof::about(address, view)?;
+    proof.verify(genesis).map(|(_, proven)| proven)
 }

@@ -10,9 +10,9 @@ use frith_ledger::key::{PublicKey, Seed};
 use frith_ledger::operation::OperationId;
 use frith_ledger::parameters::Parameters;
 use frith_ledger::store::{RocksOptions, RocksStore};
-use frith_ledger::units::Millis;
+use frith_ledger::units::{Millis, UnixMillis};
 use frith_ledger::vrf::VrfSecret;
-use frith_neighbourhood::{Input, Limits, Node, NodeConfig, Output, SubmitError};
+use frith_neighbourhood::{Input, Limits, Moment, Node, NodeConfig, Output, SubmitError};
 use frith_tasks::Rules;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -153,18 +153,18 @@ impl Link {
         Ok(())
     }
 
-    fn handle(&self, node: &mut Node, now: Millis, input: Input, outputs: &mut Vec<Output>) {
+    fn handle(&self, node: &mut Node, at: Moment, input: Input, outputs: &mut Vec<Output>) {
         if matches!(input, Input::Submit { .. }) {
             self.admission.taken();
         }
-        node.handle(now, input, outputs);
+        node.handle(at, input, outputs);
     }
 
     fn run(&self, node: &mut Node, inbox: &Receiver<Input>, start: Instant) -> Result<(), String> {
-        let now = || Millis::new(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let moment = || moment(start);
         let mut outputs = Vec::new();
         for peer in self.peers.keys() {
-            node.handle(now(), Input::Connected { peer: *peer }, &mut outputs);
+            node.handle(moment(), Input::Connected { peer: *peer }, &mut outputs);
         }
         // The rounds of `service::Core`.
         let mut lanes = Lanes::default();
@@ -174,7 +174,7 @@ impl Link {
             let deadline = node.next_deadline();
             if lanes.is_empty() {
                 let wait = deadline
-                    .map_or(50, |due| due.get().saturating_sub(now().get()))
+                    .map_or(50, |due| due.get().saturating_sub(moment().now.get()))
                     .min(50);
                 let first = match inbox.recv_timeout(Duration::from_millis(wait)) {
                     Ok(input) => input,
@@ -192,15 +192,21 @@ impl Link {
                 match lanes.take() {
                     // The benchmark is over.
                     Some(Input::StorageFailed { .. }) => return Ok(()),
-                    Some(input) => self.handle(node, now(), input, &mut outputs),
+                    Some(input) => self.handle(node, moment(), input, &mut outputs),
                     None => break,
                 }
             }
-            if deadline.is_some_and(|due| due <= now()) {
-                node.handle(now(), Input::Tick, &mut outputs);
+            if deadline.is_some_and(|due| due <= moment().now) {
+                node.handle(moment(), Input::Tick, &mut outputs);
             }
         }
     }
+}
+
+/// What the clocks of all members show: they share one, and the genesis is at its beginning.
+fn moment(start: Instant) -> Moment {
+    let passed = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Moment::new(Millis::new(passed), UnixMillis::new(passed))
 }
 
 fn lane(input: &Input) -> Lane {
@@ -283,7 +289,7 @@ pub(super) fn start(
         let thread = std::thread::spawn(move || {
             // Who waits for it is gone only when the run is over.
             let _over = clocks.send(ThreadClock::own());
-            let mut node = Node::open(config, Box::new(store), Millis::ZERO)
+            let mut node = Node::open(config, Box::new(store), moment(began))
                 .map_err(|error| error.to_string())?;
             link.run(&mut node, &received, began)
         });

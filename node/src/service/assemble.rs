@@ -27,8 +27,7 @@ use frith_ledger::address::Address;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::key::Seed;
 use frith_ledger::store::{RocksOptions, RocksStore};
-use frith_ledger::units::Millis;
-use frith_neighbourhood::{Node, NodeConfig, OpenError, record};
+use frith_neighbourhood::{Moment, Node, NodeConfig, OpenError, record};
 use frith_network::{Multiaddr, Network, NetworkConfig, NetworkEvent};
 use frith_tasks::Rules;
 use futures::future::BoxFuture;
@@ -164,7 +163,7 @@ impl Service {
         let (network, events) = start_network(&dir, &settings, &key.to_bytes(), &rules).await?;
         let clock = Clock::start();
         let outbound = outbound(&network, fault, &seed, &rules);
-        let node = open_node(&dir, &seed, &settings, &rules, clock.now())?;
+        let node = open_node(&dir, &seed, &settings, &rules, clock.moment())?;
         let disk = DiskGuard {
             path: dir.path().to_owned(),
             free_bytes_min: settings.disk_free_mib_min << 20,
@@ -324,7 +323,7 @@ fn open_node(
     seed: &Seed,
     settings: &Settings,
     rules: &Arc<Rules>,
-    now: Millis,
+    at: Moment,
 ) -> Result<Node> {
     let key = seed.worker();
     let mut in_genesis = rules.genesis.workers.iter();
@@ -346,7 +345,7 @@ fn open_node(
             dir.path().display()
         )
     };
-    let mut node = Node::open(config, Box::new(store), now).map_err(|error| match error {
+    let mut node = Node::open(config, Box::new(store), at).map_err(|error| match error {
         OpenError::Network { .. } => Failure::other(failed(&error)),
         OpenError::Chain(_) | OpenError::Replay { .. } => {
             node_dir::store_failure(dir.path(), failed(&error))

@@ -164,7 +164,7 @@ impl Core {
     }
 
     fn input(&mut self, input: Input, out: &mut Vec<Output>) {
-        self.node.handle(self.clock.now(), input, out);
+        self.node.handle(self.clock.moment(), input, out);
     }
 
     /// Carries out one command; `true` for the last.
@@ -270,6 +270,7 @@ impl Core {
                 self.tell(EventView::Root {
                     epoch: record.epoch.get(),
                     id: record.id().to_hex(),
+                    time_ms: record.time.get(),
                 });
             }
             Output::NeedContent { id, len, holders } => {
@@ -351,6 +352,12 @@ fn log_event(event: &NodeEvent) {
         }
         NodeEvent::RecordLost { view } => {
             tracing::error!(%view, "a member shows a later signature of this key than this directory knows");
+        }
+        NodeEvent::ClocksDiffer(differ) => {
+            tracing::warn!(
+                member = %differ.member, record_ms = differ.record.get(), own_ms = differ.own.get(),
+                "doesn't vote for a record whose time is far from this machine's clock; see `frith doctor`"
+            );
         }
         NodeEvent::Recovered => tracing::info!("may vote again"),
         NodeEvent::CopyingState {

@@ -29,7 +29,7 @@ mod wanted;
 pub use admission::Admission;
 pub use alerts::{Alert, Alerts, Code, Facts, Severity, judge};
 pub use assemble::{Service, ServiceConfig, Stopped};
-pub use clock::Clock;
+pub use clock::{Clock, wall};
 pub use content::{ContentError, Fetcher, Served};
 pub use core::{Core, Outbound};
 pub use counters::{Count, Counters};

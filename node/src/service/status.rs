@@ -1,8 +1,9 @@
 //! What `GET /v1/status`, `/health/ready` and `/metrics` say.
 
 use super::alerts::Alerts;
-use super::clock::Clock;
+use super::clock::{Clock, wall};
 use super::handle::{CoreError, CoreHandle};
+use crate::age::Age;
 use crate::present;
 use crate::views::{
     KeyState, LedgerView, MemberView, OwnKeyView, ReachedView, ReadyView, StatusView, UnpaidView,
@@ -62,6 +63,8 @@ impl StatusSource {
             running: self.core.counters().running.get(),
             ..work
         });
+        let parameters = self.core.rules().parameters();
+        let age = Age::of(core.record_time, wall(), parameters);
         Ok(StatusView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             network: self.core.rules().genesis.name.clone(),
@@ -75,6 +78,9 @@ impl StatusSource {
             view: core.view.get(),
             height: core.height.get(),
             roots: core.roots.get(),
+            record_time_ms: core.record_time.get(),
+            record_age_ms: age.ms(),
+            record_warning: age.warning(),
             pool: core.queued as u64,
             ledger: ledger(chain.state()),
             key: self.key.to_string(),

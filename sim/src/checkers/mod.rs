@@ -7,7 +7,7 @@ mod speech;
 mod tasks;
 
 use frith_ledger::store::SharedMemoryStore;
-use frith_ledger::units::{Epoch, Height, View};
+use frith_ledger::units::{Epoch, Height, UnixMillis, View};
 use frith_neighbourhood::CommittedBlock;
 use frith_neighbourhood::wire::PeerMessage;
 use std::sync::{Arc, Weak};
@@ -58,6 +58,16 @@ pub enum Violation {
         found: u128,
         /// What genesis and issue give.
         expected: u128,
+    },
+    /// A root record's time is before that of the record before, or far from the right time.
+    #[error("the time of the root record of epoch {epoch} is {time}, which is {what}")]
+    Time {
+        /// Which record.
+        epoch: Epoch,
+        /// Its time.
+        time: UnixMillis,
+        /// Why it can't be.
+        what: String,
     },
     /// A task ended twice.
     #[error("a task ended at height {first} and again at {second}")]
@@ -150,16 +160,22 @@ pub struct Checkers {
 }
 
 impl Checkers {
-    /// A node committed a block.
+    /// A node committed a block, at `now`.
     ///
     /// # Errors
     /// [`Violation`].
-    pub fn committed(&mut self, node: usize, block: &CommittedBlock) -> Result<(), Violation> {
+    pub fn committed(
+        &mut self,
+        node: usize,
+        block: &CommittedBlock,
+        now: u64,
+    ) -> Result<(), Violation> {
+        self.roots.closed(block, now);
         self.commits.committed(node, block)?;
         self.tasks.committed(block)
     }
 
-    /// A node committed a root record.
+    /// A node committed a root record, at `now`.
     ///
     /// # Errors
     /// [`Violation`].
@@ -168,8 +184,10 @@ impl Checkers {
         node: usize,
         record: &frith_ledger::block::RootRecord,
         supply: u128,
+        now: u64,
     ) -> Result<(), Violation> {
-        self.roots.committed(node, record, supply)
+        self.roots.committed(node, record, supply)?;
+        self.roots.timely(record, now)
     }
 
     /// A machine sent a frame. `correct`: it follows the protocol; `excused`: it doesn't, or loses its disk in

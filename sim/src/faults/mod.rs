@@ -3,10 +3,13 @@
 //! A power loss may strike every member at once: records that were synced survive it. A wiped disk counts
 //! as a faulty member for the rest of the run, and so does a disk that fails, because its node stops.
 
+mod clock;
 mod disk;
 mod partition;
 mod power;
 
+pub use clock::SKEW_MS_MAX;
+pub(crate) use clock::{skew, wrong};
 pub use power::{KINDS, kind_of};
 
 use crate::random::Random;
@@ -82,6 +85,13 @@ pub enum Fault {
         one_way: bool,
         /// How long, in ms.
         for_ms: u64,
+    },
+    /// The clock of a machine is set to another time of day.
+    Clock {
+        /// Which machine.
+        member: usize,
+        /// How far from the right time, in ms.
+        off_ms: i64,
     },
 }
 
@@ -163,6 +173,16 @@ impl Fault {
                 one_way,
                 for_ms,
             } => partition::cut(world, part, one_way, for_ms),
+            Self::Clock { member, off_ms } => clock::set(world, member, off_ms),
+        }
+    }
+
+    /// The member whose clock is set wrong.
+    #[must_use]
+    pub const fn sets_clock(self) -> Option<usize> {
+        match self {
+            Self::Clock { member, .. } => Some(member),
+            _ => None,
         }
     }
 
@@ -179,6 +199,7 @@ impl Fault {
             Self::Power { .. }
             | Self::PowerAt { .. }
             | Self::Blackout { .. }
+            | Self::Clock { .. }
             | Self::Partition { .. } => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Virtual time, the queue of events, and what each event does.
 
-use super::genesis::{rules, seed_of};
+use super::genesis::{BEGAN_MS, rules, seed_of};
 use super::losses::Losses;
 use crate::adversaries::Adversary;
 use crate::checkers::{Checkers, Violation};
@@ -12,7 +12,8 @@ use crate::scenario::Scenario;
 use crate::workload::{Workload, program, program_id};
 use frith_ledger::address::Address;
 use frith_ledger::entity::{ContentId, TaskOutcome};
-use frith_neighbourhood::Input;
+use frith_ledger::units::{Millis, UnixMillis};
+use frith_neighbourhood::{Input, Moment};
 use frith_tasks::Rules;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -93,7 +94,11 @@ impl World {
                 hosts.push(machine(*member, true));
             }
         }
-        let owners = (0..machines).map(|member| (seed_of(member), scenario.is_excused(member)));
+        for host in &mut hosts {
+            host.clock_off_ms = scenario.skews.get(host.member).copied().unwrap_or_default();
+        }
+        let faulty = |member| scenario.is_excused(member) || scenario.loses_time(member);
+        let owners = (0..machines).map(|member| (seed_of(member), faulty(member)));
         let mut world = Self {
             weather: scenario.weather.clone(),
             random: Random::new(scenario.seed),
@@ -121,6 +126,12 @@ impl World {
         }
         world.push(100, Event::Load);
         world
+    }
+
+    /// What the clocks of a machine show.
+    pub(super) fn moment(&self, host: usize) -> Moment {
+        let wall = (BEGAN_MS + self.now).saturating_add_signed(self.hosts[host].clock_off_ms);
+        Moment::new(Millis::new(self.now), UnixMillis::new(wall))
     }
 
     pub(super) fn push(&mut self, at: u64, event: Event) {

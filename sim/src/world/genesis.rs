@@ -12,6 +12,9 @@ use frith_tasks::Rules;
 /// Stake of every worker, in whole credits.
 pub(crate) const STAKE: u64 = 1_000;
 
+/// The time of day when a run begins, in ms since the Unix epoch.
+pub(crate) const BEGAN_MS: u64 = 1_700_000_000_000;
+
 /// The secret of a machine.
 pub(super) fn seed_of(member: usize) -> Seed {
     Seed::from_bytes([u8::try_from(member + 1).unwrap_or(255); 32])
@@ -47,7 +50,7 @@ pub(super) fn rules(members: usize, machines: usize) -> Rules {
     let owners = (0..machines).map(seed_of);
     let genesis = Genesis {
         name: "simulation".to_owned(),
-        time_ms: 0,
+        time_ms: BEGAN_MS,
         beacon: [3; 32],
         parameters: Parameters::test(),
         accounts: Workload::user_seeds()

@@ -5,7 +5,6 @@ use crate::adversaries::{Adversary, side_of};
 use crate::checkers::Violation;
 use crate::faults::kind_of;
 use crate::host::Host;
-use frith_ledger::units::Millis;
 use frith_neighbourhood::{Input, Limits, Node, NodeConfig};
 use std::sync::Arc;
 
@@ -25,8 +24,10 @@ impl World {
             entropy: self.random.bytes(),
             limits: Limits::default(),
         };
-        let (disk, now) = (Box::new(host.disk.clone()), Millis::new(self.now));
-        match Node::open_with_bugs(config, disk, now, self.scenario.bugs_of(host.member)) {
+        let disk = Box::new(host.disk.clone());
+        let at = self.moment(index);
+        let host = &mut self.hosts[index];
+        match Node::open_with_bugs(config, disk, at, self.scenario.bugs_of(host.member)) {
             Ok(node) => {
                 self.checkers.restarted(index, node.head());
                 host.node = Some(node);
@@ -134,10 +135,11 @@ impl World {
         }
         self.trace_input(index, &input);
         let mut outputs = Vec::new();
+        let at = self.moment(index);
         let Some(node) = self.hosts[index].node.as_mut() else {
             return;
         };
-        node.handle(Millis::new(self.now), input, &mut outputs);
+        node.handle(at, input, &mut outputs);
         let committed = self.perform(index, outputs.into());
         if committed {
             self.work(index);

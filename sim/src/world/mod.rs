@@ -9,6 +9,6 @@ mod run;
 mod worker;
 
 pub use clock::World;
-pub(crate) use genesis::{STAKE, terms_of};
+pub(crate) use genesis::{BEGAN_MS, STAKE, terms_of};
 pub use losses::Losses;
 pub use run::{Failure, run};

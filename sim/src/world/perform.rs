@@ -5,7 +5,6 @@ use crate::checkers::Violation;
 use frith_ledger::block::RootRecord;
 use frith_ledger::key::PublicKey;
 use frith_ledger::store::StoreError;
-use frith_ledger::units::Millis;
 use frith_neighbourhood::{CommittedBlock, Input, Misbehaviour, NodeEvent, Output};
 use parity_scale_codec::Encode as _;
 use std::collections::VecDeque;
@@ -49,10 +48,11 @@ impl World {
     /// Nothing that depends on the sync may happen. What is still to be done.
     fn sync_failed(&mut self, index: usize, error: StoreError) -> VecDeque<Output> {
         let mut last = Vec::new();
+        let at = self.moment(index);
         if let Some(node) = self.hosts[index].node.as_mut() {
             let reason = error.reason;
             let input = Input::StorageFailed { reason };
-            node.handle(Millis::new(self.now), input, &mut last);
+            node.handle(at, input, &mut last);
         }
         last.retain(|output| !matches!(output, Output::Sync));
         last.into()
@@ -80,7 +80,7 @@ impl World {
 
     fn committed(&mut self, index: usize, block: &CommittedBlock) {
         if self.scenario.is_correct(self.hosts[index].member) {
-            let checked = self.checkers.committed(index, block);
+            let checked = self.checkers.committed(index, block, self.now);
             self.note(checked);
             if let Some(node) = &self.hosts[index].node {
                 self.workload.committed(&block.receipts, node);
@@ -114,7 +114,7 @@ impl World {
     fn root_committed(&mut self, index: usize, record: &RootRecord) {
         if self.scenario.is_correct(self.hosts[index].member) {
             let supply = self.rules.supply.get();
-            let checked = self.checkers.root(index, record, supply);
+            let checked = self.checkers.root(index, record, supply, self.now);
             self.note(checked);
         }
     }

@@ -4,7 +4,6 @@ use super::clock::{Event, World};
 use crate::adversaries::Adversary;
 use crate::workload::outcome;
 use frith_ledger::operation::Operation;
-use frith_ledger::units::Millis;
 use frith_neighbourhood::Input;
 use frith_tasks::worker::{TaskJob, WorkerIdentity, WorkerStep, plan};
 use parity_scale_codec::Encode as _;
@@ -26,12 +25,13 @@ impl World {
                 WorkerStep::Submit(operation) => {
                     let operation = Operation::Worker(*operation).encode();
                     let mut outputs = Vec::new();
+                    let at = self.moment(index);
                     let Some(node) = self.hosts[index].node.as_mut() else {
                         return;
                     };
                     let token = u64::MAX;
                     let input = Input::Submit { token, operation };
-                    node.handle(Millis::new(self.now), input, &mut outputs);
+                    node.handle(at, input, &mut outputs);
                     // What a commit in here brings is planned at the next one.
                     let _committed = self.perform(index, outputs.into());
                 }

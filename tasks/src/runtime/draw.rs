@@ -109,6 +109,7 @@ impl Overlay<'_> {
             return Ok(());
         }
         task.drawn = Some(self.epoch);
+        task.clock = self.time;
         task.seed = Hash::of(Domain::TaskSeed, &(self.beacon, address));
         self.add_places(address, &mut task, places, false)?;
         self.set_task(address, task);

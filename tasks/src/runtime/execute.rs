@@ -9,9 +9,10 @@ use frith_ledger::address::Address;
 use frith_ledger::block::{Flows, RootRecord};
 use frith_ledger::credits::Credits;
 use frith_ledger::entity::Entity;
+use frith_ledger::hash::Hash;
 use frith_ledger::operation::{Operation, ProofOperation};
 use frith_ledger::tree::{Summary, TreeError};
-use frith_ledger::units::{Epoch, Height};
+use frith_ledger::units::{Epoch, Height, UnixMillis};
 use parity_scale_codec::Encode as _;
 
 /// What execution needs to know of a block beside its operations.
@@ -123,13 +124,14 @@ impl LeafState {
         } else {
             self.opening.clone()
         };
-        let (roots, beacon) = self.accept(block, &opening.summary())?;
+        let (roots, beacon, time) = self.accept(block, &opening.summary())?;
         let start = Start {
             epoch: block.epoch,
             tree: self.tree.clone(),
             opening: opening.clone(),
             roots,
             beacon,
+            time,
             index: self.index.clone(),
             flows: self.flows,
         };
@@ -155,6 +157,7 @@ impl LeafState {
             epoch: block.epoch,
             roots,
             beacon,
+            time,
             flows,
             operations,
             index,
@@ -166,13 +169,13 @@ impl LeafState {
         })
     }
 
-    /// The next expected root and the newest beacon after the block's records.
+    /// The next expected root, and the beacon and the time of the newest, after the block's records.
     fn accept(
         &self,
         block: &BlockContext<'_>,
         opening: &Summary,
-    ) -> Result<(Epoch, frith_ledger::hash::Hash), ExecuteError> {
-        let (mut roots, mut beacon) = (self.roots, self.beacon);
+    ) -> Result<(Epoch, Hash, UnixMillis), ExecuteError> {
+        let (mut roots, mut beacon, mut time) = (self.roots, self.beacon, self.time);
         for record in block.roots {
             if record.epoch != roots
                 || record.epoch.next() != block.epoch
@@ -184,9 +187,9 @@ impl LeafState {
                     epoch: block.epoch,
                 });
             }
-            (roots, beacon) = (record.epoch.next(), record.beacon);
+            (roots, beacon, time) = (record.epoch.next(), record.beacon, record.time);
         }
-        Ok((roots, beacon))
+        Ok((roots, beacon, time))
     }
 }
 

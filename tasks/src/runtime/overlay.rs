@@ -15,7 +15,7 @@ use frith_ledger::hash::Hash;
 use frith_ledger::message::{Message, MessageBody};
 use frith_ledger::parameters::Parameters;
 use frith_ledger::tree::{Change, Leaf, Version};
-use frith_ledger::units::Epoch;
+use frith_ledger::units::{Epoch, UnixMillis};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -79,6 +79,7 @@ pub(super) struct Overlay<'a> {
     pub(super) opening: Version,
     pub(super) roots: Epoch,
     pub(super) beacon: Hash,
+    pub(super) time: UnixMillis,
     pub(super) index: Index,
     pub(super) flows: Flows,
     pub(super) events: Vec<TaskEvent>,
@@ -95,6 +96,7 @@ pub(super) struct Start {
     pub(super) opening: Version,
     pub(super) roots: Epoch,
     pub(super) beacon: Hash,
+    pub(super) time: UnixMillis,
     pub(super) index: Index,
     pub(super) flows: Flows,
 }
@@ -119,6 +121,7 @@ impl<'a> Overlay<'a> {
             opening: start.opening,
             roots: start.roots,
             beacon: start.beacon,
+            time: start.time,
             index: start.index,
             flows: start.flows,
             events: Vec::new(),

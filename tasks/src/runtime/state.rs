@@ -12,7 +12,7 @@ use frith_ledger::hash::Hash;
 use frith_ledger::key::PublicKey;
 use frith_ledger::outbox::outbox_root;
 use frith_ledger::tree::{Summary, Version};
-use frith_ledger::units::Epoch;
+use frith_ledger::units::{Epoch, UnixMillis};
 use parity_scale_codec::{Decode, Encode};
 
 /// The state of a leaf. Cloning shares everything.
@@ -23,6 +23,7 @@ pub struct LeafState {
     pub(super) epoch: Epoch,
     pub(super) roots: Epoch,
     pub(super) beacon: Hash,
+    pub(super) time: UnixMillis,
     pub(super) flows: Flows,
     pub(super) operations: u64,
     pub(super) index: Index,
@@ -39,6 +40,8 @@ pub struct Side {
     pub roots: Epoch,
     /// beacon(roots).
     pub beacon: Hash,
+    /// Time of the newest record accepted; of the genesis at first.
+    pub time: UnixMillis,
     /// Value over the border and destroyed, since genesis.
     pub flows: Flows,
     /// Operations executed since genesis.
@@ -111,6 +114,7 @@ impl LeafState {
             opening: tree.summary(),
             roots: Epoch::ZERO,
             beacon: Hash(rules.genesis.beacon),
+            time: rules.genesis.time(),
             flows: Flows::default(),
             operations: 0,
         };
@@ -139,6 +143,7 @@ impl LeafState {
             epoch,
             roots,
             beacon,
+            time,
             flows,
             operations,
             ..
@@ -149,6 +154,7 @@ impl LeafState {
             epoch,
             roots,
             beacon,
+            time,
             flows,
             operations,
             index,
@@ -167,9 +173,11 @@ impl LeafState {
         last: Option<&RootRecord>,
     ) -> Result<Self, RestoreError> {
         check_tree("present", &tree, &claim.state)?;
-        let beacon = match last {
-            None if claim.epoch == Epoch::ZERO => Hash(rules.genesis.beacon),
-            Some(record) if record.epoch.next() == claim.epoch => record.beacon,
+        let (beacon, time) = match last {
+            None if claim.epoch == Epoch::ZERO => {
+                (Hash(rules.genesis.beacon), rules.genesis.time())
+            }
+            Some(record) if record.epoch.next() == claim.epoch => (record.beacon, record.time),
             _ => {
                 return Err(RestoreError::Root {
                     claim: claim.epoch,
@@ -182,6 +190,7 @@ impl LeafState {
             opening: claim.state,
             roots: claim.epoch,
             beacon,
+            time,
             flows: claim.flows,
             operations: claim.operations,
         };
@@ -197,6 +206,7 @@ impl LeafState {
             opening: self.opening.summary(),
             roots: self.roots,
             beacon: self.beacon,
+            time: self.time,
             flows: self.flows,
             operations: self.operations,
         }
@@ -230,6 +240,12 @@ impl LeafState {
     #[must_use]
     pub const fn beacon(&self) -> &Hash {
         &self.beacon
+    }
+
+    /// Time of the newest record that the leaf knows; of the genesis at first.
+    #[must_use]
+    pub const fn time(&self) -> UnixMillis {
+        self.time
     }
 
     /// Value over the border and destroyed, since genesis.

@@ -23,6 +23,7 @@ use frith_ledger::hash::Hash;
 use frith_ledger::key::PublicKey;
 use frith_ledger::message::MessageBody;
 use frith_ledger::parameters::INLINE_BYTES_MAX;
+use frith_ledger::units::UnixMillis;
 
 /// Draws of one place, at the most, counting the first.
 const DRAWS_PER_PLACE: usize = 4;
@@ -94,6 +95,7 @@ impl Overlay<'_> {
             escrow: value.add(found)?,
             recorded: self.epoch,
             drawn: None,
+            clock: UnixMillis::ZERO,
             seed: Hash::ZERO,
             draws: 0,
             draw_from: self.epoch.next(),

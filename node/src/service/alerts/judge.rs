@@ -89,6 +89,8 @@ codes! {
     DiskFull "disk_full" Critical;
     /// The disk takes long to make writes durable.
     SyncSlow "sync_slow" Warning;
+    /// The clock is far from the times of the root records: this node doesn't vote for them.
+    ClockOff "clock_off" Critical;
     /// The wall clock jumped.
     ClockJumped "clock_jumped" Warning;
 }
@@ -125,6 +127,9 @@ pub struct Facts {
     pub quota: Option<(u64, u64)>,
     /// Average time of a sync since the last look.
     pub sync: Duration,
+    /// How far the clock is behind (positive) or ahead of the newest root record, in ms, when that is further than members
+    /// vote for.
+    pub clock_off_ms: Option<i64>,
     /// How far the wall clock jumped, lately.
     pub jumped: Option<Duration>,
 }
@@ -184,6 +189,17 @@ pub fn judge(facts: &Facts) -> Vec<Alert> {
             format!(
                 "a sync of the disk takes {} ms on average: votes come late",
                 facts.sync.as_millis()
+            ),
+        );
+    }
+    if let Some(off) = facts.clock_off_ms {
+        let side = if off > 0 { "behind" } else { "ahead of" };
+        say(
+            Code::ClockOff,
+            format!(
+                "this machine's clock is {} s {side} the newest root record: this node votes for no \
+                 such record",
+                off.unsigned_abs() / 1000
             ),
         );
     }
@@ -309,6 +325,19 @@ mod tests {
         };
         check(quota(90), &[]);
         check(quota(91), &[Code::DiskFilling]);
+    }
+
+    #[test]
+    fn a_clock_far_from_the_records_is_an_alert_on_either_side() {
+        for off in [-7_000, 7_000] {
+            let facts = Facts {
+                clock_off_ms: Some(off),
+                ..Facts::default()
+            };
+            let said = judge(&facts).remove(0).message;
+            assert_eq!(said.contains("7 s behind"), off > 0, "{said}");
+            check(facts, &[Code::ClockOff]);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Gathers the facts, and keeps what stands.
 
 use super::judge::{Alert, Code, Facts, judge};
+use crate::service::clock::wall;
 use crate::service::disk::{DiskGuard, free_bytes};
 use crate::service::due::due;
 use crate::service::handle::{CoreError, CoreHandle};
@@ -8,6 +9,7 @@ use crate::service::status::seat_of;
 use crate::views::{AlertView, EventView};
 use frith_ledger::entity::WorkerStatus;
 use frith_ledger::key::PublicKey;
+use frith_ledger::units::{Epoch, UnixMillis};
 use frith_tasks::LeafState;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,6 +80,9 @@ pub(in crate::service) struct Watch {
     disk: DiskGuard,
     clocks: (Instant, SystemTime),
     jumped: Option<(Instant, Duration)>,
+    /// Root records known at the last look, and how far the clock was from the newest.
+    roots: Option<Epoch>,
+    clock_off_ms: Option<i64>,
     syncs: (u64, u64),
 }
 
@@ -97,6 +102,8 @@ impl Watch {
             disk,
             clocks: (Instant::now(), SystemTime::now()),
             jumped: None,
+            roots: None,
+            clock_off_ms: None,
             syncs: (0, 0),
         }
     }
@@ -158,10 +165,19 @@ impl Watch {
     }
 
     async fn facts(&mut self) -> Result<Facts, CoreError> {
-        let (state, unready, now) = self
+        let (state, unready, now, record) = self
             .core
-            .query(|node| (node.state().clone(), node.unready(), node.epoch()))
+            .query(|node| {
+                let record = (node.roots(), node.record_time());
+                (node.state().clone(), node.unready(), node.epoch(), record)
+            })
             .await?;
+        // Who catches up meets old records.
+        let fresh = self
+            .roots
+            .replace(record.0)
+            .is_some_and(|before| before < record.0);
+        let fresh = fresh && unready.is_empty();
         let counters = self.core.counters().clone();
         let mut facts = Facts {
             now,
@@ -176,6 +192,7 @@ impl Watch {
                 .used()
                 .map(|used| (used, self.disk.used_bytes_max)),
             sync: self.sync(counters.syncs.get(), counters.sync_us.get()),
+            clock_off_ms: self.clock_off(fresh, record.1, wall()),
             jumped: self.clock(),
             ..Facts::default()
         };
@@ -208,6 +225,26 @@ impl Watch {
             micros.saturating_sub(before_us),
         );
         Duration::from_micros(took.checked_div(made).unwrap_or(0))
+    }
+
+    /// How far the clock is behind a record that came since the last look, in ms, when that is further than members vote
+    /// for. A record may have waited for so long as there is between two looks.
+    fn clock_off(&mut self, fresh: bool, record: UnixMillis, own: UnixMillis) -> Option<i64> {
+        if fresh {
+            let tolerance = self.core.rules().parameters().clock_tolerance_ms();
+            let waited = u64::try_from(EVERY.as_millis()).unwrap_or_default();
+            let off = record
+                .get()
+                .cast_signed()
+                .saturating_sub(own.get().cast_signed());
+            let allowed = if off > 0 {
+                tolerance
+            } else {
+                tolerance.saturating_add(waited)
+            };
+            self.clock_off_ms = (off.unsigned_abs() > allowed).then_some(off);
+        }
+        self.clock_off_ms
     }
 
     /// How far the wall clock jumped lately.

@@ -15,7 +15,7 @@ use frith_ledger::hash::Hash;
 use frith_ledger::key::PublicKey;
 use frith_ledger::operation::{Action, Operation, WorkerAction};
 use frith_ledger::parameters::{ARBITRATORS_MAX, ENTITY_BYTES_MAX, Parameters};
-use frith_ledger::units::{Epoch, Fuel};
+use frith_ledger::units::{Epoch, Fuel, UnixMillis};
 use parity_scale_codec::Encode as _;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,14 +95,12 @@ fn a_job_shows_the_program_what_the_task_says_and_the_clock_of_its_draw() {
     let task = world.submit(1, asked);
     world.close();
     world.close();
-    let job = TaskJob::new(
-        &world.rules,
-        &world.task(&task),
-        world.task(&task).places[0].engine,
-    );
+    let job = TaskJob::new(&world.task(&task), world.task(&task).places[0].engine);
     assert_eq!(job.arguments, ["task", "-n", "8"]);
     assert_eq!(job.environment, [("A".to_owned(), "b=c".to_owned())]);
-    assert_eq!(job.clock_ms, 1_000_000 + 2 * 1_000, "drawn in epoch 2");
+    assert_eq!(world.task(&task).drawn, Some(Epoch::new(2)));
+    let record = &world.roots[1];
+    assert_eq!(job.clock_ms, record.time.get(), "the record that drew it");
     assert_eq!(
         (job.engine, job.output_max, job.memory_pages),
         (1, 1024, 16)
@@ -259,6 +257,7 @@ fn the_largest_task_fits_its_entity() {
             escrow: Credits::new(1),
             recorded: Epoch::new(1),
             drawn: Some(Epoch::new(1)),
+            clock: UnixMillis::new(1),
             seed: Hash([1; 32]),
             draws: 1,
             draw_from: Epoch::new(1),

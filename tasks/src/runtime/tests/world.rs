@@ -18,7 +18,7 @@ use frith_ledger::hash::{Domain, Hash};
 use frith_ledger::key::SecretKey;
 use frith_ledger::operation::{Action, Operation, OperationBody, SignedOperation, WorkerAction};
 use frith_ledger::parameters::Parameters;
-use frith_ledger::units::{Epoch, Fuel, Height, Nonce, View};
+use frith_ledger::units::{Epoch, Fuel, Height, Nonce, UnixMillis, View};
 use frith_ledger::vrf::{VrfProof, VrfSecret};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +47,11 @@ pub(super) struct World {
     pub(super) events: Vec<TaskEvent>,
     pub(super) receipts: Vec<Receipt>,
     pub(super) roots: Vec<RootRecord>,
+}
+
+/// The time of the record of an epoch: epochs take longer than they should.
+pub(super) const fn time_of(epoch: Epoch) -> UnixMillis {
+    UnixMillis::new(1_000_000 + (epoch.get() + 1) * 1_730)
 }
 
 pub(super) const USERS: u8 = 3;
@@ -332,6 +337,7 @@ impl World {
             state: claim.state,
             flows: claim.flows,
             leaves: BoundedVec::new(),
+            time: time_of(self.epoch),
             view: View::new(1),
             vrf: VrfProof([0; 80]),
             beacon,
