@@ -54,7 +54,7 @@ pub(super) fn output_write(
     arguments: Arguments<'_>,
 ) -> Result<u32, Stop> {
     let (at, len) = (word(arguments, 0), word(arguments, 1));
-    state.charge_bytes(u64::from(len))?;
+    state.charge_written(u64::from(len))?;
     if let Ok(bytes) = memory.slice(at, len) {
         state.write_output(bytes)?;
     }

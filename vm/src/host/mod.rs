@@ -7,8 +7,9 @@
 //!
 //! # Charges
 //!
-//! Every call costs [`CALL_FUEL`], plus one unit for each [`BYTES_PER_FUEL`] bytes that move between guest
-//! and host, plus [`ENTRY_FUEL`] for each entry of a list (vectors, subscriptions). They are taken from the same counter that the
+//! Every call costs [`CALL_FUEL`], plus one unit for each [`BYTES_PER_FUEL`] bytes that the guest gets, for each
+//! [`RANDOM_BYTES_PER_FUEL`] random ones and for each byte that it writes, plus [`ENTRY_FUEL`] for each entry of a list
+//! (vectors, subscriptions). They are taken from the same counter that the
 //! module's own code uses, before the work is done; when it goes below zero the run is over.
 //!
 //! # Clocks and sleeping
@@ -33,10 +34,14 @@ pub use table::{HostFunction, ValueType, find, functions};
 pub(crate) use memory::Memory;
 
 /// Fuel of one host call.
-pub const CALL_FUEL: i64 = 100;
+pub const CALL_FUEL: i64 = 120;
 /// Fuel of one entry of a list that a host call walks.
-pub const ENTRY_FUEL: i64 = 8;
-/// Bytes moved between guest and host for one unit of fuel.
-pub const BYTES_PER_FUEL: u64 = 8;
+pub const ENTRY_FUEL: i64 = 10;
+/// Bytes that the host copies to the guest for one unit of fuel.
+pub const BYTES_PER_FUEL: u64 = 32;
+/// Random bytes for one unit of fuel.
+pub const RANDOM_BYTES_PER_FUEL: u64 = 4;
+/// Bytes that the host keeps of what a guest writes, for one unit of fuel: they need memory that grows.
+pub const WRITTEN_BYTES_PER_FUEL: u64 = 1;
 /// Entries of a list (vectors, subscriptions) that one call may have.
 pub const ENTRIES_MAX: u32 = 1_024;

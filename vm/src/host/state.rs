@@ -1,7 +1,7 @@
 //! The host's side of one run: input, output, descriptors, clock, randomness, and the fuel of a call.
 
 use super::memory::Fault;
-use super::{BYTES_PER_FUEL, CALL_FUEL, ENTRY_FUEL};
+use super::{BYTES_PER_FUEL, CALL_FUEL, ENTRY_FUEL, RANDOM_BYTES_PER_FUEL, WRITTEN_BYTES_PER_FUEL};
 use crate::job::{Job, STDERR_BYTES_MAX};
 
 /// The BLAKE3 context that turns a job's seed into its stream of random bytes.
@@ -92,8 +92,23 @@ impl HostState {
         }
     }
 
+    fn charge_each(&mut self, bytes: u64, bytes_per_fuel: u64) -> Result<(), Stop> {
+        self.charge(i64::try_from(bytes / bytes_per_fuel).unwrap_or(i64::MAX))
+    }
+
+    /// For bytes that the guest gets.
     pub(super) fn charge_bytes(&mut self, bytes: u64) -> Result<(), Stop> {
-        self.charge(i64::try_from(bytes / BYTES_PER_FUEL).unwrap_or(i64::MAX))
+        self.charge_each(bytes, BYTES_PER_FUEL)
+    }
+
+    /// For random bytes.
+    pub(super) fn charge_random(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.charge_each(bytes, RANDOM_BYTES_PER_FUEL)
+    }
+
+    /// For bytes that the guest writes.
+    pub(super) fn charge_written(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.charge_each(bytes, WRITTEN_BYTES_PER_FUEL)
     }
 
     pub(super) fn charge_entries(&mut self, entries: u32) -> Result<(), Stop> {

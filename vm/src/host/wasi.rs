@@ -142,7 +142,7 @@ pub(super) fn random_get(
     args: Arguments<'_>,
 ) -> Answer {
     let len = word(args, 1);
-    state.charge_bytes(u64::from(len))?;
+    state.charge_random(u64::from(len))?;
     answer(
         memory
             .slice_mut(word(args, 0), len)
@@ -320,7 +320,7 @@ fn write(
     }
     let (list, total) = vectors(state, memory, word(args, 1), word(args, 2))?;
     let count = u32::try_from(total).map_err(|_| Errno::Invalid)?;
-    state.charge_bytes(total)?;
+    state.charge_written(total)?;
     if descriptor == STDOUT {
         state.check_output(total)?;
     }
