@@ -126,7 +126,7 @@ pub struct WorkerSeat {
     Debug, Clone, PartialEq, Eq, Default, Encode, Decode, serde::Serialize, serde::Deserialize,
 )]
 pub struct Terms {
-    /// Engines it runs, as a bit set by the engine's number (0 wasmtime, 1 wasmi, 2 a browser).
+    /// Engines it runs, as a bit set by the engine's number (0 wasmtime, 1 wasmi, 2 V8, 3 SpiderMonkey, 4 JavaScriptCore).
     pub engines: u8,
     /// Least price for 10⁶ fuel.
     pub price: Credits,
@@ -432,6 +432,8 @@ pub struct Arbitrator {
     pub key: PublicKey,
     /// Where its share of the lost bonds goes.
     pub account: Address,
+    /// The engine it was drawn for.
+    pub engine: u8,
     /// What it found.
     pub verdict: Option<OutcomeId>,
 }

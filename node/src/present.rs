@@ -21,16 +21,13 @@ use frith_tasks::TaskEvent;
 use frith_tasks::outcome::describe;
 use frith_tasks::runtime::state_name;
 use frith_tasks::unpaid::{Verdict, is_over};
+use frith_vm::EngineKind;
 
 /// The engine's name, as it stands in options and answers.
 #[must_use]
 pub fn engine_name(engine: u8) -> String {
-    match engine {
-        0 => "wasmtime".to_owned(),
-        1 => "wasmi".to_owned(),
-        2 => "browser".to_owned(),
-        other => format!("engine {other}"),
-    }
+    EngineKind::from_number(engine)
+        .map_or_else(|| format!("engine {engine}"), |kind| kind.name().to_owned())
 }
 
 /// The names of the engines in a bit set.
@@ -155,6 +152,7 @@ pub fn task(address: &Address, task: &Task) -> TaskView {
             .iter()
             .map(|a| ArbitratorView {
                 seat: a.seat.to_string(),
+                engine: engine_name(a.engine),
                 verdict: a.verdict.as_ref().map(found),
             })
             .collect(),

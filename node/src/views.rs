@@ -319,6 +319,8 @@ pub struct PlaceView {
 pub struct ArbitratorView {
     /// Its seat.
     pub seat: String,
+    /// The engine that it was drawn for.
+    pub engine: String,
     /// What it found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<FoundView>,

@@ -2,11 +2,11 @@
 
 use crate::adversaries::Malice;
 use frith_ledger::address::Address;
-use frith_ledger::entity::TaskOutcome;
 use frith_ledger::hash::Hash;
 use frith_ledger::key::{PublicKey, Seed};
 use frith_ledger::store::SharedMemoryStore;
 use frith_neighbourhood::Node;
+use frith_tasks::worker::RunResult;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A machine of a member. An equivocator has two with one key.
@@ -37,7 +37,7 @@ pub struct Host {
     /// Why the node stopped.
     pub halted: Option<String>,
     /// Results of the worker's runs: lost with the process.
-    pub results: BTreeMap<Address, TaskOutcome>,
+    pub results: BTreeMap<Address, RunResult>,
     /// Tasks that run now.
     pub running: BTreeSet<Address>,
     /// What it has to work with when it misbehaves.

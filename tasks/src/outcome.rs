@@ -9,14 +9,12 @@ use frith_ledger::units::Fuel;
 use frith_vm::{Outcome, RefusalCode, Status, TrapKind};
 
 /// The numbers of traps in [`RunStatus::Trap`]; never reused.
-const TRAPS: [TrapKind; 7] = [
+const TRAPS: [TrapKind; 5] = [
     TrapKind::Unreachable,
-    TrapKind::Memory,
-    TrapKind::Table,
+    TrapKind::OutOfBounds,
     TrapKind::IndirectCall,
     TrapKind::DivisionByZero,
-    TrapKind::Overflow,
-    TrapKind::Conversion,
+    TrapKind::Arithmetic,
 ];
 
 /// The stable number of a trap.

@@ -43,6 +43,15 @@ pub enum WorkerStep {
     Submit(Box<WorkerOperation>),
 }
 
+/// What a run of a task gave, and on which engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunResult {
+    /// The engine; what the worker is drawn for later may be another.
+    pub engine: u8,
+    /// What came out.
+    pub outcome: TaskOutcome,
+}
+
 /// A run of a task's program: everything that the program can see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskJob {
@@ -114,7 +123,8 @@ pub fn salt(key: &SecretKey, task: &Address) -> [u8; 32] {
 
 /// What the worker should do now, by task: run what it was drawn for, commit, reveal, decide.
 ///
-/// `results` holds outcomes of runs so far, `running` the tasks that run already. Calling it again before
+/// `results` holds outcomes of runs so far, `running` the tasks that run already. A party of a dispute that becomes
+/// its arbitrator may be drawn for another engine; it runs the task again then. Calling it again before
 /// its operations are executed gives the same operations again: their effect is one. Cost: the open jobs
 /// of the seat.
 #[must_use]
@@ -122,7 +132,7 @@ pub fn plan(
     state: &LeafState,
     rules: &Rules,
     me: &WorkerIdentity,
-    results: &BTreeMap<Address, TaskOutcome>,
+    results: &BTreeMap<Address, RunResult>,
     running: &BTreeSet<Address>,
 ) -> Vec<WorkerStep> {
     let Some(Entity::Worker(worker)) = state.entity(&me.seat) else {
@@ -136,7 +146,7 @@ pub fn plan(
         let Some(Entity::Task(task)) = state.entity(&address) else {
             return None;
         };
-        let engine = engine(&task, &worker, &me.seat)?;
+        let engine = engine(&task, &me.seat, role)?;
         let turn = Turn {
             epoch: state.epoch(),
             seat: &me.seat,
@@ -145,8 +155,8 @@ pub fn plan(
         if !turn.is_open(&task, &worker, &address, role) {
             return None;
         }
-        match results.get(&address) {
-            Some(outcome) => action(rules, me, &address, &task, outcome, role).map(|action| {
+        match results.get(&address).filter(|run| run.engine == engine) {
+            Some(run) => action(rules, me, &address, &task, &run.outcome, role).map(|action| {
                 let body = WorkerBody {
                     genesis: rules.hash,
                     seat: me.seat,
@@ -190,17 +200,22 @@ pub fn jobs_of_key(state: &LeafState, seat: &Address, key: &PublicKey) -> Vec<(A
     jobs
 }
 
-/// The engine of the worker's place; an arbitrator takes the first that it has.
-fn engine(task: &Task, worker: &Worker, seat: &Address) -> Option<u8> {
-    let place = task
-        .places
-        .iter()
-        .find(|place| place.seat == *seat && place.state != PlaceState::NoShow);
-    place.map(|place| place.engine).or_else(|| {
-        u8::try_from(worker.terms.engines.trailing_zeros())
-            .ok()
-            .filter(|e| *e < 8)
-    })
+/// The engine that the seat was drawn for in this role.
+fn engine(task: &Task, seat: &Address, role: Role) -> Option<u8> {
+    match (&task.state, role) {
+        (TaskState::Arbitrating { arbitrators, .. }, Role::Arbitrator) => {
+            let mut arbitrators = arbitrators.iter();
+            arbitrators
+                .find(|arbitrator| arbitrator.seat == *seat)
+                .map(|arbitrator| arbitrator.engine)
+        }
+        _ => {
+            let mut places = task.places.iter();
+            places
+                .find(|place| place.seat == *seat && place.state != PlaceState::NoShow)
+                .map(|place| place.engine)
+        }
+    }
 }
 
 /// Who asks whether something is to be done, and when. What was drawn for another key of the worker isn't.

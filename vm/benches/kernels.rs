@@ -83,7 +83,7 @@ impl Variant {
     fn refuel(&mut self) -> Result<(), Failure> {
         for (name, value) in [
             ("frith:fuel", Val::I64(FUEL)),
-            ("frith:stack", Val::I32(1 << 20)),
+            ("frith:stack", Val::I32(1 << 18)),
         ] {
             if let Some(global) = self.instance.get_global(&mut self.store, name) {
                 global.set(&mut self.store, value)?;

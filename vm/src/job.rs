@@ -54,30 +54,25 @@ impl Default for Job {
     }
 }
 
-/// Why the guest trapped. Kinds that engines don't tell apart reliably are one kind here.
+/// Why the guest trapped. What some engine doesn't tell apart is one kind here: a browser has one message for memory
+/// and tables, and one for divisions and conversions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum TrapKind {
     /// The `unreachable` instruction: a panic or an abort, usually.
     #[codec(index = 0)]
     Unreachable,
-    /// Access beyond the end of memory or of a data segment.
+    /// Access beyond the end of memory, of a table or of a segment; an indirect call of an index beyond the table too.
     #[codec(index = 1)]
-    Memory,
-    /// Access beyond the end of a table or of an element segment.
-    #[codec(index = 2)]
-    Table,
+    OutOfBounds,
     /// An indirect call of nothing, or of a function of another type (one message in some engines).
-    #[codec(index = 3)]
+    #[codec(index = 2)]
     IndirectCall,
     /// Integer division by zero.
-    #[codec(index = 4)]
+    #[codec(index = 3)]
     DivisionByZero,
-    /// Integer division whose result cannot be represented.
-    #[codec(index = 5)]
-    Overflow,
-    /// A float that has no integer of the wanted type.
-    #[codec(index = 6)]
-    Conversion,
+    /// A result that the integer type has no room for: of a division, or of a float's conversion.
+    #[codec(index = 4)]
+    Arithmetic,
 }
 
 impl TrapKind {
@@ -86,12 +81,10 @@ impl TrapKind {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable code reached (a panic or abort)",
-            Self::Memory => "memory access out of bounds",
-            Self::Table => "table access out of bounds",
+            Self::OutOfBounds => "memory or table access out of bounds",
             Self::IndirectCall => "indirect call of a missing or differently typed function",
             Self::DivisionByZero => "integer division by zero",
-            Self::Overflow => "integer overflow",
-            Self::Conversion => "float out of the integer's range",
+            Self::Arithmetic => "integer overflow, or a float out of the integer's range",
         }
     }
 }
@@ -277,7 +270,7 @@ mod tests {
     fn an_outcome_decodes_to_what_was_encoded() {
         for status in [
             Status::Exit(7),
-            Status::Trap(TrapKind::Conversion),
+            Status::Trap(TrapKind::Arithmetic),
             Status::OutOfFuel,
             Status::Refused(RefusalCode::UnknownImport, 77),
         ] {

@@ -105,7 +105,7 @@ impl Default for Limits {
             metered_function_bytes: 2 << 20,
             metered_bytes: 32 << 20,
             memory_pages: 4_096,
-            stack_units: 1 << 20,
+            stack_units: 1 << 18,
         }
     }
 }

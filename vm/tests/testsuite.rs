@@ -259,12 +259,11 @@ fn is_value(value: Value, expected: &WastRetCore<'_>) -> bool {
 fn is_trap(kind: TrapKind, message: &str) -> bool {
     let expected = match message {
         "integer divide by zero" => TrapKind::DivisionByZero,
-        "integer overflow" => TrapKind::Overflow,
-        "invalid conversion to integer" => TrapKind::Conversion,
+        "integer overflow" | "invalid conversion to integer" => TrapKind::Arithmetic,
         "unreachable" => TrapKind::Unreachable,
-        _ if message.starts_with("out of bounds memory access") => TrapKind::Memory,
-        _ if message.starts_with("out of bounds table access") => TrapKind::Table,
-        _ if message.starts_with("undefined element") => TrapKind::Table,
+        _ if message.starts_with("out of bounds memory access") => TrapKind::OutOfBounds,
+        _ if message.starts_with("out of bounds table access") => TrapKind::OutOfBounds,
+        _ if message.starts_with("undefined element") => TrapKind::OutOfBounds,
         _ if message.starts_with("uninitialized element") => TrapKind::IndirectCall,
         _ if message.starts_with("indirect call type mismatch") => TrapKind::IndirectCall,
         _ => return false,

@@ -18,7 +18,7 @@ use frith_ledger::units::{Epoch, Fuel};
 use frith_tasks::outcome::task_outcome;
 use frith_tasks::quote::pay;
 use frith_vm::runner::Runner;
-use frith_vm::{EngineKind, HostError, Job};
+use frith_vm::{HostError, Job};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -54,10 +54,7 @@ pub(super) fn run_local(
         .map_or_else(|_| Parameters::devnet(), |genesis| genesis.parameters);
     let prepared = prepare(args, &parameters, Epoch::ZERO)?;
     let job = local_job(args, prepared.input.clone(), prepared.spec.memory_pages)?;
-    let kind = match engine {
-        Engine::Wasmtime => EngineKind::Wasmtime,
-        Engine::Wasmi => EngineKind::Wasmi,
-    };
+    let kind = engine.native()?;
     let waiting = spinner("runs", session.json);
     let started = Instant::now();
     let failed = |error: HostError| {

@@ -1,6 +1,7 @@
 //! The settings of a node.
 
 use crate::failure::{Failure, Result};
+use frith_vm::EngineKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,21 +27,55 @@ const BANDWIDTH_KIB_MIN: u64 = 64;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
 pub enum Engine {
     /// Compiles ahead of time; the fast one.
     Wasmtime,
     /// An interpreter.
     Wasmi,
+    /// Of Chromium and its relatives: for workers in a browser.
+    V8,
+    /// Of Firefox: for workers in a browser.
+    SpiderMonkey,
+    /// Of Safari: for workers in a browser.
+    JavaScriptCore,
 }
 
 impl Engine {
+    /// Those that this program runs itself.
+    pub const NATIVE: &[Self] = &[Self::Wasmtime, Self::Wasmi];
+
+    /// The same as the machine names it.
+    #[must_use]
+    pub const fn kind(self) -> EngineKind {
+        match self {
+            Self::Wasmtime => EngineKind::Wasmtime,
+            Self::Wasmi => EngineKind::Wasmi,
+            Self::V8 => EngineKind::V8,
+            Self::SpiderMonkey => EngineKind::SpiderMonkey,
+            Self::JavaScriptCore => EngineKind::JavaScriptCore,
+        }
+    }
+
+    /// Its kind, if this program runs it itself.
+    ///
+    /// # Errors
+    /// It is a browser's.
+    pub fn native(self) -> Result<EngineKind> {
+        let kind = self.kind();
+        if Self::NATIVE.contains(&self) {
+            return Ok(kind);
+        }
+        Err(Failure::usage(format!(
+            "this program has no engine {kind}: that one is a browser's"
+        ))
+        .advise("use wasmtime or wasmi"))
+    }
+
     /// Its bit in a worker's terms.
     #[must_use]
     pub const fn bit(self) -> u8 {
-        match self {
-            Self::Wasmtime => 1,
-            Self::Wasmi => 2,
-        }
+        1 << self.kind().number()
     }
 
     /// The bits of several.
@@ -352,6 +387,9 @@ impl Settings {
             return Err(Failure::usage(
                 "engines is empty; a worker needs wasmtime or wasmi",
             ));
+        }
+        for engine in &self.engines {
+            engine.native()?;
         }
         if [&self.listen, &self.external, &self.bootstrap]
             .iter()

@@ -145,7 +145,9 @@ impl JobRunner {
         if self.fault == Some(Fault::Lazy) {
             return Ok(guess());
         }
-        let engine = engine_of(job.engine).ok_or(RunFailure::Engine(job.engine))?;
+        let engine = EngineKind::from_number(job.engine)
+            .filter(|engine| EngineKind::AVAILABLE.contains(engine))
+            .ok_or(RunFailure::Engine(job.engine))?;
         let program = self.fetcher.get(job.program, None, Vec::new()).await?;
         let input = match &job.input {
             Bytes::Inline(inline) => inline.to_vec(),
@@ -236,14 +238,6 @@ fn vm_job(job: &TaskJob, input: Vec<u8>) -> Job {
         fuel_limit: job.fuel_max.get(),
         memory_limit_pages: job.memory_pages,
         output_limit_bytes: job.output_max,
-    }
-}
-
-fn engine_of(number: u8) -> Option<EngineKind> {
-    match number {
-        0 => Some(EngineKind::Wasmtime),
-        1 => Some(EngineKind::Wasmi),
-        _ => None,
     }
 }
 

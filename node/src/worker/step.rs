@@ -4,12 +4,12 @@ use super::run::{JobRunner, RunFailure};
 use crate::config::{Fault, Settings};
 use crate::service::{CoreError, CoreHandle, Fetcher, seat_of};
 use frith_ledger::address::Address;
-use frith_ledger::entity::{Entity, TaskOutcome};
+use frith_ledger::entity::Entity;
 use frith_ledger::key::SecretKey;
 use frith_ledger::operation::{Operation, OperationId, WorkerOperation};
 use frith_ledger::units::{Epoch, Height};
 use frith_tasks::LeafState;
-use frith_tasks::worker::{TaskJob, WorkerIdentity, WorkerStep, plan};
+use frith_tasks::worker::{RunResult, TaskJob, WorkerIdentity, WorkerStep, plan};
 use frith_vm::HostError;
 use parity_scale_codec::Encode as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,12 +57,12 @@ pub struct Worker {
     key: SecretKey,
     fault: Option<Fault>,
     slots: usize,
-    results: BTreeMap<Address, TaskOutcome>,
-    held_back: BTreeMap<Address, (Epoch, TaskOutcome)>,
+    results: BTreeMap<Address, RunResult>,
+    held_back: BTreeMap<Address, (Epoch, RunResult)>,
     running: BTreeSet<Address>,
     retries: BTreeMap<Address, Retry>,
     submitted: BTreeMap<OperationId, Height>,
-    jobs: JoinSet<(Address, Result<TaskOutcome, RunFailure>)>,
+    jobs: JoinSet<(Address, Result<RunResult, RunFailure>)>,
 }
 
 impl Worker {
@@ -116,12 +116,13 @@ impl Worker {
         }
     }
 
-    async fn finished(&mut self, task: Address, result: Result<TaskOutcome, RunFailure>) {
+    async fn finished(&mut self, task: Address, result: Result<RunResult, RunFailure>) {
         self.running.remove(&task);
         self.core.counters().running.set(self.running.len() as u64);
         match result {
-            Ok(outcome) => {
-                tracing::info!(%task, status = ?outcome.status, fuel = %outcome.fuel, "task run");
+            Ok(run) => {
+                let outcome = &run.outcome;
+                tracing::info!(%task, engine = run.engine, status = ?outcome.status, fuel = %outcome.fuel, "task run");
                 self.core.counters().runs.add(1);
                 self.retries.remove(&task);
                 self.core.counters().failing.set(self.retries.len() as u64);
@@ -131,10 +132,9 @@ impl Worker {
                         .query(|node| node.epoch())
                         .await
                         .unwrap_or_default();
-                    self.held_back
-                        .insert(task, (now.plus(SLOW_EPOCHS), outcome));
+                    self.held_back.insert(task, (now.plus(SLOW_EPOCHS), run));
                 } else {
-                    self.results.insert(task, outcome);
+                    self.results.insert(task, run);
                 }
             }
             Err(error) => {
@@ -188,11 +188,11 @@ impl Worker {
         self.results.retain(|task, _| is_open(task));
         self.retries.retain(|task, _| is_open(task));
         self.core.counters().failing.set(self.retries.len() as u64);
-        for (task, (until, outcome)) in std::mem::take(&mut self.held_back) {
+        for (task, (until, run)) in std::mem::take(&mut self.held_back) {
             if until <= epoch {
-                self.results.insert(task, outcome);
+                self.results.insert(task, run);
             } else {
-                self.held_back.insert(task, (until, outcome));
+                self.held_back.insert(task, (until, run));
             }
         }
     }
@@ -209,8 +209,11 @@ impl Worker {
         self.running.insert(task);
         self.core.counters().running.set(self.running.len() as u64);
         let runner = self.runner.clone();
-        self.jobs
-            .spawn(async move { (task, runner.run(job).await) });
+        let engine = job.engine;
+        self.jobs.spawn(async move {
+            let outcome = runner.run(job).await;
+            (task, outcome.map(|outcome| RunResult { engine, outcome }))
+        });
     }
 
     /// Submits an operation, and again when it wasn't executed for a while.

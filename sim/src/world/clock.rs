@@ -11,10 +11,11 @@ use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::workload::{Workload, program, program_id};
 use frith_ledger::address::Address;
-use frith_ledger::entity::{ContentId, TaskOutcome};
+use frith_ledger::entity::ContentId;
 use frith_ledger::units::{Millis, UnixMillis};
 use frith_neighbourhood::{Input, Moment};
 use frith_tasks::Rules;
+use frith_tasks::worker::RunResult;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ pub(super) enum Event {
         host: usize,
         life: u64,
         task: Address,
-        outcome: Box<TaskOutcome>,
+        run: Box<RunResult>,
     },
     Load,
 }
@@ -178,10 +179,10 @@ impl World {
                 host,
                 life,
                 task,
-                outcome,
+                run,
             } if self.lives(host, life) => {
                 self.hosts[host].running.remove(&task);
-                self.hosts[host].results.insert(task, *outcome);
+                self.hosts[host].results.insert(task, *run);
                 self.work(host);
             }
             Event::Start { host } => self.start(host),

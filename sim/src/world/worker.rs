@@ -5,7 +5,7 @@ use crate::adversaries::Adversary;
 use crate::workload::outcome;
 use frith_ledger::operation::Operation;
 use frith_neighbourhood::Input;
-use frith_tasks::worker::{TaskJob, WorkerIdentity, WorkerStep, plan};
+use frith_tasks::worker::{RunResult, TaskJob, WorkerIdentity, WorkerStep, plan};
 use parity_scale_codec::Encode as _;
 
 impl World {
@@ -43,7 +43,10 @@ impl World {
     fn run_job(&mut self, host: usize, task: frith_ledger::address::Address, job: &TaskJob) {
         let adversary = self.scenario.adversary(self.hosts[host].member);
         let lies = adversary == Some(Adversary::WrongResult);
-        let outcome = Box::new(outcome(job, lies.then_some(host as u64)));
+        let run = Box::new(RunResult {
+            engine: job.engine,
+            outcome: outcome(job, lies.then_some(host as u64)),
+        });
         let at = self.now + self.random.between(1, 300);
         let life = self.hosts[host].life;
         self.hosts[host].running.insert(task);
@@ -51,7 +54,7 @@ impl World {
             host,
             life,
             task,
-            outcome,
+            run,
         };
         self.push(at, ran);
     }

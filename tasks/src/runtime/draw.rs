@@ -3,8 +3,10 @@
 //! Draw i of a task is `opening.draw(H(beacon, task, i))`: the state and the beacon stand in a root
 //! record, so anyone can check it. i counts through all draws of the task. Repeats are skipped, and so is
 //! who doesn't fit; whether a worker is still active, free and able to pay the bond is asked of the
-//! present state. In the first half of the attempts no engine may take more than ⌈k/2⌉ of the k places, so
-//! that engines check one another; in the second half any engine will do.
+//! present state. Engines check one another: a worker is drawn for the one of its engines that the fewest run
+//! so far, and in the first half of the attempts no engine may take more than half of the places (rounded
+//! up); in the second half any engine will do. Arbitrators are drawn for engines likewise, with the places
+//! counted among those who run the task.
 
 use super::index::{Index, live_places};
 use super::overlay::{Overlay, Stop, full, read};
@@ -20,12 +22,12 @@ use frith_ledger::entity::{
 };
 use frith_ledger::hash::{Domain, Hash};
 use frith_ledger::parameters::ARBITRATORS_MAX;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Attempts for each replica (or arbitrator) in one draw.
 const ATTEMPTS_PER_PLACE: u32 = 64;
 /// Engines that terms can name.
-const ENGINES: u8 = 8;
+const ENGINES: usize = 8;
 
 /// A worker as the opening state has it, and as it is.
 struct Candidate {
@@ -33,22 +35,32 @@ struct Candidate {
     now: Box<Worker>,
 }
 
-/// The engine of `terms` that the fewest of `places` run; the lowest number among equals.
-fn rarest_engine(terms: &Terms, places: &[Place]) -> Option<(u8, usize)> {
-    let live = |place: &&Place| matches!(place.state, PlaceState::Drawn | PlaceState::Committed);
-    (0..ENGINES)
-        .filter(|engine| terms.engines >> engine & 1 == 1)
-        .map(|engine| {
-            (
-                engine,
-                places
-                    .iter()
-                    .filter(live)
-                    .filter(|place| place.engine == engine)
-                    .count(),
-            )
-        })
-        .min_by_key(|(engine, count)| (*count, *engine))
+/// How many run a task on each engine.
+#[derive(Default)]
+struct Spread([usize; ENGINES]);
+
+impl Spread {
+    fn add(&mut self, engine: u8) {
+        if let Some(count) = self.0.get_mut(usize::from(engine)) {
+            *count += 1;
+        }
+    }
+
+    /// The engine of `terms` that the fewest run, and how many that are; the lowest number among equals.
+    fn rarest(&self, terms: &Terms) -> Option<(u8, usize)> {
+        (0_u8..)
+            .zip(self.0)
+            .filter(|(engine, _)| terms.engines >> engine & 1 == 1)
+            .min_by_key(|(engine, count)| (*count, *engine))
+    }
+}
+
+impl FromIterator<u8> for Spread {
+    fn from_iter<I: IntoIterator<Item = u8>>(engines: I) -> Self {
+        let mut spread = Self::default();
+        engines.into_iter().for_each(|engine| spread.add(engine));
+        spread
+    }
 }
 
 /// Whether a worker, as the opening state has it and as it is, has a slot and collateral for one more task with this bond.
@@ -164,10 +176,12 @@ impl Overlay<'_> {
         let engine_max = usize::from(task.spec.replicas).div_ceil(2);
         let attempts = ATTEMPTS_PER_PLACE.saturating_mul(u32::from(task.spec.replicas));
         let mut skipped: BTreeSet<Address> = task.places.iter().map(|place| place.seat).collect();
-        let mut places: Vec<Place> = task.places.iter().cloned().collect();
-        let before = places.len();
+        let live =
+            |place: &&Place| matches!(place.state, PlaceState::Drawn | PlaceState::Committed);
+        let mut spread: Spread = task.places.iter().filter(live).map(|p| p.engine).collect();
+        let mut places: Vec<Place> = Vec::new();
         for attempt in 0..attempts {
-            if places.len() - before == wanted {
+            if places.len() == wanted {
                 break;
             }
             let Some(seat) = self.seat_drawn(&address, task.draws) else {
@@ -181,7 +195,7 @@ impl Overlay<'_> {
                 skipped.insert(seat);
                 continue;
             };
-            let Some((engine, used)) = rarest_engine(&then.terms, &places) else {
+            let Some((engine, used)) = spread.rarest(&then.terms) else {
                 skipped.insert(seat);
                 continue;
             };
@@ -195,6 +209,7 @@ impl Overlay<'_> {
                 continue;
             }
             skipped.insert(seat);
+            spread.add(engine);
             places.push(Place {
                 seat,
                 key: now.key,
@@ -207,35 +222,23 @@ impl Overlay<'_> {
                 lost: Credits::ZERO,
             });
         }
-        Ok(places.split_off(before))
+        Ok(places)
     }
 
-    /// Draws min(15, all) active workers. The parties are left out when enough others remain.
+    /// Draws min(15, all) active workers, each for an engine.
     fn call_arbitrators(&mut self, address: Address, mut task: Box<Task>) -> Result<(), Stop> {
-        let mut active = BTreeSet::new();
-        let seats: Vec<Address> = self.index.places().collect();
-        for seat in seats {
-            if self.active_worker(&seat)?.is_some() {
-                active.insert(seat);
-            }
-        }
-        let parties: BTreeSet<Address> = task.places.iter().map(|place| place.seat).collect();
-        let others: BTreeSet<Address> = active.difference(&parties).copied().collect();
-        let pool = if others.len() >= ARBITRATORS_MAX {
-            others
-        } else {
-            active
-        };
+        let pool = self.arbitrators_from(&task)?;
         let chosen = self.choose(&address, &mut task, &pool);
         task.draw_from = self.roots;
         if !chosen.is_empty() {
             let mut arbitrators = BoundedVec::new();
-            for seat in chosen {
+            for (seat, engine) in chosen {
                 let worker = self.worker(&seat)?;
                 let arbitrator = Arbitrator {
                     seat,
                     key: worker.key,
                     account: worker.account,
+                    engine,
                     verdict: None,
                 };
                 arbitrators.push(arbitrator).map_err(full(address))?;
@@ -253,21 +256,55 @@ impl Overlay<'_> {
         Ok(())
     }
 
-    /// All of a small pool; of a larger one, [`ARBITRATORS_MAX`] by stake (fewer when the attempts run out).
+    /// The active workers with the terms that the opening state has. The task's parties are left out when enough
+    /// others remain.
+    fn arbitrators_from(&mut self, task: &Task) -> Result<BTreeMap<Address, Terms>, Stop> {
+        let mut active = BTreeMap::new();
+        let seats: Vec<Address> = self.index.places().collect();
+        for seat in seats {
+            if let Some(candidate) = self.active_worker(&seat)? {
+                active.insert(seat, candidate.then.terms);
+            }
+        }
+        let parties: BTreeSet<Address> = task.places.iter().map(|place| place.seat).collect();
+        let mut others = active.clone();
+        others.retain(|seat, _| !parties.contains(seat));
+        Ok(if others.len() >= ARBITRATORS_MAX {
+            others
+        } else {
+            active
+        })
+    }
+
+    /// All of a small pool; of a larger one, [`ARBITRATORS_MAX`] by stake (fewer when the attempts run out). Each with
+    /// the engine that the fewest of the places and of those before it run.
     fn choose(
         &self,
         address: &Address,
         task: &mut Task,
-        pool: &BTreeSet<Address>,
-    ) -> BTreeSet<Address> {
+        pool: &BTreeMap<Address, Terms>,
+    ) -> BTreeMap<Address, u8> {
+        let ran = |place: &&Place| place.state != PlaceState::NoShow;
+        let places: Vec<u8> = task.places.iter().filter(ran).map(|p| p.engine).collect();
+        let engine_max = (places.len() + ARBITRATORS_MAX).div_ceil(2);
+        let mut spread: Spread = places.into_iter().collect();
+        let mut chosen = BTreeMap::new();
         if pool.len() <= ARBITRATORS_MAX {
-            return pool.clone();
+            // Who has least choice goes first, so that the others can make up for it.
+            let mut all: Vec<(&Address, &Terms)> = pool.iter().collect();
+            all.sort_by_key(|(seat, terms)| (terms.engines.count_ones(), **seat));
+            for (seat, terms) in all {
+                if let Some((engine, _)) = spread.rarest(terms) {
+                    spread.add(engine);
+                    chosen.insert(*seat, engine);
+                }
+            }
+            return chosen;
         }
         let attempts = u32::try_from(ARBITRATORS_MAX)
             .unwrap_or(u32::MAX)
             .saturating_mul(ATTEMPTS_PER_PLACE);
-        let mut chosen = BTreeSet::new();
-        for _ in 0..attempts {
+        for attempt in 0..attempts {
             if chosen.len() == ARBITRATORS_MAX {
                 break;
             }
@@ -275,8 +312,13 @@ impl Overlay<'_> {
                 break;
             };
             task.draws = task.draws.wrapping_add(1);
-            if pool.contains(&seat) {
-                chosen.insert(seat);
+            let terms = pool.get(&seat).filter(|_| !chosen.contains_key(&seat));
+            let Some((engine, used)) = terms.and_then(|terms| spread.rarest(terms)) else {
+                continue;
+            };
+            if used < engine_max || attempt >= attempts / 2 {
+                spread.add(engine);
+                chosen.insert(seat, engine);
             }
         }
         chosen

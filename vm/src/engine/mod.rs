@@ -9,8 +9,9 @@
 //! 4. The counters are set; the start function runs, if there is one, then the entry point.
 //! 5. `conclude` turns the end and the counters into status and fuel, by the rules of [`crate::meter`].
 //!
-//! Growing memory or tables fails in the guest (-1) only by the limits that the metered code checks itself; when
-//! the host has no memory to give, that is [`HostError::OutOfMemory`] and not an outcome.
+//! Growing memory or tables fails in the guest (-1) only by the limits that the metered code checks itself. When
+//! the host has no memory to give, that is [`HostError::OutOfMemory`] and not an outcome: some engines say so, and with
+//! those that don't the metered code leaves a mark and ends.
 
 pub mod wasmi;
 #[cfg(feature = "native")]
@@ -34,12 +35,27 @@ pub enum EngineKind {
     /// wasmi: interprets.
     #[codec(index = 1)]
     Wasmi = 1,
-    /// A browser's own engine.
+    /// V8: Chromium's and its relatives' engine.
     #[codec(index = 2)]
-    Browser = 2,
+    V8 = 2,
+    /// SpiderMonkey: Firefox's engine.
+    #[codec(index = 3)]
+    SpiderMonkey = 3,
+    /// JavaScriptCore: Safari's engine.
+    #[codec(index = 4)]
+    JavaScriptCore = 4,
 }
 
 impl EngineKind {
+    /// Every engine, in order of its number.
+    pub const ALL: &[EngineKind] = &[
+        EngineKind::Wasmtime,
+        EngineKind::Wasmi,
+        EngineKind::V8,
+        EngineKind::SpiderMonkey,
+        EngineKind::JavaScriptCore,
+    ];
+
     /// The engines that this build can run.
     pub const AVAILABLE: &[EngineKind] = if cfg!(feature = "native") {
         &[EngineKind::Wasmtime, EngineKind::Wasmi]
@@ -53,16 +69,28 @@ impl EngineKind {
         match self {
             Self::Wasmtime => "wasmtime",
             Self::Wasmi => "wasmi",
-            Self::Browser => "browser",
+            Self::V8 => "v8",
+            Self::SpiderMonkey => "spidermonkey",
+            Self::JavaScriptCore => "javascriptcore",
         }
+    }
+
+    /// The number that stands for it in a worker's terms (as a bit), in places and in arbitrators.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The engine with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
     }
 
     /// The engine of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Wasmtime, Self::Wasmi, Self::Browser]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 }
 
@@ -139,7 +167,7 @@ impl std::fmt::Debug for Compiled {
     }
 }
 
-/// Native stack that [`Engine::run_here`] needs: 64 bytes for each of the module's stack units
+/// Native stack that [`Engine::run_here`] needs: 256 bytes for each of the module's stack units
 /// ([`crate::meter`] says why that is enough), and room for host calls.
 pub const NATIVE_STACK_BYTES: usize = GUEST_STACK_BYTES + (2 << 20);
 /// The part of the native stack that the guest may use.
@@ -152,7 +180,8 @@ impl EngineKind {
         let version = match self {
             Self::Wasmtime => "48",
             Self::Wasmi => "2",
-            Self::Browser => "",
+            // A browser's engine compiles for itself.
+            Self::V8 | Self::SpiderMonkey | Self::JavaScriptCore => "",
         };
         format!(
             "{self} {version} {} {}",
@@ -232,6 +261,8 @@ pub(crate) struct Counters {
     pub(crate) fuel: i64,
     pub(crate) stack: i32,
     pub(crate) pages: u32,
+    /// The host couldn't grow something.
+    pub(crate) failed: bool,
 }
 
 /// What a run begins with; see the steps in the module's documentation.
@@ -283,8 +314,17 @@ pub(crate) fn failed_start(metadata: &Metadata, kind: TrapKind) -> Outcome {
     }
 }
 
-/// Step 5: status and fuel from the end and the counters. The counter decides first.
-pub(crate) fn conclude(job: &Job, end: End, counters: Counters, state: HostState) -> Outcome {
+/// Step 5: status and fuel from the end and the counters. The counter decides first, unless the host failed.
+pub(crate) fn conclude(
+    engine: EngineKind,
+    job: &Job,
+    end: End,
+    counters: Counters,
+    state: HostState,
+) -> Result<Outcome, HostError> {
+    if counters.failed {
+        return Err(HostError::OutOfMemory { engine });
+    }
     let left = u64::try_from(counters.fuel).ok();
     let used = left.map_or(job.fuel_limit, |left| job.fuel_limit.saturating_sub(left));
     let (status, fuel) = match end {
@@ -293,15 +333,67 @@ pub(crate) fn conclude(job: &Job, end: End, counters: Counters, state: HostState
         End::Stopped(Stop::OutOfFuel) => (Status::OutOfFuel, job.fuel_limit),
         End::Stopped(Stop::Exit(code)) | End::Returned(code) => (Status::Exit(code), used),
         End::Stopped(Stop::OutputLimit) => (Status::OutputLimit, used),
-        End::Trapped(TrapKind::Memory) => (Status::Trap(TrapKind::Memory), job.fuel_limit),
+        End::Trapped(TrapKind::OutOfBounds) => {
+            (Status::Trap(TrapKind::OutOfBounds), job.fuel_limit)
+        }
         End::Trapped(kind) => (Status::Trap(kind), used),
     };
     let (output, stderr) = state.into_written();
-    Outcome {
+    Ok(Outcome {
         status,
         fuel,
         output,
         stderr,
         peak_pages: counters.pages,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_the_host_failed_has_no_outcome_however_it_ended() {
+        let job = Job::default();
+        for end in [
+            End::Returned(0),
+            End::Stopped(Stop::Exit(0)),
+            End::Trapped(TrapKind::Unreachable),
+        ] {
+            for fuel in [5, -1] {
+                let conclude = |failed| {
+                    let counters = Counters {
+                        fuel,
+                        stack: 1,
+                        pages: 1,
+                        failed,
+                    };
+                    let state = HostState::new(&job);
+                    super::conclude(EngineKind::V8, &job, end, counters, state)
+                };
+                assert!(conclude(false).is_ok());
+                let failed = conclude(true);
+                assert!(
+                    matches!(
+                        failed,
+                        Err(HostError::OutOfMemory {
+                            engine: EngineKind::V8
+                        })
+                    ),
+                    "{failed:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_engine_is_its_number_and_its_name() {
+        for (number, kind) in (0..).zip(EngineKind::ALL) {
+            assert_eq!(kind.encode(), [number]);
+            assert_eq!(EngineKind::from_number(number), Some(*kind));
+            assert_eq!(EngineKind::from_name(kind.name()), Some(*kind));
+        }
+        assert_eq!(EngineKind::from_number(5), None);
+        assert_eq!(EngineKind::from_name("browser"), None);
     }
 }

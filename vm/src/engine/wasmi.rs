@@ -20,13 +20,14 @@ use super::{Compiled, Counters, End, Engine, EngineKind, Plan, conclude, failed_
 use crate::host::{self, HostFunction, HostState, Stop, ValueType};
 use crate::job::{HostError, Job, Outcome, TrapKind};
 use crate::meter::{
-    Entry, FUEL_EXPORT, MEMORY_EXPORT, Metadata, Metered, PAGES_EXPORT, STACK_EXPORT, START_EXPORT,
+    Entry, FAILED_EXPORT, FUEL_EXPORT, MEMORY_EXPORT, Metadata, Metered, PAGES_EXPORT,
+    STACK_EXPORT, START_EXPORT,
 };
 
-/// Call depth; stack units allow at most 2^20 / 48 accounting frames and some covered ones above the last.
-const CALL_DEPTH_MAX: usize = 1 << 16;
+/// Call depth; stack units allow at most 2^18 / 48 frames, covered ones counted by who accounts for them.
+const CALL_DEPTH_MAX: usize = 1 << 14;
 /// Bytes of the value stack, in the worst case some 16 for each stack unit.
-const VALUE_STACK_BYTES: usize = 64 << 20;
+const VALUE_STACK_BYTES: usize = 16 << 20;
 
 /// The wasmi engine.
 pub struct Wasmi {
@@ -219,7 +220,13 @@ impl Engine for Wasmi {
         let globals = Globals::set(&mut store, instance, &plan)?;
         let end = execute(&mut store, instance, metadata)?;
         let counters = globals.counters(&store)?;
-        Ok(conclude(job, end, counters, store.into_data().host))
+        conclude(
+            EngineKind::Wasmi,
+            job,
+            end,
+            counters,
+            store.into_data().host,
+        )
     }
 
     fn save(&self, compiled: &Compiled) -> Result<Vec<u8>, HostError> {
@@ -274,7 +281,7 @@ fn classify(store: &Store<State>, doing: &'static str, error: &Error) -> HostErr
 pub fn instantiation_trap(error: &Error) -> Option<TrapKind> {
     match error.kind() {
         ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) => {
-            Some(TrapKind::Table)
+            Some(TrapKind::OutOfBounds)
         }
         _ => error.as_trap_code().and_then(trap_kind),
     }
@@ -335,12 +342,10 @@ fn call(
 pub fn trap_kind(trap: TrapCode) -> Option<TrapKind> {
     match trap {
         TrapCode::UnreachableCodeReached => Some(TrapKind::Unreachable),
-        TrapCode::MemoryOutOfBounds => Some(TrapKind::Memory),
-        TrapCode::TableOutOfBounds => Some(TrapKind::Table),
+        TrapCode::MemoryOutOfBounds | TrapCode::TableOutOfBounds => Some(TrapKind::OutOfBounds),
         TrapCode::IndirectCallToNull | TrapCode::BadSignature => Some(TrapKind::IndirectCall),
         TrapCode::IntegerDivisionByZero => Some(TrapKind::DivisionByZero),
-        TrapCode::IntegerOverflow => Some(TrapKind::Overflow),
-        TrapCode::BadConversionToInteger => Some(TrapKind::Conversion),
+        TrapCode::IntegerOverflow | TrapCode::BadConversionToInteger => Some(TrapKind::Arithmetic),
         _ => None,
     }
 }
@@ -349,6 +354,7 @@ pub fn trap_kind(trap: TrapCode) -> Option<TrapKind> {
 struct Globals {
     fuel: Global,
     stack: Global,
+    failed: Global,
     memory: Option<Memory>,
 }
 
@@ -358,12 +364,13 @@ impl Globals {
         let missing = |name: &str| HostError::Artifact {
             reason: format!("export `{name}` is missing"),
         };
-        let fuel = instance
-            .get_global(&*store, FUEL_EXPORT)
-            .ok_or_else(|| missing(FUEL_EXPORT))?;
-        let stack = instance
-            .get_global(&*store, STACK_EXPORT)
-            .ok_or_else(|| missing(STACK_EXPORT))?;
+        let find = |store: &mut Store<State>, name| {
+            let found = instance.get_global(&*store, name);
+            found.ok_or_else(|| missing(name))
+        };
+        let fuel = find(store, FUEL_EXPORT)?;
+        let stack = find(store, STACK_EXPORT)?;
+        let failed = find(store, FAILED_EXPORT)?;
         let memory = instance.get_memory(&*store, MEMORY_EXPORT);
         let set = |store: &mut Store<State>, global: Global, value| {
             global
@@ -380,6 +387,7 @@ impl Globals {
         Ok(Self {
             fuel,
             stack,
+            failed,
             memory,
         })
     }
@@ -391,6 +399,7 @@ impl Globals {
         Ok(Counters {
             fuel: self.fuel.get(store).i64().ok_or_else(wrong)?,
             stack: self.stack.get(store).i32().ok_or_else(wrong)?,
+            failed: self.failed.get(store).i32().ok_or_else(wrong)? != 0,
             pages: self.memory.map_or(0, |memory| {
                 u32::try_from(memory.size(store)).unwrap_or(u32::MAX)
             }),

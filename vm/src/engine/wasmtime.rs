@@ -17,7 +17,8 @@ use super::{
 use crate::host::{self, HostFunction, HostState, Stop, ValueType};
 use crate::job::{HostError, Job, Outcome, TrapKind};
 use crate::meter::{
-    FUEL_EXPORT, MEMORY_EXPORT, Metadata, Metered, PAGES_EXPORT, STACK_EXPORT, START_EXPORT,
+    FAILED_EXPORT, FUEL_EXPORT, MEMORY_EXPORT, Metadata, Metered, PAGES_EXPORT, STACK_EXPORT,
+    START_EXPORT,
 };
 
 /// The wasmtime engine.
@@ -227,7 +228,13 @@ fn run_here(compiled: &Compiled, job: &Job) -> Result<Outcome, HostError> {
     let globals = Globals::set(&mut store, instance, &plan)?;
     let end = execute(&mut store, instance, metadata)?;
     let counters = globals.counters(&mut store)?;
-    Ok(conclude(job, end, counters, store.into_data().host))
+    conclude(
+        EngineKind::Wasmtime,
+        job,
+        end,
+        counters,
+        store.into_data().host,
+    )
 }
 
 fn classify(store: &Store<State>, doing: &'static str, error: &::wasmtime::Error) -> HostError {
@@ -299,12 +306,10 @@ fn call(
 pub fn trap_kind(trap: Trap) -> Option<TrapKind> {
     match trap {
         Trap::UnreachableCodeReached => Some(TrapKind::Unreachable),
-        Trap::MemoryOutOfBounds => Some(TrapKind::Memory),
-        Trap::TableOutOfBounds => Some(TrapKind::Table),
+        Trap::MemoryOutOfBounds | Trap::TableOutOfBounds => Some(TrapKind::OutOfBounds),
         Trap::IndirectCallToNull | Trap::BadSignature => Some(TrapKind::IndirectCall),
         Trap::IntegerDivisionByZero => Some(TrapKind::DivisionByZero),
-        Trap::IntegerOverflow => Some(TrapKind::Overflow),
-        Trap::BadConversionToInteger => Some(TrapKind::Conversion),
+        Trap::IntegerOverflow | Trap::BadConversionToInteger => Some(TrapKind::Arithmetic),
         _ => None,
     }
 }
@@ -313,6 +318,7 @@ pub fn trap_kind(trap: Trap) -> Option<TrapKind> {
 struct Globals {
     fuel: Global,
     stack: Global,
+    failed: Global,
     memory: Option<Memory>,
 }
 
@@ -322,12 +328,13 @@ impl Globals {
         let missing = |name: &str| HostError::Artifact {
             reason: format!("export `{name}` is missing"),
         };
-        let fuel = instance
-            .get_global(&mut *store, FUEL_EXPORT)
-            .ok_or_else(|| missing(FUEL_EXPORT))?;
-        let stack = instance
-            .get_global(&mut *store, STACK_EXPORT)
-            .ok_or_else(|| missing(STACK_EXPORT))?;
+        let find = |store: &mut Store<State>, name| {
+            let found = instance.get_global(&mut *store, name);
+            found.ok_or_else(|| missing(name))
+        };
+        let fuel = find(store, FUEL_EXPORT)?;
+        let stack = find(store, STACK_EXPORT)?;
+        let failed = find(store, FAILED_EXPORT)?;
         let memory = match instance.get_export(&mut *store, MEMORY_EXPORT) {
             Some(Extern::Memory(memory)) => Some(memory),
             _ => None,
@@ -347,6 +354,7 @@ impl Globals {
         Ok(Self {
             fuel,
             stack,
+            failed,
             memory,
         })
     }
@@ -358,6 +366,7 @@ impl Globals {
         Ok(Counters {
             fuel: self.fuel.get(&mut *store).i64().ok_or_else(wrong)?,
             stack: self.stack.get(&mut *store).i32().ok_or_else(wrong)?,
+            failed: self.failed.get(&mut *store).i32().ok_or_else(wrong)? != 0,
             pages: self.memory.map_or(0, |memory| {
                 u32::try_from(memory.size(&*store)).unwrap_or(u32::MAX)
             }),

@@ -11,8 +11,8 @@ use wasmparser::{FuncType, Parser, Payload};
 use super::cost::{BULK_SHIFT, PAGE_SHIFT, TABLE_ELEMENT_SHIFT};
 use super::emit::{self, Shared, Signature};
 use super::{
-    FUEL_EXPORT, MEMORY_EXPORT, METER_VERSION, PAGES_EXPORT, STACK_EXPORT, START_EXPORT,
-    TABLE_GROWTHS, stack,
+    FAILED_EXPORT, FUEL_EXPORT, MEMORY_EXPORT, METER_VERSION, PAGES_EXPORT, STACK_EXPORT,
+    START_EXPORT, TABLE_GROWTHS, stack,
 };
 use crate::limits::{FEATURES, Limits};
 use crate::refusal::{Refusal, RefusalCode};
@@ -299,6 +299,7 @@ impl<'m, 'a> Assembly<'m, 'a> {
         section.global(kind(ValType::I32), &ConstExpr::i32_const(stack as i32));
         section.global(kind(ValType::I64), &ConstExpr::i64_const(0));
         section.global(kind(ValType::I32), &ConstExpr::i32_const(TABLE_GROWTHS));
+        section.global(kind(ValType::I32), &ConstExpr::i32_const(0));
         if self.module.memory.is_some() {
             section.global(kind(ValType::I32), &ConstExpr::i32_const(pages as i32));
         }
@@ -320,8 +321,9 @@ impl<'m, 'a> Assembly<'m, 'a> {
         let first = self.module.globals;
         section.export(FUEL_EXPORT, ExportKind::Global, first);
         section.export(STACK_EXPORT, ExportKind::Global, first + 1);
+        section.export(FAILED_EXPORT, ExportKind::Global, first + 4);
         if self.module.memory.is_some() {
-            section.export(PAGES_EXPORT, ExportKind::Global, first + 4);
+            section.export(PAGES_EXPORT, ExportKind::Global, first + 5);
             section.export(MEMORY_EXPORT, ExportKind::Memory, 0);
         }
         if let Some(start) = self.module.start {
@@ -339,7 +341,8 @@ impl<'m, 'a> Assembly<'m, 'a> {
             stack: module.globals + 1,
             zero: module.globals + 2,
             growths: module.globals + 3,
-            pages: module.globals + 4,
+            failed: module.globals + 4,
+            pages: module.globals + 5,
             table_maxima: &module.table_maxima,
         };
         let units = stack::entry_units(&module.plans, module.imported_functions);

@@ -26,6 +26,8 @@ pub(super) struct Shared<'a> {
     pub(super) zero: u32,
     /// Index of the global that counts how often tables may grow yet.
     pub(super) growths: u32,
+    /// Index of the global that says that the host couldn't grow something.
+    pub(super) failed: u32,
     /// Index of the page-limit global; meaningless without a memory.
     pub(super) pages: u32,
     /// Maximum of each table, by index.
@@ -309,7 +311,6 @@ impl Emitter<'_> {
             | O::I64TruncF32U
             | O::I64TruncF64S
             | O::I64TruncF64U => true,
-            O::TableGet { .. } | O::TableSet { .. } => true,
             _ => false,
         };
         if spills {
@@ -391,7 +392,6 @@ impl Emitter<'_> {
             }
             O::TableFill { .. } | O::TableCopy { .. } | O::TableInit { .. } => {
                 self.length_charge(i64::from(TABLE_ELEMENT_SHIFT), true, depth);
-                self.spill();
                 self.copy(range);
             }
             _ => self.copy(range),
@@ -464,9 +464,9 @@ impl Emitter<'_> {
             Instruction::If(BlockType::Result(ValType::I32)),
         ]);
         self.take_word(word, i64::from(PAGE_SHIFT), true);
+        self.put_all(&[Instruction::LocalGet(word), Instruction::MemoryGrow(memory)]);
+        self.host_must_have_grown(word);
         self.put_all(&[
-            Instruction::LocalGet(word),
-            Instruction::MemoryGrow(memory),
             Instruction::Else,
             Instruction::I32Const(-1),
             Instruction::MemorySize(memory),
@@ -506,12 +506,30 @@ impl Emitter<'_> {
             Instruction::LocalGet(reference),
             Instruction::LocalGet(word),
             Instruction::TableGrow(table),
+        ]);
+        self.host_must_have_grown(word);
+        self.put_all(&[
             Instruction::Else,
             Instruction::I32Const(-1),
             Instruction::TableSize(table),
             Instruction::LocalGet(word),
             Instruction::Select,
             Instruction::End,
+        ]);
+    }
+
+    /// Behind an engine's growing, which the limits allow: -1 is the host's failure, and ends the run without a result.
+    fn host_must_have_grown(&mut self, word: u32) {
+        self.put_all(&[
+            Instruction::LocalTee(word),
+            Instruction::I32Const(-1),
+            Instruction::I32Eq,
+            Instruction::If(BlockType::Empty),
+            Instruction::I32Const(1),
+            Instruction::GlobalSet(self.shared.failed),
+            Instruction::Unreachable,
+            Instruction::End,
+            Instruction::LocalGet(word),
         ]);
     }
 

@@ -11,6 +11,8 @@
 //! - Global `frith:pages` (`i32`, mutable, exported, with a memory): pages that memory may have.
 //! - A global (`i64`, mutable, not exported) that stays zero; `emit.rs` says what for, twice.
 //! - A global (`i32`, mutable, not exported) with how often tables may grow yet.
+//! - Global `frith:failed` (`i32`, mutable, exported), zero: set to 1 where memory or a table didn't grow although its
+//!   limit allows it, which the host alone can be the reason of. The code traps then, and the run has no result.
 //! - Export `frith:memory` of the memory, export `frith:start` of the start function (whose section goes, so
 //!   that the host can set the counters first).
 //! - Indices of types, functions, tables, globals and segments stay; what is new comes after the old.
@@ -22,18 +24,19 @@
 //! 2. Every basic block takes its charge, the sum of its instructions' costs ([`cost`]), when it is entered.
 //!    A function's first block and a loop's header end the run if less is left: they set the global to -1 and
 //!    trap. Code that cannot be reached has no charge.
-//! 3. The local is written back (spilled) before calls, on every exit, and before instructions that can trap,
-//!    except loads and stores; it is read again after calls.
+//! 3. The local is written back (spilled) before calls, on every exit, and before instructions that can trap other
+//!    than by going out of bounds; it is read again after calls.
 //! 4. Memory and table instructions that work on a length charge for it before they run, and check.
 //!
 //! **The counter decides first.** However a run ends, if the global is below zero the status is out-of-fuel
-//! and the fuel used is the limit. Else, if the stack global is below zero, it is a stack overflow. A trap
-//! of memory access uses up the whole limit: the counter isn't spilled before loads and stores, as that would
-//! cost every program what only a broken one needs. All other endings report the exact counter.
+//! and the fuel used is the limit. Else, if the stack global is below zero, it is a stack overflow. An access
+//! out of bounds, of memory or of a table, uses up the whole limit: the counter isn't spilled before loads and stores, as
+//! that would cost every program what only a broken one needs, and an engine may say no more than "out of bounds". All
+//! other endings report the exact counter.
 //!
 //! # Stack
 //!
-//! A frame's units are `48 + 8 × (parameters + locals + highest operand stack) + body bytes / 8`. A run has
+//! A frame's units are `48 + 8 × (2 × parameters + locals + highest operand stack) + body bytes / 8`. A run has
 //! [`crate::Limits::stack_units`]. Engines get native stacks so large that this always fails first
 //! (`stack.rs` has the arithmetic).
 //!
@@ -75,6 +78,8 @@ pub(crate) use scan::{FunctionPlan, Scanner};
 pub const FUEL_EXPORT: &str = "frith:fuel";
 /// Export name of the stack counter.
 pub const STACK_EXPORT: &str = "frith:stack";
+/// Export name of the mark that the host gave no memory or table elements where the limit allows them.
+pub const FAILED_EXPORT: &str = "frith:failed";
 /// Export name of the memory limit.
 pub const PAGES_EXPORT: &str = "frith:pages";
 /// Export name of the memory.

@@ -51,6 +51,7 @@ struct Scan {
     complexity: u64,
     /// Parameters and locals.
     locals: u64,
+    parameters: u32,
 }
 
 impl Scanner {
@@ -73,6 +74,7 @@ impl Scanner {
             ));
         }
         let mut validator = function.into_validator(std::mem::take(&mut self.allocations));
+        let parameters = validator.len_locals();
         read_locals(&mut validator, body, limits)?;
         let locals = validator.len_locals();
         let mut scan = Scan {
@@ -84,6 +86,7 @@ impl Scanner {
             operands: 0,
             complexity: locals.into(),
             locals: locals.into(),
+            parameters,
         };
         let mut reader = body.get_operators_reader()?;
         let mut index = 0_u32;
@@ -231,7 +234,7 @@ impl Scan {
                 limit,
             ));
         }
-        let frame = frame_units(locals, self.operands, bytes);
+        let frame = frame_units(self.parameters, locals, self.operands, bytes);
         if frame > limits.stack_units {
             return Err(Refusal::limit(
                 RefusalCode::FrameTooLarge,

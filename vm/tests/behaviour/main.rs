@@ -2,6 +2,7 @@
 
 #![cfg(feature = "native")]
 
+mod growing;
 mod host;
 mod refusals;
 mod runs;

@@ -31,7 +31,7 @@ fn proc_exit_ends_the_run_with_its_code() {
 }
 
 #[test]
-fn every_trap_has_its_kind_and_only_memory_traps_use_up_the_limit() {
+fn every_trap_has_its_kind_and_only_those_out_of_bounds_use_up_the_limit() {
     for (body, kind) in [
         ("unreachable", TrapKind::Unreachable),
         (
@@ -44,17 +44,20 @@ fn every_trap_has_its_kind_and_only_memory_traps_use_up_the_limit() {
         ),
         (
             "(drop (i64.div_s (i64.const 0x8000000000000000) (i64.const -1)))",
-            TrapKind::Overflow,
+            TrapKind::Arithmetic,
         ),
         (
             "(drop (i32.trunc_f64_s (f64.const nan)))",
-            TrapKind::Conversion,
+            TrapKind::Arithmetic,
         ),
         (
             "(drop (i32.trunc_f64_u (f64.const 1e10)))",
-            TrapKind::Overflow,
+            TrapKind::Arithmetic,
         ),
-        ("(call_indirect (type $f) (i32.const 9))", TrapKind::Table),
+        (
+            "(call_indirect (type $f) (i32.const 9))",
+            TrapKind::OutOfBounds,
+        ),
         (
             "(call_indirect (type $f) (i32.const 0))",
             TrapKind::IndirectCall,
@@ -63,13 +66,28 @@ fn every_trap_has_its_kind_and_only_memory_traps_use_up_the_limit() {
             "(call_indirect (type $f) (i32.const 1))",
             TrapKind::IndirectCall,
         ),
-        ("(drop (i32.load (i32.const 65533)))", TrapKind::Memory),
-        ("(i64.store (i32.const -1) (i64.const 0))", TrapKind::Memory),
+        ("(drop (i32.load (i32.const 65533)))", TrapKind::OutOfBounds),
+        (
+            "(i64.store (i32.const -1) (i64.const 0))",
+            TrapKind::OutOfBounds,
+        ),
         (
             "(memory.fill (i32.const 65530) (i32.const 0) (i32.const 7))",
-            TrapKind::Memory,
+            TrapKind::OutOfBounds,
         ),
-        ("(table.set (i32.const 5) (ref.null func))", TrapKind::Table),
+        (
+            "(table.set (i32.const 5) (ref.null func))",
+            TrapKind::OutOfBounds,
+        ),
+        ("(drop (table.get (i32.const 5)))", TrapKind::OutOfBounds),
+        (
+            "(table.fill (i32.const 4) (ref.null func) (i32.const 2))",
+            TrapKind::OutOfBounds,
+        ),
+        (
+            "(table.copy (i32.const 4) (i32.const 0) (i32.const 2))",
+            TrapKind::OutOfBounds,
+        ),
     ] {
         let outcome = run(&format!(
             r#"(module (type $f (func)) (memory 1) (table 5 funcref) (elem (i32.const 1) $g)
@@ -79,7 +97,7 @@ fn every_trap_has_its_kind_and_only_memory_traps_use_up_the_limit() {
         assert_eq!(outcome.status, Status::Trap(kind), "{body}");
         assert_eq!(
             outcome.fuel == LIMIT,
-            kind == TrapKind::Memory,
+            kind == TrapKind::OutOfBounds,
             "{body}: {}",
             outcome.fuel
         );
@@ -157,10 +175,14 @@ fn deep_recursion_is_a_stack_overflow_before_any_engine_overflows() {
         .map(|n| format!("(i64.mul (local.get 0) (i64.const {n}))"))
         .collect();
     let adds = "(i64.add) ".repeat(199);
+    let many_parameters = "(param".to_owned() + &" i64".repeat(128) + ")";
+    let passed_on: String = (0..128).map(|n| format!("(local.get {n})")).collect();
+    let given = "(i64.const 1)".repeat(128);
     for function in [
         "(func $f (call $f))".to_owned(),
         format!("(func $f (local {many_locals}) (call $f))"),
         "(func $f (call_indirect (type $t) (i32.const 0)))".to_owned(),
+        format!("(func $h {many_parameters} {passed_on} (call $h)) (func $f {given} (call $h))"),
         format!(
             "(func $g (param i64) (result i64) (call $g (local.get 0)) {sums} {adds}) (func $f (drop (call $g (i64.const 3))))"
         ),
@@ -310,14 +332,7 @@ fn segments_that_do_not_fit_are_a_trap_for_the_price_of_starting() {
         r#"(module (table 1 funcref) (elem (i32.const 1) 0) (func (export "run")))"#,
     ] {
         let outcome = run(text);
-        assert!(
-            matches!(
-                outcome.status,
-                Status::Trap(TrapKind::Memory | TrapKind::Table)
-            ),
-            "{:?}",
-            outcome.status
-        );
+        assert_eq!(outcome.status, Status::Trap(TrapKind::OutOfBounds));
         assert!(outcome.fuel < 20_000, "{}", outcome.fuel);
     }
 }

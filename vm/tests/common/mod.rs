@@ -79,7 +79,7 @@ pub(crate) trait Backend {
 }
 
 /// Stack units of a run in tests.
-pub(crate) const STACK: i32 = 1 << 20;
+pub(crate) const STACK: i32 = 1 << 18;
 
 /// What a failed call means, by the counters that it left.
 pub(crate) fn judge(trap: Option<TrapKind>, fuel: i64, stack: i32, message: String) -> Failure {

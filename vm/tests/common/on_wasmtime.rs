@@ -191,6 +191,11 @@ impl Backend for OnWasmtime {
     fn refuel(&mut self, instance: &Instance, fuel: i64, pages: i32) {
         self.set(instance, "frith:fuel", Val::I64(fuel));
         self.set(instance, "frith:stack", Val::I32(STACK));
+        // As a run has it: no more than the memory may ever have, which is another's where it is imported.
+        let memory = instance.get_memory(&mut self.store, "frith:memory");
+        let most = memory.and_then(|memory| memory.ty(&self.store).maximum());
+        let most = most.and_then(|most| i32::try_from(most).ok());
+        let pages = most.map_or(pages, |most| pages.min(most));
         self.set(instance, "frith:pages", Val::I32(pages));
     }
 

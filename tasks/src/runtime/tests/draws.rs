@@ -116,6 +116,8 @@ fn no_engine_gets_more_than_half_while_others_are_there() {
         (vec![1, 1, 1, 2, 2, 2], 4, vec![2, 2]),
         (vec![1, 1, 1], 3, vec![3]),
         (vec![3, 3, 3, 3], 4, vec![2, 2]),
+        (vec![31; 6], 5, vec![1, 1, 1, 1, 1]),
+        (vec![28; 5], 3, vec![1, 1, 1]),
     ] {
         let mut world = World::new(&engines);
         for _ in 0..4 {
@@ -208,6 +210,54 @@ fn of_many_workers_fifteen_arbitrate_and_none_of_them_is_a_party() {
         world.work();
         assert!(matches!(world.task(&task).state, TaskState::Settled { .. }));
     }
+}
+
+/// How many run a disputed task on each engine: its places and its arbitrators.
+fn spread_of_dispute(engines: &[u8]) -> (usize, Vec<usize>) {
+    let mut world = World::new(engines);
+    let task = world.submit(1, spec(3, Epoch::new(9)));
+    world.close();
+    world.close();
+    let liar = world.task(&task).places[0].seat;
+    let liar = (0..engines.len())
+        .find(|worker| world.seat(*worker) == liar)
+        .expect("one of them");
+    world.workers[liar].1 = super::world::Manner::Wrong;
+    world.work();
+    world.close();
+    world.close();
+    let found = world.task(&task);
+    let TaskState::Arbitrating { arbitrators, .. } = &found.state else {
+        panic!("no arbitration")
+    };
+    let offered = |seat| {
+        let worker = (0..engines.len()).find(|worker| world.seat(*worker) == seat);
+        engines[worker.expect("a worker")]
+    };
+    let mut counts: BTreeMap<u8, usize> = BTreeMap::new();
+    for arbitrator in arbitrators {
+        assert_eq!(offered(arbitrator.seat) >> arbitrator.engine & 1, 1);
+        *counts.entry(arbitrator.engine).or_default() += 1;
+    }
+    for place in &found.places {
+        *counts.entry(place.engine).or_default() += 1;
+    }
+    (arbitrators.len(), counts.into_values().collect())
+}
+
+#[test]
+fn arbitrators_are_drawn_for_different_engines() {
+    // Whoever can run both makes up for what the places and the others run.
+    assert_eq!(spread_of_dispute(&[3; 24]), (15, vec![9, 9]));
+    assert_eq!(spread_of_dispute(&[3; 5]), (5, vec![4, 4]));
+    assert_eq!(spread_of_dispute(&[1, 1, 1, 3, 3, 3]), (6, vec![5, 4]));
+    assert_eq!(spread_of_dispute(&[31; 30]), (15, vec![4, 4, 4, 3, 3]));
+    // Where most have one engine, it gets no more than half all the same.
+    let mut mostly_compiled = vec![1; 24];
+    mostly_compiled.extend([2; 10]);
+    assert_eq!(spread_of_dispute(&mostly_compiled), (15, vec![9, 9]));
+    // With one engine there is no choice.
+    assert_eq!(spread_of_dispute(&[1; 20]), (15, vec![18]));
 }
 
 #[test]

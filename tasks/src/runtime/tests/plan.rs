@@ -3,7 +3,7 @@
 use super::world::{World, right, spec};
 use crate::content::{content_id, contents, name_bytes};
 use crate::quote::{pay, quote};
-use crate::worker::{TaskJob, WorkerIdentity, WorkerStep, plan, salt};
+use crate::worker::{RunResult, TaskJob, WorkerIdentity, WorkerStep, plan, salt};
 use frith_ledger::address::Address;
 use frith_ledger::codec::BoundedVec;
 use frith_ledger::credits::Credits;
@@ -21,6 +21,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 fn entry(bytes: &[u8]) -> BoundedVec<u8, 1024> {
     BoundedVec::try_from(bytes.to_vec()).expect("short")
+}
+
+fn ran(engine: u8, task: &Address) -> RunResult {
+    RunResult {
+        engine,
+        outcome: right(task),
+    }
 }
 
 #[test]
@@ -48,7 +55,7 @@ fn a_worker_that_forgot_everything_goes_on_where_the_ledger_says() {
         [],
         "it runs already"
     );
-    let results = BTreeMap::from([(task, right(&task))]);
+    let results = BTreeMap::from([(task, ran(0, &task))]);
     let commit = next(&world, &results);
     assert_eq!(
         commit,
@@ -141,11 +148,11 @@ fn an_arbitrator_runs_the_task_and_says_what_it_found() {
         &BTreeMap::new(),
         &BTreeSet::new(),
     );
-    assert!(
-        matches!(&steps[..], [WorkerStep::Run { task: asked, .. }] if *asked == task),
-        "{steps:?}"
-    );
-    let results = BTreeMap::from([(task, right(&task))]);
+    let [WorkerStep::Run { task: asked, job }] = &steps[..] else {
+        panic!("{steps:?}")
+    };
+    assert_eq!(*asked, task);
+    let results = BTreeMap::from([(task, ran(job.engine, &task))]);
     let steps = plan(&world.state, &world.rules, &me, &results, &BTreeSet::new());
     let [WorkerStep::Submit(operation)] = &steps[..] else {
         panic!("{steps:?}")
@@ -156,6 +163,44 @@ fn an_arbitrator_runs_the_task_and_says_what_it_found() {
             outcome: right(&task)
         }
     );
+}
+
+#[test]
+fn an_arbitrator_runs_the_engine_that_it_was_drawn_for_whatever_it_ran_before() {
+    let mut world = World::new(&[3, 3, 3]).manner(0, super::world::Manner::Wrong);
+    let task = world.submit(1, spec(3, Epoch::new(8)));
+    world.close();
+    world.close();
+    world.work();
+    world.close();
+    world.close();
+    let TaskState::Arbitrating { arbitrators, .. } = &world.task(&task).state else {
+        panic!("no arbitration")
+    };
+    let mut engines = BTreeSet::new();
+    for arbitrator in arbitrators {
+        engines.insert(arbitrator.engine);
+        let worker = (0..3).find(|worker| world.seat(*worker) == arbitrator.seat);
+        let me = WorkerIdentity {
+            seat: arbitrator.seat,
+            key: world.workers[worker.expect("one of three")].0.clone(),
+        };
+        let next = |engine| {
+            let results = BTreeMap::from([(task, ran(engine, &task))]);
+            plan(&world.state, &world.rules, &me, &results, &BTreeSet::new())
+        };
+        let again = next(1 - arbitrator.engine);
+        assert!(
+            matches!(&again[..], [WorkerStep::Run { job, .. }] if job.engine == arbitrator.engine),
+            "{again:?}"
+        );
+        let verdict = next(arbitrator.engine);
+        assert!(
+            matches!(&verdict[..], [WorkerStep::Submit(_)]),
+            "{verdict:?}"
+        );
+    }
+    assert_eq!(engines.len(), 2, "both engines are asked");
 }
 
 #[test]
@@ -227,6 +272,7 @@ fn the_largest_task_fits_its_entity() {
         seat,
         key,
         account,
+        engine: 1,
         verdict: Some(outcome.id()),
     };
     let arbitrators =

@@ -5,7 +5,7 @@ use crate::event::{Receipt, TaskEvent};
 use crate::refusal::Refusal;
 use crate::rules::Rules;
 use crate::runtime::{BlockContext, LeafState};
-use crate::worker::{WorkerIdentity, WorkerStep, plan};
+use crate::worker::{RunResult, WorkerIdentity, WorkerStep, plan};
 use frith_ledger::address::Address;
 use frith_ledger::block::RootRecord;
 use frith_ledger::codec::BoundedVec;
@@ -390,13 +390,17 @@ impl World {
                 &BTreeMap::new(),
                 &BTreeSet::new(),
             );
-            let results: BTreeMap<Address, TaskOutcome> = first
+            let results: BTreeMap<Address, RunResult> = first
                 .iter()
                 .filter_map(|step| match step {
-                    WorkerStep::Run { task, .. } if *manner == Manner::Wrong => {
-                        Some((*task, wrong(task, 1)))
+                    WorkerStep::Run { task, job } => {
+                        let outcome = match manner {
+                            Manner::Wrong => wrong(task, 1),
+                            _ => right(task),
+                        };
+                        let engine = job.engine;
+                        Some((*task, RunResult { engine, outcome }))
                     }
-                    WorkerStep::Run { task, .. } => Some((*task, right(task))),
                     WorkerStep::Submit(_) => None,
                 })
                 .collect();
