@@ -16,7 +16,12 @@ use frith_ledger::light::LightClient;
 use serde::Serialize;
 use serde_json::json;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a command waits for the root that it asks for.
+const ROOT_PATIENCE: Duration = Duration::from_secs(30);
+/// How long it waits for a node that knows less than was verified before: one learns of a record a little after another.
+const BEHIND_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a balance command shows.
 #[derive(Debug, Serialize)]
@@ -161,14 +166,22 @@ fn proven_from(
         }
     };
     told(&mut following);
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let began = Instant::now();
     let waiting = spinner("waits for a root", session.json);
     loop {
         let view = node.entity_from(&address.to_string(), following.client.period())?;
         let recent = view
             .epoch
             .is_some_and(|epoch| since.is_none_or(|since| epoch >= since));
-        if !recent && std::time::Instant::now() < deadline {
+        let behind = |epoch| following.is_ahead_of(epoch, &genesis.parameters);
+        let waits = if !recent {
+            ROOT_PATIENCE
+        } else if view.epoch.is_some_and(behind) {
+            BEHIND_PATIENCE
+        } else {
+            Duration::ZERO
+        };
+        if began.elapsed() < waits {
             std::thread::sleep(Duration::from_millis(100));
             continue;
         }

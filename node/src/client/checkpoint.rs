@@ -126,6 +126,17 @@ impl Following {
         })
     }
 
+    /// Whether a node whose newest record is of this epoch knows less than was verified here. It may be about to learn it.
+    #[must_use]
+    pub fn is_ahead_of(&self, epoch: u64, parameters: &Parameters) -> bool {
+        let verified = match self.start {
+            Start::Kept => self.client.period(),
+            Start::Whole => self.kept.as_ref().map_or(0, LightClient::period),
+            Start::File | Start::Genesis => 0,
+        };
+        epoch / parameters.period.max(1) < verified
+    }
+
     /// Checks a node's answer, from where the client begins; it goes on with the answer then.
     ///
     /// # Errors
