@@ -14,6 +14,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use frith::api::{Api, Limits, router};
+use frith::service::logs::RunLogs;
 use frith::service::{Alerts, Clock, Core, Fetcher, Outbound, StatusSource};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
@@ -105,7 +106,14 @@ fn serve(entities: u64) -> Outcome<(Router, watch::Sender<bool>)> {
     };
     let (ending, ended) = watch::channel(false);
     let fetcher = Fetcher::new(handle, None, std::env::temp_dir());
-    let api = Api::new(status, fetcher, false, Limits::default(), ended);
+    let api = Api::new(
+        status,
+        fetcher,
+        RunLogs::default(),
+        false,
+        Limits::default(),
+        ended,
+    );
     Ok((router(api), ending))
 }
 

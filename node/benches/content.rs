@@ -13,6 +13,7 @@
 )]
 
 use frith::service::content::{Answer, Download, Served};
+use frith::service::logs::RunLogs;
 use frith_ledger::hash::Hash;
 
 use frith_ledger::store::{
@@ -90,7 +91,7 @@ async fn serve(seed: u8) -> Outcome {
         let _line = std::io::stdin().lock().read_line(&mut String::new());
         drop(over);
     });
-    let served = Served::start(ContentReader::new(Arc::new(Held)))?;
+    let served = Served::start(ContentReader::new(Arc::new(Held)), RunLogs::default())?;
     loop {
         let event = tokio::select! {
             _ = &mut is_over => return Ok(()),

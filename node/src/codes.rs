@@ -56,6 +56,8 @@ codes! {
     ContentUnavailable "content_unavailable": "ask again when the workers that hold it are connected";
     /// Content by itself, where anybody may ask.
     NeedsOperation "needs_operation": "send it in one request with the signed operation that names it: POST /v1/operations as multipart/form-data, first the part operation, then each content; `frith task submit` does so";
+    /// Nobody who was asked keeps the log.
+    NoLog "no_log": "a worker keeps standard error for an hour after the run; `frith task run --local --as TASK` runs the task here and shows it";
     /// The node's disk refuses content.
     Store "store": "make room on the node's disk or raise disk_mib_max; `frith doctor --dir DIR` shows both";
     /// The node's store can't be read.

@@ -4,10 +4,11 @@ mod history;
 
 pub use history::happening;
 
+use crate::amounts::grouped;
 use crate::views::{
-    AccountView, ArbitratorView, ChangeView, Entity as EntityJson, EventView, FoundView,
-    ListedTaskView, NextKeyView, OutcomeView, PlaceView, RegistrationView, RetiredKeyView,
-    SeatView, SpecView, SummaryView, TaskView, TermsView, WorkerView,
+    AccountView, ArbitratorView, ChangeView, Entity as EntityJson, EventView, ExcerptView,
+    FoundView, ListedTaskView, NextKeyView, OutcomeView, PlaceView, RegistrationView,
+    RetiredKeyView, SeatView, SpecView, SummaryView, TaskView, TermsView, WorkerView,
 };
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
@@ -21,7 +22,7 @@ use frith_tasks::TaskEvent;
 use frith_tasks::outcome::describe;
 use frith_tasks::runtime::state_name;
 use frith_tasks::unpaid::{Verdict, is_over};
-use frith_vm::EngineKind;
+use frith_vm::{EngineKind, Excerpt};
 
 /// The engine's name, as it stands in options and answers.
 #[must_use]
@@ -310,6 +311,40 @@ pub fn outcome(outcome: &TaskOutcome) -> OutcomeView {
         output,
         content,
     }
+}
+
+/// What is kept of a text.
+#[must_use]
+pub fn excerpt(excerpt: &Excerpt) -> ExcerptView {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (head, tail) = (excerpt.head(), excerpt.tail());
+    match excerpt.left_out() {
+        // One text: where it was cut is no place in it.
+        0 => ExcerptView {
+            head: text(&[head, tail].concat()),
+            ..ExcerptView::default()
+        },
+        left_out_bytes => ExcerptView {
+            head: text(head),
+            left_out_bytes,
+            tail: text(tail),
+        },
+    }
+}
+
+/// The same in one text for people, which says what was left out.
+#[must_use]
+pub fn excerpt_text(excerpt: &ExcerptView) -> String {
+    let ExcerptView {
+        head,
+        left_out_bytes,
+        tail,
+    } = excerpt;
+    if *left_out_bytes == 0 {
+        return head.clone();
+    }
+    let left_out = grouped(*left_out_bytes);
+    format!("{head}\n[… {left_out} bytes left out …]\n{tail}")
 }
 
 /// An outcome that is known by its hash.

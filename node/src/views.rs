@@ -6,11 +6,13 @@
 mod error;
 mod history;
 mod lists;
+mod log;
 mod work;
 
 pub use error::{ErrorBody, ErrorView};
 pub use history::{HappeningView, HistoryView};
 pub use lists::{LedgerView, ListedTaskView, TasksView};
+pub use log::{ExcerptView, LogView};
 pub use work::{KeyState, NextKeyView, OwnKeyView, RetiredKeyView, UnpaidView, WorkStatusView};
 
 use serde::{Deserialize, Serialize};

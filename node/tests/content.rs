@@ -5,6 +5,7 @@ use frith::service::content::{
     Answer, Download, DownloadError, FetchRequest, FetchResponse, GROUP_BYTES, Partial, Served,
     Sliced,
 };
+use frith::service::logs::RunLogs;
 use frith_ledger::codec::decode;
 use frith_ledger::hash::Hash;
 use frith_ledger::store::{Entry, ReadStore, StoreError, Table};
@@ -119,7 +120,7 @@ impl Source {
         let (count, answered) = watch::channel(0);
         let (arrived, asked) = watch::channel(0);
         let reader = ContentReader::new(Arc::new(Held(contents)));
-        let served = Served::start(reader).expect("a thread");
+        let served = Served::start(reader, RunLogs::default()).expect("a thread");
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
                 let NetworkEvent::Fetch {

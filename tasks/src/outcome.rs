@@ -90,7 +90,7 @@ mod tests {
             status: Status::Exit(3),
             fuel: 9,
             output: vec![7; len],
-            stderr: vec![1],
+            stderr: frith_vm::Excerpt::from(&[1][..]),
             peak_pages: 4,
         };
         let short = task_outcome(&run(INLINE_BYTES_MAX));

@@ -135,26 +135,13 @@ pub fn plan(
     results: &BTreeMap<Address, RunResult>,
     running: &BTreeSet<Address>,
 ) -> Vec<WorkerStep> {
-    let Some(Entity::Worker(worker)) = state.entity(&me.seat) else {
-        return Vec::new();
-    };
-    let key = me.key.public();
-    if !worker.acts_with(&key) {
-        return Vec::new();
-    }
-    let step = |(address, role): (Address, Role)| {
-        let Some(Entity::Task(task)) = state.entity(&address) else {
-            return None;
-        };
-        let engine = engine(&task, &me.seat, role)?;
-        let turn = Turn {
-            epoch: state.epoch(),
-            seat: &me.seat,
-            key: &key,
-        };
-        if !turn.is_open(&task, &worker, &address, role) {
-            return None;
-        }
+    let step = |turn: OpenTurn| {
+        let OpenTurn {
+            address,
+            role,
+            task,
+            engine,
+        } = turn;
         match results.get(&address).filter(|run| run.engine == engine) {
             Some(run) => action(rules, me, &address, &task, &run.outcome, role).map(|action| {
                 let body = WorkerBody {
@@ -172,10 +159,56 @@ pub fn plan(
             }),
         }
     };
+    open_turns(state, me).into_iter().filter_map(step).collect()
+}
+
+/// The tasks whose outcome the ledger still takes from this worker: a run of any other is for nothing. Cost: the open
+/// jobs of the seat.
+#[must_use]
+pub fn open_tasks(state: &LeafState, me: &WorkerIdentity) -> BTreeSet<Address> {
+    let turns = open_turns(state, me).into_iter();
+    turns.map(|turn| turn.address).collect()
+}
+
+/// A task that waits for something of this worker.
+struct OpenTurn {
+    address: Address,
+    role: Role,
+    task: Box<Task>,
+    engine: u8,
+}
+
+/// Where it is this worker's turn, in the order of its jobs.
+fn open_turns(state: &LeafState, me: &WorkerIdentity) -> Vec<OpenTurn> {
+    let Some(Entity::Worker(worker)) = state.entity(&me.seat) else {
+        return Vec::new();
+    };
+    let key = me.key.public();
+    if !worker.acts_with(&key) {
+        return Vec::new();
+    }
+    let turn = Turn {
+        epoch: state.epoch(),
+        seat: &me.seat,
+        key: &key,
+    };
+    let open = |(address, role): (Address, Role)| {
+        let Some(Entity::Task(task)) = state.entity(&address) else {
+            return None;
+        };
+        let engine = engine(&task, &me.seat, role)?;
+        let is_open = turn.is_open(&task, &worker, &address, role);
+        is_open.then_some(OpenTurn {
+            address,
+            role,
+            task,
+            engine,
+        })
+    };
     state
         .jobs_of(&me.seat)
         .into_iter()
-        .filter_map(step)
+        .filter_map(open)
         .collect()
 }
 

@@ -7,6 +7,7 @@
 use parity_scale_codec::{Decode, Encode};
 
 use crate::engine::EngineKind;
+use crate::excerpt::Excerpt;
 use crate::refusal::{Refusal, RefusalCode};
 
 /// The most fuel a job may have; keeps the counter far from overflow.
@@ -14,9 +15,6 @@ pub const FUEL_LIMIT_MAX: u64 = 1 << 60;
 
 /// The BLAKE3 context under which an outcome is hashed.
 pub const OUTCOME_CONTEXT: &str = "frith v1 vm outcome";
-
-/// Bytes of standard error that are kept; the rest is dropped without telling the guest.
-pub const STDERR_BYTES_MAX: usize = 64 << 10;
 
 /// One run of a module: everything the guest can see or use up.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -145,8 +143,8 @@ pub struct Outcome {
     pub fuel: u64,
     /// Standard output up to the end, whatever the end was; agreed on.
     pub output: Vec<u8>,
-    /// The beginning of standard error; for people, not agreed on.
-    pub stderr: Vec<u8>,
+    /// Standard error; for people, not agreed on.
+    pub stderr: Excerpt,
     /// Pages of memory at the end, which is the most there were; not agreed on.
     pub peak_pages: u32,
 }
@@ -159,7 +157,7 @@ impl Outcome {
             status: Status::Refused(refusal.code, refusal.offset),
             fuel: 0,
             output: Vec::new(),
-            stderr: refusal.to_string().into_bytes(),
+            stderr: refusal.to_string().as_bytes().into(),
             peak_pages: 0,
         }
     }
@@ -227,6 +225,9 @@ pub enum HostError {
         /// Exit status or signal, in words.
         how: String,
     },
+    /// The job was cancelled.
+    #[error("the job was cancelled")]
+    Cancelled,
     /// The runner process answered something that isn't an answer.
     #[error("the runner process broke the protocol: {reason}")]
     Protocol {
@@ -250,7 +251,7 @@ mod tests {
             status,
             fuel,
             output: output.to_vec(),
-            stderr: vec![1],
+            stderr: Excerpt::from(&[1][..]),
             peak_pages: 2,
         }
     }
@@ -259,7 +260,7 @@ mod tests {
     fn the_digest_covers_status_and_output_and_nothing_else() {
         let first = outcome(Status::Exit(0), 1, b"a");
         let mut second = outcome(Status::Exit(0), 2, b"a");
-        second.stderr.clear();
+        second.stderr = Excerpt::default();
         second.peak_pages = 9;
         assert_eq!(first.digest(), second.digest());
         assert_ne!(first.digest(), outcome(Status::Exit(1), 1, b"a").digest());

@@ -10,6 +10,7 @@
 //! The specification is `docs/vm.md`; the modules' own documentation has the details.
 
 pub mod engine;
+mod excerpt;
 pub mod host;
 mod job;
 mod limits;
@@ -20,9 +21,8 @@ pub mod runner;
 mod validate;
 
 pub use engine::{EngineKind, engine, run_local};
-pub use job::{
-    FUEL_LIMIT_MAX, HostError, Job, OUTCOME_CONTEXT, Outcome, STDERR_BYTES_MAX, Status, TrapKind,
-};
+pub use excerpt::{EXCERPT_PART_BYTES, Excerpt};
+pub use job::{FUEL_LIMIT_MAX, HostError, Job, OUTCOME_CONTEXT, Outcome, Status, TrapKind};
 pub use limits::{FEATURES, Limits, PAGE_BYTES};
 pub use meter::{Entry, MemoryShape, Metadata, Metered, prepare, prepare_any};
 pub use refusal::{Refusal, RefusalCode};

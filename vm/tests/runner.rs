@@ -2,12 +2,15 @@
 
 #![cfg(feature = "native")]
 
+mod processes;
+
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::time::Duration;
 
-use frith_vm::runner::{Runner, RunnerConfig};
+use frith_vm::runner::{Cancel, Runner, RunnerConfig};
 use frith_vm::{EngineKind, HostError, Job, RefusalCode, Status, run_local};
+
+use processes::{is_zombie, wait_until_busy};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -173,21 +176,6 @@ fn a_killed_process_is_a_host_error_and_the_next_job_runs() -> Result<(), Failur
     Ok(())
 }
 
-/// Waits until a process has used CPU time beyond what it had used.
-fn wait_until_busy(process: u32) {
-    let used = || {
-        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        stat.rsplit(')')
-            .next()
-            .and_then(|rest| rest.split_whitespace().nth(11)?.parse::<u64>().ok())
-            .unwrap_or(u64::MAX)
-    };
-    let before = used();
-    while used() <= before {
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn a_process_that_was_killed_while_idle_is_replaced() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
@@ -207,15 +195,6 @@ fn a_process_that_was_killed_while_idle_is_replaced() -> Result<(), Failure> {
     );
     assert_ne!(kill.process_id(), before);
     Ok(())
-}
-
-/// Whether all threads of the process are gone: its first one is a zombie before the others ended, and only
-/// the last makes the process one that can be waited for.
-fn is_zombie(process: u32) -> bool {
-    let threads = std::fs::read_dir(format!("/proc/{process}/task")).map_or(0, Iterator::count);
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let state = stat.rsplit(')').next().map(str::trim_start);
-    threads <= 1 && state.is_none_or(|state| state.is_empty() || state.starts_with('Z'))
 }
 
 #[test]
@@ -298,5 +277,120 @@ fn a_program_that_is_no_runner_is_a_host_error() -> Result<(), Failure> {
     config.program = "/no/such/program".into();
     let result = Runner::new(config)?.run(EngineKind::Wasmi, &answer(1), &Job::default());
     assert!(matches!(result, Err(HostError::Io { .. })), "{result:?}");
+    Ok(())
+}
+
+/// The soft and the hard limit of a process's CPU time, in seconds.
+fn cpu_limits(process: u32) -> Result<(u64, u64), Failure> {
+    let limits = std::fs::read_to_string(format!("/proc/{process}/limits"))?;
+    let line = limits.lines().find(|line| line.starts_with("Max cpu time"));
+    let mut fields = line.ok_or("no such limit")?.split_whitespace().skip(3);
+    let mut next = || -> Result<u64, Failure> { Ok(fields.next().ok_or("no field")?.parse()?) };
+    Ok((next()?, next()?))
+}
+
+#[test]
+fn a_job_has_cpu_time_by_its_fuel_and_the_process_has_more_for_the_next() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let mut config = config(directory.path());
+    config.cpu.fuel_per_second = 1_000;
+    config.cpu.start_seconds = 100;
+    let runner = Runner::new(config)?;
+    let job = |fuel_limit| Job {
+        fuel_limit,
+        ..Job::default()
+    };
+    for (fuel, seconds) in [(1_000_000, 1_100), (5_000, 105), (900_000, 1_000)] {
+        runner.run(EngineKind::Wasmtime, &answer(1), &job(fuel))?;
+        let process = runner.kill_handle().process_id().ok_or("no process")?;
+        let (soft, hard) = cpu_limits(process)?;
+        // Begun seconds of the jobs before count whole.
+        assert!((seconds..seconds + 100).contains(&soft), "{fuel}: {soft}");
+        assert_eq!(hard, 3_600);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_job_that_is_slower_than_its_fuel_allows_is_ended_long_before_the_process_limit()
+-> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let mut config = config(directory.path());
+    config.cpu.fuel_per_second = u64::MAX;
+    config.cpu.start_seconds = 1;
+    let runner = Runner::new(config)?;
+    let result = runner.run(EngineKind::Wasmtime, &endless(), &forever());
+    assert!(
+        matches!(&result, Err(HostError::RunnerEnded { how }) if how.contains("CPU time")),
+        "{result:?}"
+    );
+    let next = runner.run(EngineKind::Wasmtime, &answer(2), &Job::default())?;
+    assert_eq!(next.status, Status::Exit(2));
+    Ok(())
+}
+
+#[test]
+fn a_process_without_cpu_time_for_the_next_job_is_replaced() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let mut config = config(directory.path());
+    config.resources.cpu_seconds = 100;
+    config.cpu.start_seconds = 100;
+    let runner = Runner::new(config)?;
+    let kill = runner.kill_handle();
+    let mut before = None;
+    for _ in 0..2 {
+        runner.run(EngineKind::Wasmtime, &answer(1), &Job::default())?;
+        assert_ne!(kill.process_id(), before);
+        before = kill.process_id();
+    }
+    Ok(())
+}
+
+#[test]
+fn a_process_outlives_the_thread_that_asked_for_it() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let runner = Runner::new(config(directory.path()))?;
+    let run = || runner.run(EngineKind::Wasmtime, &answer(1), &Job::default());
+    let first = std::thread::scope(|scope| scope.spawn(run).join());
+    first.map_err(|_| "the job panicked")??;
+    let process = runner.kill_handle().process_id().ok_or("no process")?;
+    run()?;
+    assert_eq!(runner.kill_handle().process_id(), Some(process));
+    Ok(())
+}
+
+#[test]
+fn a_cancelled_job_ends_before_it_begins_or_while_it_runs_and_the_next_one_runs()
+-> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let runner = Runner::new(config(directory.path()))?;
+    let run =
+        |cancel: &Cancel| runner.run_until(EngineKind::Wasmtime, &endless(), &forever(), cancel);
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let before = run(&cancel);
+    assert!(matches!(before, Err(HostError::Cancelled)), "{before:?}");
+    assert_eq!(runner.kill_handle().process_id(), None, "nothing began");
+
+    let cancel = Cancel::default();
+    let during = std::thread::scope(|scope| {
+        let job = scope.spawn(|| run(&cancel));
+        // Whichever process it is that compiles or runs.
+        while runner.kill_handle().process_id().is_none() {
+            std::thread::yield_now();
+        }
+        cancel.cancel();
+        job.join()
+    });
+    let during = during.map_err(|_| "the job panicked")?;
+    assert!(matches!(during, Err(HostError::Cancelled)), "{during:?}");
+
+    let cancel = Cancel::default();
+    let wasm = answer(2);
+    let after = runner.run_until(EngineKind::Wasmtime, &wasm, &Job::default(), &cancel)?;
+    assert_eq!(after.status, Status::Exit(2));
+    let process = runner.kill_handle().process_id().ok_or("it stays")?;
+    cancel.cancel();
+    assert!(!is_zombie(process), "who is late ends nobody else's job");
     Ok(())
 }

@@ -16,6 +16,7 @@ mod guard;
 mod health;
 mod history;
 mod ledger;
+mod logs;
 mod metrics;
 mod offers;
 mod openapi;

@@ -2,7 +2,7 @@
 
 use super::answers::shared_json;
 use super::error::ApiError;
-use super::{content, events, health, history, ledger, metrics, offers, operations, tasks};
+use super::{content, events, health, history, ledger, logs, metrics, offers, operations, tasks};
 use crate::views;
 use axum::body::Bytes;
 use axum::response::Response;
@@ -27,6 +27,7 @@ use utoipa::OpenApi;
         tasks::status,
         tasks::list,
         offers::count,
+        logs::of_task,
         content::put,
         content::get,
         events::stream,

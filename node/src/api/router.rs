@@ -4,8 +4,10 @@ use super::answers::Answers;
 use super::error::ApiError;
 use super::submission::{SUBMISSION_BYTES_MAX, Uploading};
 use super::{
-    content, events, guard, health, history, ledger, metrics, offers, openapi, operations, tasks,
+    content, events, guard, health, history, ledger, logs, metrics, offers, openapi, operations,
+    tasks,
 };
+use crate::service::logs::RunLogs;
 use crate::service::{Fetcher, StatusSource};
 use axum::Router;
 use axum::body::Bytes;
@@ -30,6 +32,8 @@ pub struct Limits {
     pub contents_max: usize,
     /// Bytes of large answers that are built and not taken yet; beyond, who asks is told to come again.
     pub answer_bytes_max: usize,
+    /// Logs of tasks that other nodes are asked for at one time.
+    pub logs_max: usize,
     /// Longest that a request may take, waiting included.
     pub request_time_max: Duration,
     /// Connections at one time; one more waits in the system's queue.
@@ -48,6 +52,7 @@ impl Default for Limits {
             streams_max: 32,
             contents_max: 8,
             answer_bytes_max: 64 << 20,
+            logs_max: 4,
             request_time_max: Duration::from_secs(70),
             connections_max: 512,
             header_time_max: Duration::from_secs(30),
@@ -63,6 +68,8 @@ pub struct Api {
     pub status: StatusSource,
     /// Brings content.
     pub fetcher: Fetcher,
+    /// What this node's own runs wrote to standard error.
+    pub logs: RunLogs,
     /// Whether names other than this machine's are served.
     pub public: bool,
     /// Permits of [`Limits::requests_max`].
@@ -77,6 +84,8 @@ pub struct Api {
     pub(super) answers: Answers,
     /// The genesis as it is served, once it was asked for.
     pub(super) genesis: Arc<OnceLock<Bytes>>,
+    /// Permits of [`Limits::logs_max`].
+    pub(super) logs_asked: Arc<Semaphore>,
     /// The rest of the bounds.
     pub(super) limits: Limits,
     /// Becomes true at shutdown, which ends the event streams.
@@ -89,6 +98,7 @@ impl Api {
     pub fn new(
         status: StatusSource,
         fetcher: Fetcher,
+        logs: RunLogs,
         public: bool,
         limits: Limits,
         ending: watch::Receiver<bool>,
@@ -96,6 +106,7 @@ impl Api {
         Self {
             status,
             fetcher: fetcher.for_users(),
+            logs,
             public,
             requests: Arc::new(Semaphore::new(limits.requests_max)),
             streams: Arc::new(Semaphore::new(limits.streams_max)),
@@ -103,6 +114,7 @@ impl Api {
             uploading: Uploading::default(),
             answers: Answers::new(limits.answer_bytes_max),
             genesis: Arc::default(),
+            logs_asked: Arc::new(Semaphore::new(limits.logs_max)),
             limits,
             ending,
         }
@@ -130,6 +142,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/tasks", get(tasks::list))
         .route("/v1/tasks/{address}", get(tasks::status))
         .route("/v1/offers", get(offers::count))
+        .route("/v1/tasks/{address}/logs", get(logs::of_task))
         .route("/v1/roots/{epoch}", get(ledger::root))
         .route("/v1/blocks/{height}", get(ledger::block))
         .route("/v1/genesis", get(ledger::genesis))

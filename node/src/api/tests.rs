@@ -2,6 +2,7 @@
 
 use super::{Api, Limits, router};
 use crate::client::fee_of;
+use crate::service::logs::RunLogs;
 use crate::service::{Alerts, Clock, Core, CoreHandle, Fetcher, Outbound, StatusSource};
 use crate::views::{
     ContentView, EntityView, ErrorBody, ErrorView, Finality, OperationView, StatusView,
@@ -120,7 +121,7 @@ fn world_on(store: impl Store + 'static, limits: Limits) -> World {
     };
     let (ending, ended) = watch::channel(false);
     let fetcher = Fetcher::new(handle.clone(), None, std::env::temp_dir());
-    let api = Api::new(status, fetcher, false, limits, ended);
+    let api = Api::new(status, fetcher, RunLogs::default(), false, limits, ended);
     World {
         router: router(api.clone()),
         api,

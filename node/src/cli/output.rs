@@ -92,15 +92,60 @@ pub(super) fn print(result: Result<Report>, json: bool) -> ExitCode {
 
 fn write(report: &Report, json: bool) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, &report.json)?;
-        writeln!(out)?;
-    } else if let Some(bytes) = &report.bytes {
-        out.write_all(bytes)?;
-    } else if !report.text.is_empty() {
-        writeln!(out, "{}", report.text.trim_end())?;
-    }
+    out.write_all(&rendered(report, json, out.is_terminal())?)?;
     out.flush()
+}
+
+/// What is written to standard output.
+fn rendered(report: &Report, json: bool, terminal: bool) -> std::io::Result<Vec<u8>> {
+    let shown = |text: &str| {
+        if terminal {
+            harmless(text)
+        } else {
+            text.to_owned()
+        }
+    };
+    Ok(if json {
+        let text = serde_json::to_string_pretty(&report.json)?;
+        format!("{}\n", json_escaped(&text)).into_bytes()
+    } else if let Some(bytes) = &report.bytes {
+        if terminal {
+            harmless(&String::from_utf8_lossy(bytes)).into_bytes()
+        } else {
+            bytes.clone()
+        }
+    } else if report.text.is_empty() {
+        Vec::new()
+    } else {
+        format!("{}\n", shown(report.text.trim_end())).into_bytes()
+    })
+}
+
+/// A text in which there may be words of strangers, as a terminal can show it: characters that would move the cursor, colour,
+/// clear, answer or turn the text around stand as their numbers.
+pub(super) fn harmless(text: &str) -> String {
+    escaped(&text.replace("\r\n", "\n"), |c| {
+        format!("\\u{{{:x}}}", u32::from(c))
+    })
+}
+
+/// JSON that says the same and is harmless too.
+fn json_escaped(json: &str) -> String {
+    escaped(json, |c| format!("\\u{:04x}", u32::from(c)))
+}
+
+/// The text with every character that means something to terminals in another form. Ends of lines and tabs stay.
+fn escaped(text: &str, form: impl Fn(char) -> String) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if (c.is_control() && !matches!(c, '\n' | '\t')) || turns {
+            shown.push_str(&form(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 fn complain(failure: &Failure, json: bool) {
@@ -108,7 +153,7 @@ fn complain(failure: &Failure, json: bool) {
         let error = json!({"error": {
             "code": failure.code, "message": failure.message, "advice": failure.advice, "exit": failure.exit as u8,
         }});
-        error.to_string()
+        json_escaped(&error.to_string())
     } else {
         let advice = failure
             .advice
@@ -116,8 +161,7 @@ fn complain(failure: &Failure, json: bool) {
             .map_or_else(String::new, |advice| format!("\n  → {advice}"));
         format!("error: {}{advice}", failure.message)
     };
-    // Nobody can be told when standard error is closed.
-    let _closed = writeln!(std::io::stderr(), "{text}");
+    note(&text);
 }
 
 /// Tells programs something before the answer: one JSON value on a line of its own, on standard output.
@@ -133,7 +177,13 @@ pub(super) fn say(value: &Value) -> Result<()> {
 
 /// Says something beside the answer, on standard error.
 pub(super) fn note(text: &str) {
-    let _closed = writeln!(std::io::stderr(), "{text}");
+    let mut err = std::io::stderr();
+    // Nobody can be told when standard error is closed.
+    let _closed = if err.is_terminal() {
+        writeln!(err, "{}", harmless(text))
+    } else {
+        writeln!(err, "{text}")
+    };
 }
 
 /// Says something beside the answer that a program has to know as well: with `--json` as a value on a line of its own.
@@ -219,5 +269,29 @@ mod tests {
         for no in ["", "\n", "n", "no", "yess", "yes please", "ye", "1"] {
             assert!(!agrees(no), "{no:?}");
         }
+    }
+
+    /// Clears the screen, in both of its encodings; sets a title; turns the text around.
+    const HOSTILE: &str = "a\u{1b}[2J b\u{9b}2J c\u{1b}]0;x\u{7} d\u{202e}e\rf\tg\r\nh";
+
+    #[test]
+    fn words_of_strangers_do_nothing_to_a_terminal() -> Result<()> {
+        let shown = "a\\u{1b}[2J b\\u{9b}2J c\\u{1b}]0;x\\u{7} d\\u{202e}e\\u{d}f\tg\nh";
+        let of_bytes = Report::new("", &())?.with_bytes(HOSTILE.as_bytes().to_vec());
+        let of_text = Report::new(HOSTILE, &HOSTILE)?;
+        let check = |report: &Report, json, terminal, expected: &str| -> Result<()> {
+            let found = rendered(report, json, terminal).map_err(Failure::other)?;
+            assert_eq!(String::from_utf8_lossy(&found), expected);
+            Ok(())
+        };
+        check(&of_bytes, false, true, shown)?;
+        check(&of_text, false, true, &format!("{shown}\n"))?;
+        check(&of_bytes, false, false, HOSTILE)?;
+        let json = rendered(&of_text, true, false).map_err(Failure::other)?;
+        let json = String::from_utf8_lossy(&json).into_owned();
+        assert!(json.trim_end().chars().all(|c| !c.is_control()), "{json}");
+        let read: String = serde_json::from_str(&json).map_err(Failure::other)?;
+        assert_eq!(read, HOSTILE, "JSON says the same");
+        Ok(())
     }
 }

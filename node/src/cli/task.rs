@@ -13,6 +13,7 @@ use crate::api::refusal_body;
 use crate::client::{NodeClient, fee_of};
 use crate::codes::Code;
 use crate::failure::{Exit, Failure, Result};
+use crate::present;
 use crate::views::{Finality, OperationView, PlaceView, TaskView};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
@@ -56,12 +57,17 @@ pub(super) fn run(session: &Session, command: TaskCommand) -> Result<Report> {
                 &format!("task {task} is cancelled; its escrow is back"),
             )
         }
+        TaskCommand::Logs { task, seat } => logs(session, &task, seat.as_ref()),
         TaskCommand::Run {
+            as_task,
             spec,
             engine,
             output,
             ..
-        } => super::program::run_local(session, &spec, engine, output),
+        } => match as_task {
+            Some(task) => super::program::run_as(session, &task, engine, output),
+            None => super::program::run_local(session, &spec, engine, output),
+        },
     }
 }
 
@@ -321,6 +327,23 @@ pub(super) fn fate(place: &PlaceView) -> String {
     }
     parts.extend(place.unpaid.clone());
     parts.join(", ")
+}
+
+fn logs(session: &Session, task: &Address, seat: Option<&Address>) -> Result<Report> {
+    let view = session.node()?.logs(task, seat)?;
+    note(&format!(
+        "the word of one worker, which nothing proves: seat {}, on {}, {}, {} fuel, {} s ago",
+        view.seat,
+        view.engine,
+        view.status,
+        grouped(view.fuel),
+        view.age_s,
+    ));
+    let text = present::excerpt_text(&view.stderr);
+    if text.is_empty() {
+        note("it wrote nothing to standard error");
+    }
+    Ok(Report::new("", &view)?.with_bytes(text.into_bytes()))
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use crate::codes::Code;
 use crate::failure::{Exit, Failure, Result};
 use crate::views::{
-    BlockView, ContentView, EntityView, ErrorBody, ErrorView, Finality, HistoryView, OffersView,
-    OperationRequest, OperationView, ReadyView, RootView, StatusView, SubmittedView, TaskView,
-    TasksView,
+    BlockView, ContentView, EntityView, ErrorBody, ErrorView, Finality, HistoryView, LogView,
+    OffersView, OperationRequest, OperationView, ReadyView, RootView, StatusView, SubmittedView,
+    TaskView, TasksView,
 };
+use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::parameters::CONTENT_BYTES_MAX;
@@ -196,6 +197,15 @@ impl NodeClient {
                 return Ok(view);
             }
         }
+    }
+
+    /// What a task wrote to standard error, as the worker at `seat`, or any, tells it.
+    ///
+    /// # Errors
+    /// Nobody who was asked keeps it, or the node can't be reached.
+    pub fn logs(&self, address: &Address, seat: Option<&Address>) -> Result<LogView> {
+        let asked = seat.map_or_else(String::new, |seat| format!("?seat={seat}"));
+        self.get(&format!("/v1/tasks/{address}/logs{asked}"))
     }
 
     /// A page of an account's tasks, or of all: at most `limit` after the place that `cursor` names, the newest first.

@@ -10,6 +10,7 @@ use super::core::{Core, Outbound};
 use super::disk::DiskGuard;
 use super::equivocate::Equivocator;
 use super::handle::{CoreHandle, Progress};
+use super::logs::RunLogs;
 use super::network::{Forwarded, NetworkOutbound, forward};
 use super::peers;
 use super::status::StatusSource;
@@ -184,27 +185,26 @@ impl Service {
             alerts,
         };
         let (ending, ended) = watch::channel(false);
+        let logs = RunLogs::default();
         let public = settings.api_public;
         let api = Api::new(
             status,
             fetcher.clone(),
+            logs.clone(),
             public,
             Limits::default(),
             ended.clone(),
         );
-        let cache = dir.path().join(COMPILED_DIR);
-        let preparing = format!("cannot prepare to run tasks with {}", cache.display());
-        let worker = Worker::new(WorkerConfig {
+        let worker = make_worker(WorkerConfig {
             core: handle.clone(),
             fetcher: fetcher.clone(),
             key,
             fault,
             settings,
-            cache,
-        })
-        .doing(preparing)
-        .map_err(|failure| failure.advise("delete that directory: it is made again"))?;
-        let served = Served::start(handle.contents().clone())
+            cache: dir.path().join(COMPILED_DIR),
+            logs: logs.clone(),
+        })?;
+        let served = Served::start(handle.contents().clone(), logs)
             .doing("cannot start the thread that serves content")?;
         let parts = Parts {
             core: handle.clone(),
@@ -288,6 +288,14 @@ async fn halted(mut progress: watch::Receiver<Progress>) -> String {
         // The core is gone: whoever runs it says so.
         None => std::future::pending().await,
     }
+}
+
+fn make_worker(config: WorkerConfig) -> Result<Worker> {
+    let cache = config.cache.display();
+    let preparing = format!("cannot prepare to run tasks with {cache}");
+    Worker::new(config)
+        .doing(preparing)
+        .map_err(|failure| failure.advise("delete that directory: it is made again"))
 }
 
 /// Where the core's messages go: the network, or a fault that stands before it.

@@ -20,6 +20,7 @@ mod due;
 mod equivocate;
 mod handle;
 mod lanes;
+pub mod logs;
 mod network;
 mod peers;
 mod status;

@@ -15,6 +15,6 @@
 mod run;
 mod step;
 
-pub(crate) use run::runner_config;
 pub use run::{JobRunner, RunFailure, give_way};
+pub(crate) use run::{runner_config, vm_job};
 pub use step::{Worker, WorkerConfig};

@@ -1,18 +1,24 @@
 //! One run of a task in the runner process.
 
 use crate::config::{Fault, Settings};
+use crate::service::logs::{RunLog, RunLogs};
 use crate::service::{ContentError, CoreHandle, Fetcher};
+use frith_ledger::address::Address;
 use frith_ledger::codec::BoundedBytes;
 use frith_ledger::entity::{Bytes, RunStatus, TaskOutcome};
 use frith_ledger::units::Fuel;
 use frith_tasks::outcome::task_outcome;
 use frith_tasks::worker::TaskJob;
-use frith_vm::runner::{Runner, RunnerConfig};
+use frith_vm::runner::{Cancel, Runner, RunnerConfig};
 use frith_vm::{EngineKind, HostError, Job, Outcome};
 use std::path::Path;
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// Seconds of CPU time that a run may have beyond the longest that it may take.
+const CPU_MARGIN_S: u64 = 10;
 
 /// Why a run gave no result. Always the host's side; never the program's.
 #[derive(Debug, thiserror::Error)]
@@ -49,30 +55,32 @@ pub struct JobRunner {
     fetcher: Fetcher,
     runners: Arc<Runners>,
     run_max: Duration,
+    logs: RunLogs,
     fault: Option<Fault>,
 }
 
 /// One runner for each slot; a run takes one and gives it back.
 struct Runners {
     free: Mutex<Vec<Runner>>,
-    permits: Semaphore,
+    /// One for each slot; who has one finds a free runner.
+    permits: Arc<Semaphore>,
+    slots: u32,
     told: Once,
     told_unkept: Once,
 }
 
-impl Runners {
-    fn take(&self) -> Option<Runner> {
-        self.free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
-    }
+/// Ends a run that nobody waits for any more.
+struct CancelOnDrop(Cancel);
 
-    fn put(&self, runner: Runner) {
-        self.free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(runner);
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl Runners {
+    fn free(&self) -> MutexGuard<'_, Vec<Runner>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Logs once how this machine confines the process that runs tasks.
@@ -102,7 +110,7 @@ impl Runners {
 }
 
 impl JobRunner {
-    /// A runner with the settings' bounds; compiled programs are kept in `cache`.
+    /// A runner with the settings' bounds; compiled programs are kept in `cache`, what runs write to standard error in `logs`.
     ///
     /// # Errors
     /// The cache's directory can't be used, or this program's own path isn't known.
@@ -111,9 +119,11 @@ impl JobRunner {
         fetcher: Fetcher,
         settings: &Settings,
         cache: &Path,
-        fault: Option<Fault>,
+        (logs, fault): (RunLogs, Option<Fault>),
     ) -> Result<Self, HostError> {
         let mut config = runner_config(cache, settings.runner_memory_mib, settings.runner_nice)?;
+        // The clock ends a run before; this is for one whose node is gone.
+        config.cpu.seconds_max = settings.run_seconds_max.saturating_add(CPU_MARGIN_S);
         if settings.disk_mib_max > 0 {
             // A quarter of the quota at the most.
             config.cache_bytes_max = config.cache_bytes_max.min(settings.disk_mib_max << 18);
@@ -124,7 +134,8 @@ impl JobRunner {
             .collect::<Result<_, _>>()?;
         let runners = Arc::new(Runners {
             free: Mutex::new(free),
-            permits: Semaphore::new(slots),
+            permits: Arc::new(Semaphore::new(slots)),
+            slots: u32::from(settings.slots),
             told: Once::new(),
             told_unkept: Once::new(),
         });
@@ -133,15 +144,21 @@ impl JobRunner {
             fetcher,
             runners,
             run_max: Duration::from_secs(settings.run_seconds_max),
+            logs,
             fault,
         })
     }
 
-    /// Runs a task once.
+    /// Runs a task once, for the place of the worker at `seat`.
     ///
     /// # Errors
     /// [`RunFailure`]: try again later.
-    pub async fn run(&self, job: TaskJob) -> Result<TaskOutcome, RunFailure> {
+    pub async fn run(
+        &self,
+        seat: Address,
+        task: Address,
+        job: TaskJob,
+    ) -> Result<TaskOutcome, RunFailure> {
         if self.fault == Some(Fault::Lazy) {
             return Ok(guess());
         }
@@ -157,6 +174,14 @@ impl JobRunner {
             .in_process(engine, program, vm_job(&job, input))
             .await?;
         let outcome = task_outcome(&run);
+        let log = RunLog {
+            seat,
+            engine: job.engine,
+            status: outcome.status,
+            fuel: outcome.fuel,
+            stderr: run.stderr,
+        };
+        self.logs.keep(task, log, Instant::now());
         if self.fault == Some(Fault::WrongResult) {
             return Ok(spoil(outcome));
         }
@@ -171,37 +196,49 @@ impl JobRunner {
         Ok(outcome)
     }
 
+    /// Runs it in a process, which is killed when this is dropped.
     async fn in_process(
         &self,
         engine: EngineKind,
         program: Vec<u8>,
         job: Job,
     ) -> Result<Outcome, RunFailure> {
-        let _permit = self
-            .runners
-            .permits
-            .acquire()
-            .await
-            .map_err(|_| RunFailure::Lost)?;
-        let runner = self.runners.take().ok_or(RunFailure::Lost)?;
-        let kill = runner.kill_handle();
+        let permits = Arc::clone(&self.runners.permits);
+        let permit = permits.acquire_owned().await;
+        let permit = permit.map_err(|_| RunFailure::Lost)?;
+        let runner = self.runners.free().pop().ok_or(RunFailure::Lost)?;
         let runners = Arc::clone(&self.runners);
+        let ends = CancelOnDrop(Cancel::default());
+        let cancel = ends.0.clone();
         let mut run = tokio::task::spawn_blocking(move || {
-            let result = runner.run(engine, &program, &job);
+            let result = runner.run_until(engine, &program, &job, &cancel);
             runners.tell_confinement(&runner);
             runners.tell_unkept(&runner);
-            runners.put(runner);
+            runners.free().push(runner);
+            // Not before: the next run finds the runner.
+            drop(permit);
             result
         });
         // The end of the time kills the process; the task's next run begins anew.
         tokio::select! {
             done = &mut run => return Ok(done.map_err(|_| RunFailure::Lost)??),
-            () = tokio::time::sleep(self.run_max) => kill.kill(),
+            () = tokio::time::sleep(self.run_max) => ends.0.cancel(),
         }
         // A run that ended in the same moment has its result; every other was ended by this.
         let seconds = self.run_max.as_secs();
         let ended = run.await.map_err(|_| RunFailure::Lost)?;
         ended.map_err(|_| RunFailure::TooLong { seconds })
+    }
+
+    /// Waits until the runs that nobody waits for any more have ended, and ends the idle processes. No run begins
+    /// afterwards.
+    pub async fn stop(&self) {
+        if let Ok(all) = self.runners.permits.acquire_many(self.runners.slots).await {
+            all.forget();
+        }
+        let idle = std::mem::take(&mut *self.runners.free());
+        // Each is killed and waited for.
+        let _ended = tokio::task::spawn_blocking(move || drop(idle)).await;
     }
 }
 
@@ -228,7 +265,7 @@ pub(crate) fn runner_config(
 }
 
 /// What the machine is asked to run.
-fn vm_job(job: &TaskJob, input: Vec<u8>) -> Job {
+pub(crate) fn vm_job(job: &TaskJob, input: Vec<u8>) -> Job {
     Job {
         input,
         args: job.arguments.clone(),

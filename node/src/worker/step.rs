@@ -2,6 +2,7 @@
 
 use super::run::{JobRunner, RunFailure};
 use crate::config::{Fault, Settings};
+use crate::service::logs::RunLogs;
 use crate::service::{CoreError, CoreHandle, Fetcher, seat_of};
 use frith_ledger::address::Address;
 use frith_ledger::entity::Entity;
@@ -9,14 +10,14 @@ use frith_ledger::key::SecretKey;
 use frith_ledger::operation::{Operation, OperationId, WorkerOperation};
 use frith_ledger::units::{Epoch, Height};
 use frith_tasks::LeafState;
-use frith_tasks::worker::{RunResult, TaskJob, WorkerIdentity, WorkerStep, plan};
+use frith_tasks::worker::{RunResult, TaskJob, WorkerIdentity, WorkerStep, open_tasks, plan};
 use frith_vm::HostError;
 use parity_scale_codec::Encode as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 
 /// Blocks after which an operation that isn't executed yet is submitted again.
@@ -42,6 +43,8 @@ pub struct WorkerConfig {
     pub settings: Settings,
     /// Where compiled programs are kept.
     pub cache: PathBuf,
+    /// Where standard error of runs is kept.
+    pub logs: RunLogs,
 }
 
 /// A run that failed, and when it is tried again.
@@ -59,10 +62,11 @@ pub struct Worker {
     slots: usize,
     results: BTreeMap<Address, RunResult>,
     held_back: BTreeMap<Address, (Epoch, RunResult)>,
-    running: BTreeSet<Address>,
+    running: BTreeMap<Address, AbortHandle>,
     retries: BTreeMap<Address, Retry>,
     submitted: BTreeMap<OperationId, Height>,
-    jobs: JoinSet<(Address, Result<RunResult, RunFailure>)>,
+    jobs: JoinSet<Result<RunResult, RunFailure>>,
+    logs: RunLogs,
 }
 
 impl Worker {
@@ -78,24 +82,39 @@ impl Worker {
             fault,
             settings,
             cache,
+            logs,
         } = config;
         Ok(Self {
-            runner: JobRunner::new(core.clone(), fetcher, &settings, &cache, fault)?,
+            runner: JobRunner::new(
+                core.clone(),
+                fetcher,
+                &settings,
+                &cache,
+                (logs.clone(), fault),
+            )?,
+            logs,
             core,
             key,
             fault,
             slots: usize::from(settings.slots),
             results: BTreeMap::new(),
             held_back: BTreeMap::new(),
-            running: BTreeSet::new(),
+            running: BTreeMap::new(),
             retries: BTreeMap::new(),
             submitted: BTreeMap::new(),
             jobs: JoinSet::new(),
         })
     }
 
-    /// Works until `ending` becomes true or the core is gone. Runs under way are dropped then.
-    pub async fn run(mut self, mut ending: watch::Receiver<bool>) {
+    /// Works until `ending` becomes true or the core is gone. Runs under way are killed then; when this returns, no
+    /// process runs a task any more.
+    pub async fn run(mut self, ending: watch::Receiver<bool>) {
+        self.work(ending).await;
+        self.jobs.shutdown().await;
+        self.runner.stop().await;
+    }
+
+    async fn work(&mut self, mut ending: watch::Receiver<bool>) {
         let mut progress = self.core.progress();
         loop {
             progress.borrow_and_update();
@@ -106,17 +125,25 @@ impl Worker {
             tokio::select! {
                 changed = progress.changed() => if changed.is_err() { return },
                 () = ended(&mut ending) => return,
-                Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
-                    if let Ok((task, result)) = done {
-                        self.finished(task, result).await;
-                    }
+                Some(done) = self.jobs.join_next_with_id(), if !self.jobs.is_empty() => {
+                    self.finished(done).await;
                 }
                 () = at(retry), if retry.is_some() => {}
             }
         }
     }
 
-    async fn finished(&mut self, task: Address, result: Result<RunResult, RunFailure>) {
+    /// A run is over: it finished, was given up, or broke.
+    async fn finished(
+        &mut self,
+        done: Result<(tokio::task::Id, Result<RunResult, RunFailure>), JoinError>,
+    ) {
+        let (id, result) = done.unwrap_or_else(|error| (error.id(), Err(RunFailure::Lost)));
+        let mut running = self.running.iter();
+        // One that was given up isn't there any more.
+        let Some(task) = running.find_map(|(task, run)| (run.id() == id).then_some(*task)) else {
+            return;
+        };
         self.running.remove(&task);
         self.core.counters().running.set(self.running.len() as u64);
         match result {
@@ -162,21 +189,38 @@ impl Worker {
             .query(|node| (node.state().clone(), node.epoch(), node.head()))
             .await?;
         let Some((seat, _)) = seat_of(&state, &self.key.public()) else {
+            self.give_up_but(&BTreeSet::new());
             return Ok(());
         };
         self.forget(&state, epoch);
+        self.logs.expire(Instant::now());
         let me = WorkerIdentity {
             seat,
             key: self.key.clone(),
         };
-        let steps = plan(&state, self.core.rules(), &me, &self.results, &self.running);
+        self.give_up_but(&open_tasks(&state, &me));
+        let running = self.running.keys().copied().collect();
+        let steps = plan(&state, self.core.rules(), &me, &self.results, &running);
         for step in steps {
             match step {
-                WorkerStep::Run { task, job } => self.start(task, *job),
+                WorkerStep::Run { task, job } => self.start(seat, task, *job),
                 WorkerStep::Submit(operation) => self.submit(*operation, height).await?,
             }
         }
         Ok(())
+    }
+
+    /// Kills the runs of all tasks but these: nobody takes their results any more.
+    fn give_up_but(&mut self, open: &BTreeSet<Address>) {
+        self.running.retain(|task, run| {
+            let wanted = open.contains(task);
+            if !wanted {
+                tracing::info!(%task, "the time for this task's result is over: its run is ended");
+                run.abort();
+            }
+            wanted
+        });
+        self.core.counters().running.set(self.running.len() as u64);
     }
 
     /// Drops what belongs to tasks that ended, and lets go of what was held back.
@@ -197,23 +241,24 @@ impl Worker {
         }
     }
 
-    fn start(&mut self, task: Address, job: TaskJob) {
+    fn start(&mut self, seat: Address, task: Address, job: TaskJob) {
         let waits = self
             .retries
             .get(&task)
             .is_some_and(|retry| retry.at > Instant::now());
-        let known = self.running.contains(&task) || self.held_back.contains_key(&task);
+        let known = self.running.contains_key(&task) || self.held_back.contains_key(&task);
         if self.fault == Some(Fault::Silent) || waits || known || self.running.len() >= self.slots {
             return;
         }
-        self.running.insert(task);
-        self.core.counters().running.set(self.running.len() as u64);
         let runner = self.runner.clone();
         let engine = job.engine;
-        self.jobs.spawn(async move {
-            let outcome = runner.run(job).await;
-            (task, outcome.map(|outcome| RunResult { engine, outcome }))
-        });
+        let run = async move {
+            let outcome = runner.run(seat, task, job).await;
+            outcome.map(|outcome| RunResult { engine, outcome })
+        };
+        let run = self.jobs.spawn(run);
+        self.running.insert(task, run);
+        self.core.counters().running.set(self.running.len() as u64);
     }
 
     /// Submits an operation, and again when it wasn't executed for a while.

@@ -4,7 +4,7 @@
 #![allow(unreachable_pub, reason = "a module of test programs")]
 
 use frith::config::Fault;
-use frith::devnet::{Devnet, DevnetOptions, PASSPHRASE, PlanOptions, environment, plan};
+use frith::devnet::{Devnet, DevnetOptions, PASSPHRASE, Plan, PlanOptions, environment, plan};
 use frith::views::StatusView;
 use frith_ledger::parameters::Parameters;
 use serde_json::Value;
@@ -96,6 +96,33 @@ pub fn long_windows(parameters: &mut Parameters) {
     (parameters.commit_epochs, parameters.reveal_epochs) = (30, 30);
 }
 
+/// The directories of a devnet of so many nodes, with these lines in their settings and changed parameters.
+pub fn planned(
+    dir: &Path,
+    nodes: u16,
+    settings: &str,
+    change: impl FnOnce(&mut Parameters),
+) -> Outcome<Plan> {
+    let options = PlanOptions {
+        nodes,
+        dir: dir.to_owned(),
+        epoch_ms: 1000,
+        time_ms: 0,
+    };
+    let mut planned = plan(&options)?;
+    change(&mut planned.genesis.parameters);
+    let genesis = serde_json::to_string(&planned.genesis)?;
+    for dir in planned.nodes.iter().chain([&planned.home]) {
+        std::fs::write(dir.join("genesis.json"), &genesis)?;
+    }
+    for dir in &planned.nodes {
+        let path = dir.join("config.toml");
+        let text = std::fs::read_to_string(&path)?;
+        std::fs::write(&path, format!("{text}\n{settings}"))?;
+    }
+    Ok(planned)
+}
+
 /// A running devnet and how to talk to it.
 pub struct World {
     pub devnet: Devnet,
@@ -121,24 +148,8 @@ impl World {
         change: impl FnOnce(&mut Parameters),
     ) -> Outcome<Self> {
         let directory = tempfile::tempdir()?;
-        let options = PlanOptions {
-            nodes,
-            dir: directory.path().to_owned(),
-            epoch_ms: 1000,
-            time_ms: 0,
-        };
-        let mut planned = plan(&options)?;
+        let planned = planned(directory.path(), nodes, settings, change)?;
         let home = planned.home.clone();
-        change(&mut planned.genesis.parameters);
-        let genesis = serde_json::to_string(&planned.genesis)?;
-        for dir in planned.nodes.iter().chain([&home]) {
-            std::fs::write(dir.join("genesis.json"), &genesis)?;
-        }
-        for dir in &planned.nodes {
-            let path = dir.join("config.toml");
-            let text = std::fs::read_to_string(&path)?;
-            std::fs::write(&path, format!("{text}\n{settings}"))?;
-        }
         let options = DevnetOptions {
             program: program(),
             faults,

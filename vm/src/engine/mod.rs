@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use parity_scale_codec::{Decode, Encode};
 
+use crate::excerpt::Excerpt;
 use crate::host::{HostState, Stop};
 use crate::job::{FUEL_LIMIT_MAX, HostError, Job, Outcome, Status, TrapKind};
 use crate::limits::Limits;
@@ -286,7 +287,7 @@ pub(crate) fn plan(metadata: &Metadata, job: &Job) -> Result<Result<Plan, Outcom
         status,
         fuel,
         output: Vec::new(),
-        stderr: Vec::new(),
+        stderr: Excerpt::default(),
         peak_pages: 0,
     };
     let memory = metadata.memory;
@@ -309,7 +310,7 @@ pub(crate) fn failed_start(metadata: &Metadata, kind: TrapKind) -> Outcome {
         status: Status::Trap(kind),
         fuel: metadata.start_fuel,
         output: Vec::new(),
-        stderr: Vec::new(),
+        stderr: Excerpt::default(),
         peak_pages: metadata.memory.map_or(0, |memory| memory.initial),
     }
 }

@@ -2,7 +2,8 @@
 
 use super::memory::Fault;
 use super::{BYTES_PER_FUEL, CALL_FUEL, ENTRY_FUEL, RANDOM_BYTES_PER_FUEL, WRITTEN_BYTES_PER_FUEL};
-use crate::job::{Job, STDERR_BYTES_MAX};
+use crate::excerpt::{Excerpt, Growing};
+use crate::job::Job;
 
 /// The BLAKE3 context that turns a job's seed into its stream of random bytes.
 const RANDOM_CONTEXT: &str = "frith v1 vm guest randomness";
@@ -34,7 +35,7 @@ pub struct HostState {
     random: blake3::OutputReader,
     output: Vec<u8>,
     output_bytes_max: usize,
-    stderr: Vec<u8>,
+    stderr: Growing,
     fuel_limit: i64,
     fuel: i64,
 }
@@ -60,7 +61,7 @@ impl HostState {
                 .finalize_xof(),
             output: Vec::new(),
             output_bytes_max: job.output_limit_bytes as usize,
-            stderr: Vec::new(),
+            stderr: Growing::default(),
             fuel_limit: i64::try_from(job.fuel_limit).unwrap_or(i64::MAX),
             fuel: 0,
         }
@@ -68,8 +69,8 @@ impl HostState {
 
     /// What was written to standard output and standard error.
     #[must_use]
-    pub fn into_written(self) -> (Vec<u8>, Vec<u8>) {
-        (self.output, self.stderr)
+    pub fn into_written(self) -> (Vec<u8>, Excerpt) {
+        (self.output, self.stderr.into())
     }
 
     /// Takes over the counter for a call and charges the call itself.
@@ -154,11 +155,9 @@ impl HostState {
         Ok(())
     }
 
-    /// Keeps what fits; the guest is not told about the rest.
+    /// Keeps the beginning and the end; the guest is not told about the rest.
     pub(super) fn write_stderr(&mut self, bytes: &[u8]) {
-        let room = STDERR_BYTES_MAX.saturating_sub(self.stderr.len());
-        self.stderr
-            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.stderr.push(bytes);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
+use super::lifeline;
 use super::protocol::{Artifact, Request, Response, receive, send};
 use super::sandbox::{self, Confinement, Fence};
 use crate::engine::{Compiled, Engine, EngineKind, NATIVE_STACK_BYTES, engine};
@@ -11,7 +12,7 @@ use crate::limits::Limits;
 use crate::meter::prepare;
 
 /// Runs the child's side to its end; the whole program is this call. Exits with 0 when the parent closes the
-/// pipe, and with 1 when the sandbox can't be set up or the parent breaks the protocol.
+/// pipe or ends, in the middle of a job too, and with 1 when the sandbox can't be set up or the parent breaks the protocol.
 pub fn main() -> ExitCode {
     run(None)
 }
@@ -24,11 +25,15 @@ pub fn main_after(attempt: fn() -> String) -> ExitCode {
 }
 
 fn run(attempt: Option<fn() -> String>) -> ExitCode {
+    let bound = lifeline::die_with_parent();
     sandbox::close_descriptors();
-    if sandbox::restrict().is_err() {
+    if bound.and_then(|()| sandbox::restrict()).is_err() {
         return ExitCode::FAILURE;
     }
     let fence = sandbox::fence();
+    if lifeline::watch().is_err() {
+        return ExitCode::FAILURE;
+    }
     let worker = std::thread::Builder::new()
         .stack_size(NATIVE_STACK_BYTES)
         .spawn(move || {

@@ -6,19 +6,24 @@
 //! directory, and pipes for standard input and output only. [`main`] (the child's side) must be the first
 //! thing the program does. It
 //!
-//! 1. closes every descriptor above 2,
-//! 2. gives up gaining privileges, core files, writing files,
-//! 3. fences itself off from all files, TCP and other processes (landlock, as far as the kernel has it), and starts
-//!    the one thread with the large stack that does the work,
-//! 4. takes the limits of address space, data and CPU time from the first message, and sets them,
-//! 5. has the kernel refuse every system call but the few that computing on memory and the two pipes needs (seccomp),
-//! 6. says how far this machine could do 3 and 5 ([`Confinement`]), and takes requests.
+//! 1. has the kernel kill it when its parent ends (Linux),
+//! 2. closes every descriptor above 2,
+//! 3. gives up gaining privileges, core files, writing files,
+//! 4. fences itself off from all files, TCP and other processes (landlock, as far as the kernel has it), and starts
+//!    a thread that ends the process when the parent's end of standard input closes, and the one thread with the large stack
+//!    that does the work,
+//! 5. takes the limits of address space, data and CPU time from the first message, and sets them,
+//! 6. has the kernel refuse every system call but the few that computing on memory and the two pipes needs (seccomp),
+//! 7. says how far this machine could do 4 and 6 ([`Confinement`]), and takes requests.
 //!
 //! The child never opens a file: compiled modules go through the parent, over the pipes.
 //!
 //! Compiling happens in a process that ends afterwards, so what a hostile module does to a compiler touches
 //! only its own compiled form. Running happens in a process that serves up to `jobs_per_process` jobs, each
 //! in a fresh store.
+//!
+//! A child ends with its parent, also in the middle of a job: the kernel kills it (`spawner` keeps the thread that the kernel
+//! goes by), and it watches its pipe (`lifeline`). Should both fail, [`CpuAllowance`] bounds what the job's fuel may take.
 //!
 //! # Messages
 //!
@@ -36,7 +41,7 @@
 //! # Failures
 //!
 //! A child that crashes, is killed or runs into a limit makes [`crate::HostError`], never an outcome; the next
-//! job starts a new child. Deadlines are the caller's: [`KillHandle::kill`] ends the job that runs.
+//! job starts a new child. Deadlines are the caller's: [`Cancel::cancel`] ends a job, wherever it is.
 //!
 //! # Limits
 //!
@@ -44,12 +49,18 @@
 //! taken over: its own memory and CPU time, lies about the jobs it gets, and the kernel's code behind thirty calls.
 
 mod cache;
+mod cancel;
 mod child;
+mod cpu;
+mod lifeline;
 mod parent;
 mod protocol;
 mod sandbox;
+mod spawner;
 
+pub use cancel::Cancel;
 pub use child::{main, main_after};
+pub use cpu::CpuAllowance;
 pub use parent::{KillHandle, Runner, RunnerConfig};
 pub use protocol::{FRAME_BYTES_MAX, Resources};
 pub use sandbox::{Confinement, Fence};

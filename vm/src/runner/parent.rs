@@ -1,15 +1,19 @@
 //! The parent's side: children, their jobs, and killing them.
 
 use std::io::{BufReader, BufWriter};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::cache::{Cache, Id};
+use super::cancel::Cancel;
+use super::cpu::{self, CpuAllowance};
 use super::protocol::{Artifact, CUT_SHORT, Request, Resources, Response, receive, send};
 use super::sandbox::Confinement;
+use super::spawner;
 use crate::engine::EngineKind;
-use crate::job::{FUEL_LIMIT_MAX, HostError, Job, Outcome, STDERR_BYTES_MAX};
+use crate::job::{FUEL_LIMIT_MAX, HostError, Job, Outcome};
 use crate::limits::Limits;
 
 /// How a [`Runner`] starts its processes and where it keeps compiled modules.
@@ -27,6 +31,8 @@ pub struct RunnerConfig {
     pub limits: Limits,
     /// What a process may use.
     pub resources: Resources,
+    /// What of a process's CPU time one job may use.
+    pub cpu: CpuAllowance,
     /// Jobs that a process runs before a new one takes its place.
     pub jobs_per_process: u32,
 }
@@ -42,6 +48,7 @@ impl RunnerConfig {
             cache_bytes_max: 1 << 30,
             limits: Limits::default(),
             resources: Resources::default(),
+            cpu: CpuAllowance::default(),
             jobs_per_process: 32,
         }
     }
@@ -58,7 +65,8 @@ pub struct Runner {
     unkept: Mutex<Option<String>>,
 }
 
-/// Kills the process that works for a [`Runner`] at the moment, if there is one. Cheap to clone.
+/// Kills the process that works for a [`Runner`] at the moment, if there is one; to end a job for good, whichever process it
+/// is in, there is [`Cancel`]. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct KillHandle(Arc<Mutex<Option<Child>>>);
 
@@ -88,11 +96,28 @@ impl KillHandle {
                 let _ = child.kill();
                 child
                     .wait()
-                    .map_or_else(|error| error.to_string(), |status| status.to_string())
+                    .map_or_else(|error| error.to_string(), how_ended)
             }
             None => "already ended".to_owned(),
         }
     }
+}
+
+/// How a child ended, in words.
+fn how_ended(status: ExitStatus) -> String {
+    if status.signal() == Some(rustix::process::Signal::XCPU.as_raw()) {
+        return format!("{status}: it used all the CPU time that its fuel may take");
+    }
+    status.to_string()
+}
+
+/// One call of [`Runner::run_until`].
+struct Run<'a> {
+    engine: EngineKind,
+    id: Id,
+    wasm: &'a [u8],
+    job: &'a Job,
+    cancel: &'a Cancel,
 }
 
 /// A child process with its pipes.
@@ -154,52 +179,85 @@ impl Runner {
     ///
     /// [`HostError`] when a process fails or is killed, or the disk does. A refused module is an outcome.
     pub fn run(&self, engine: EngineKind, wasm: &[u8], job: &Job) -> Result<Outcome, HostError> {
+        self.run_until(engine, wasm, job, &Cancel::default())
+    }
+
+    /// The same, for a job that can be ended by `cancel`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runner::run`], and [`HostError::Cancelled`].
+    pub fn run_until(
+        &self,
+        engine: EngineKind,
+        wasm: &[u8],
+        job: &Job,
+        cancel: &Cancel,
+    ) -> Result<Outcome, HostError> {
         if job.fuel_limit > FUEL_LIMIT_MAX {
             return Err(HostError::FuelLimit {
                 asked: job.fuel_limit,
             });
         }
         let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = Id::new(engine, &self.config.limits, wasm);
-        let has_ended = self
-            .current
-            .lock()
-            .as_mut()
-            .is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
-        if has_ended {
-            // What it had loaded is gone with it.
-            self.retire(&mut warm);
+        let _begun = cancel.begin(&self.current)?;
+        let run = Run {
+            engine,
+            id: Id::new(engine, &self.config.limits, wasm),
+            wasm,
+            job,
+            cancel,
+        };
+        match self.run_one(&mut warm, &run) {
+            // Its process was killed, whatever that looks like from here.
+            Err(_) if cancel.is_cancelled() => Err(HostError::Cancelled),
+            result => result,
+        }
+    }
+
+    fn run_one(&self, warm: &mut Option<Process>, run: &Run<'_>) -> Result<Outcome, HostError> {
+        if !self.can_serve(run.job) {
+            self.retire(warm);
         }
         let is_loaded = warm
             .as_ref()
-            .is_some_and(|process| process.loaded == Some((engine, id)));
+            .is_some_and(|process| process.loaded == Some((run.engine, run.id)));
         let mut artifact = match &self.cache {
-            Some(cache) if !is_loaded => cache.get(id),
+            Some(cache) if !is_loaded => cache.get(run.id),
             _ => None,
         };
         let mut fresh = false;
         if artifact.is_none() && !is_loaded {
-            self.retire(&mut warm);
-            artifact = match self.compile(engine, id, wasm)? {
+            self.retire(warm);
+            artifact = match self.compile(run)? {
                 Ok(artifact) => Some(artifact),
                 Err(outcome) => return Ok(outcome),
             };
             fresh = true;
         }
-        match self.run_artifact(&mut warm, engine, id, artifact, job) {
+        match self.run_artifact(warm, run, artifact) {
             Err(HostError::Artifact { .. }) if !fresh => {
                 // Of another version of the engine, most likely.
                 if let Some(cache) = &self.cache {
-                    cache.remove(id);
+                    cache.remove(run.id);
                 }
-                self.retire(&mut warm);
-                match self.compile(engine, id, wasm)? {
-                    Ok(artifact) => self.run_artifact(&mut warm, engine, id, Some(artifact), job),
+                self.retire(warm);
+                match self.compile(run)? {
+                    Ok(artifact) => self.run_artifact(warm, run, Some(artifact)),
                     Err(outcome) => Ok(outcome),
                 }
             }
             result => result,
         }
+    }
+
+    /// Whether the child, if there is one, lives and has CPU time left for the job.
+    fn can_serve(&self, job: &Job) -> bool {
+        let seconds = self.config.cpu.of_job(job);
+        self.current.lock().as_mut().is_some_and(|child| {
+            matches!(child.try_wait(), Ok(None))
+                && cpu::has_left(child.id(), seconds, &self.config.resources)
+        })
     }
 
     /// Ends the warm process.
@@ -210,25 +268,24 @@ impl Runner {
     }
 
     /// Compiles in a process that ends afterwards, and keeps the result.
-    fn compile(
-        &self,
-        engine: EngineKind,
-        id: Id,
-        wasm: &[u8],
-    ) -> Result<Result<Artifact, Outcome>, HostError> {
-        let mut process = self.start()?;
+    fn compile(&self, run: &Run<'_>) -> Result<Result<Artifact, Outcome>, HostError> {
+        let mut process = self.start(run.cancel)?;
         let request = Request::Compile {
-            engine,
+            engine: run.engine,
             limits: self.config.limits.clone(),
-            wasm: wasm.to_vec(),
+            wasm: run.wasm.to_vec(),
         };
-        let response = self.ask(&mut process, &request);
+        let seconds = self.config.cpu.of_compiling();
+        let response = self.ask_within(&mut process, seconds, &request);
         drop(process);
         self.current.reap();
         match response? {
             Response::Compiled(artifact) => {
                 // A full disk is no reason not to run what has been compiled.
-                let kept = self.cache.as_ref().map(|cache| cache.put(id, &artifact));
+                let kept = self
+                    .cache
+                    .as_ref()
+                    .map(|cache| cache.put(run.id, &artifact));
                 *self.unkept.lock().unwrap_or_else(PoisonError::into_inner) =
                     kept.and_then(Result::err).map(|error| error.to_string());
                 Ok(Ok(artifact))
@@ -246,23 +303,22 @@ impl Runner {
     fn run_artifact(
         &self,
         warm: &mut Option<Process>,
-        engine: EngineKind,
-        id: Id,
+        run: &Run<'_>,
         module: Option<Artifact>,
-        job: &Job,
     ) -> Result<Outcome, HostError> {
         let mut process = match warm.take() {
             Some(process) => process,
-            None => self.start()?,
+            None => self.start(run.cancel)?,
         };
         let request = Request::Run {
-            engine,
+            engine: run.engine,
             module,
-            job: Box::new(job.clone()),
+            job: Box::new(run.job.clone()),
         };
-        let response = self.ask(&mut process, &request);
+        let seconds = self.config.cpu.of_job(run.job);
+        let response = self.ask_within(&mut process, seconds, &request);
         process.jobs += 1;
-        process.loaded = Some((engine, id));
+        process.loaded = Some((run.engine, run.id));
         let keep = matches!(response, Ok(Response::Done(_)))
             && process.jobs < self.config.jobs_per_process;
         if keep {
@@ -272,7 +328,7 @@ impl Runner {
             self.current.reap();
         }
         match response? {
-            Response::Done(outcome) if is_possible(&outcome, job) => Ok(outcome),
+            Response::Done(outcome) if is_possible(&outcome, run.job) => Ok(outcome),
             Response::Done(_) => {
                 self.retire(warm);
                 Err(HostError::Protocol {
@@ -288,21 +344,26 @@ impl Runner {
     }
 
     /// Starts a child and has it set its limits.
-    fn start(&self) -> Result<Process, HostError> {
-        let mut child = Command::new(&self.config.program)
+    fn start(&self, cancel: &Cancel) -> Result<Process, HostError> {
+        let mut command = Command::new(&self.config.program);
+        command
             .args(&self.config.arguments)
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|source| HostError::Io {
-                doing: "starting the runner process",
-                source,
-            })?;
+            .stderr(Stdio::null());
+        let mut child = spawner::spawn(command).map_err(|source| HostError::Io {
+            doing: "starting the runner process",
+            source,
+        })?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         *self.current.lock() = Some(child);
+        // Who cancelled before this child was there couldn't kill it.
+        if cancel.is_cancelled() {
+            self.current.reap();
+            return Err(HostError::Cancelled);
+        }
         let (input, output) = pipes.ok_or(HostError::Protocol { reason: "no pipes" })?;
         let mut process = Process {
             input: BufWriter::new(input),
@@ -310,13 +371,23 @@ impl Runner {
             jobs: 0,
             loaded: None,
         };
-        match self.ask(&mut process, &Request::Setup(self.config.resources.clone()))? {
+        if let Err(error) = self.set_up(&mut process) {
+            drop(process);
+            self.current.reap();
+            return Err(error);
+        }
+        Ok(process)
+    }
+
+    /// Has a new child set its limits.
+    fn set_up(&self, process: &mut Process) -> Result<(), HostError> {
+        match self.ask(process, &Request::Setup(self.config.resources.clone()))? {
             Response::Ready(confinement) => {
                 *self
                     .confinement
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner) = Some(confinement);
-                Ok(process)
+                Ok(())
             }
             Response::Failed(reason) => Err(HostError::Runner { reason }),
             _ => Err(HostError::Protocol {
@@ -338,6 +409,22 @@ impl Runner {
             Err(error) => Err(error),
         }
     }
+
+    /// The same, for which the child may use so many seconds of CPU time.
+    fn ask_within(
+        &self,
+        process: &mut Process,
+        seconds: u64,
+        request: &Request,
+    ) -> Result<Response, HostError> {
+        if let Some(child) = self.current.process_id() {
+            cpu::allow(child, seconds, &self.config.resources).map_err(|source| HostError::Io {
+                doing: "limiting the runner's CPU time",
+                source,
+            })?;
+        }
+        self.ask(process, request)
+    }
 }
 
 impl Drop for Runner {
@@ -350,5 +437,5 @@ impl Drop for Runner {
 fn is_possible(outcome: &Outcome, job: &Job) -> bool {
     outcome.fuel <= job.fuel_limit
         && outcome.output.len() <= job.output_limit_bytes as usize
-        && outcome.stderr.len() <= STDERR_BYTES_MAX
+        && outcome.stderr.is_possible()
 }

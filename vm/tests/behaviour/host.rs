@@ -1,7 +1,7 @@
 //! What the host gives and takes: streams, clocks, randomness, and refusals of bad pointers.
 
 use crate::{ECHO, run, run_with};
-use frith_vm::{Job, Status};
+use frith_vm::{Excerpt, Job, Status};
 
 #[test]
 fn input_reaches_the_guest_and_output_the_outcome() {
@@ -113,4 +113,28 @@ fn bad_guest_pointers_are_efault_and_unknown_descriptors_ebadf() {
             (call $expect (call $close (i32.const 1)) (i32.const 8))
             (call $expect (call $write (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)) (i32.const 8))))"#);
     assert_eq!(outcome.status, Status::Exit(0));
+}
+
+#[test]
+fn the_beginning_and_the_end_of_standard_error_are_kept_and_what_lies_between_is_counted() {
+    let program = ECHO.replace("$write (i32.const 1)", "$write (i32.const 2)");
+    for bytes in [0, 5, 100_000, 300_000] {
+        let input: Vec<u8> = (0..bytes).map(|at: u32| (at % 251) as u8).collect();
+        let job = Job {
+            input: input.clone(),
+            ..Job::default()
+        };
+        let outcome = run_with(&program, &job);
+        assert_eq!(
+            (outcome.status, &outcome.output[..]),
+            (Status::Exit(0), &[][..])
+        );
+        assert_eq!(outcome.stderr, Excerpt::from(&input[..]));
+        let last = outcome
+            .stderr
+            .tail()
+            .last()
+            .or(outcome.stderr.head().last());
+        assert_eq!(last, input.last(), "the last words of {bytes} bytes");
+    }
 }

@@ -2,7 +2,8 @@
 
 use super::WaitArgs;
 use crate::config::Engine;
-use clap::{Args, Subcommand};
+use clap::builder::ArgPredicate;
+use clap::{Arg, Args, Subcommand};
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use std::path::PathBuf;
@@ -53,6 +54,14 @@ pub enum TaskCommand {
         #[arg(long, default_value_t = 60, value_name = "SECONDS")]
         timeout: u64,
     },
+    /// What a task wrote to standard error, as one worker tells it: kept for an hour, part of no result.
+    Logs {
+        /// The task's address.
+        task: Address,
+        /// Ask the worker at this seat (see `task status`) instead of any.
+        #[arg(long, value_name = "ADDRESS")]
+        seat: Option<Address>,
+    },
     /// Your tasks, newest first.
     List {
         /// Everybody's.
@@ -73,11 +82,15 @@ pub enum TaskCommand {
         #[command(flatten)]
         wait: WaitArgs,
     },
-    /// Run a program on this machine as a worker would. Nothing is sent anywhere.
+    /// Run a program, or a task that there is, on this machine as a worker would. Nothing is sent anywhere.
+    #[command(mut_arg("program", unless_as_task))]
     Run {
         /// Needed: a task elsewhere is `task submit`.
         #[arg(long, required = true)]
         local: bool,
+        /// Run what this task runs, with its input, arguments, environment, clock, seed and limits from the ledger.
+        #[arg(long = "as", id = AS_TASK, value_name = "TASK", conflicts_with_all = SPEC_ARGS)]
+        as_task: Option<Address>,
         /// The task.
         #[command(flatten)]
         spec: SpecArgs,
@@ -88,6 +101,30 @@ pub enum TaskCommand {
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+}
+
+/// The argument that names a task in place of [`SpecArgs`].
+const AS_TASK: &str = "as_task";
+/// Everything in [`SpecArgs`].
+const SPEC_ARGS: [&str; 10] = [
+    "program",
+    "input",
+    "args",
+    "env",
+    "fuel",
+    "price",
+    "replicas",
+    "memory_pages",
+    "result_max",
+    "deadline",
+];
+
+/// The program is needed unless a task names it; then no file does.
+fn unless_as_task(program: Arg) -> Arg {
+    program
+        .required(false)
+        .required_unless_present(AS_TASK)
+        .default_value_if(AS_TASK, ArgPredicate::IsPresent, "of the task")
 }
 
 /// What a task asks for.

@@ -8,6 +8,7 @@
 //! that is read, and no time of the core. What each may ask for is bounded before, by its budget (`frith_network::Limits`).
 
 use super::slice::{FetchRequest, Sliced};
+use crate::service::logs::RunLogs;
 use bytes::Bytes;
 use frith_ledger::codec::decode;
 use frith_ledger::entity::ContentId;
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// Bytes of an encoded fetch request.
 const REQUEST_BYTES_MAX: usize = 256;
@@ -140,16 +142,19 @@ impl Drop for Handle {
     }
 }
 
-/// Serves contents to peers. Cheap to clone; the last clone ends it.
+/// Serves contents, and the logs of this node's runs, to peers. Cheap to clone; the last clone ends it.
 #[derive(Clone)]
-pub struct Served(Arc<Handle>);
+pub struct Served {
+    contents: Arc<Handle>,
+    logs: RunLogs,
+}
 
 impl Served {
-    /// Starts the thread that serves what `contents` reads.
+    /// Starts the thread that serves what `contents` reads; what is asked of `logs` is answered at once.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(contents: ContentReader) -> std::io::Result<Self> {
+    pub fn start(contents: ContentReader, logs: RunLogs) -> std::io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let own = shared.clone();
         let run = move || {
@@ -161,7 +166,10 @@ impl Served {
         std::thread::Builder::new()
             .name("content".to_owned())
             .spawn(run)?;
-        Ok(Self(Arc::new(Handle(shared))))
+        Ok(Self {
+            contents: Arc::new(Handle(shared)),
+            logs,
+        })
     }
 
     /// What `peer` is answered to `request`. Waits for its turn.
@@ -169,7 +177,13 @@ impl Served {
         let Ok(request) = decode(request, REQUEST_BYTES_MAX) else {
             return Answer::Refused;
         };
-        let FetchRequest::Content { id, first, count } = request;
+        let (id, first, count) = match request {
+            FetchRequest::Content { id, first, count } => (id, first, count),
+            FetchRequest::Logs { task } => {
+                let kept = self.logs.get(&task, Instant::now());
+                return kept.map_or(Answer::Refused, |kept| Answer::Found(kept.encode().into()));
+            }
+        };
         let (reply, answer) = oneshot::channel();
         let asked = Asked {
             id,
@@ -177,10 +191,11 @@ impl Served {
             count,
             reply,
         };
-        if self.0.0.turns().push(peer, asked).is_err() {
+        let shared = &self.contents.0;
+        if shared.turns().push(peer, asked).is_err() {
             return Answer::Busy;
         }
-        self.0.0.changed.notify_one();
+        shared.changed.notify_one();
         answer.await.unwrap_or(Answer::Refused)
     }
 }
@@ -330,7 +345,8 @@ mod tests {
             go_on: Mutex::new(go_on),
             bytes,
         };
-        let served = Served::start(ContentReader::new(Arc::new(gate))).expect("a thread");
+        let contents = ContentReader::new(Arc::new(gate));
+        let served = Served::start(contents, RunLogs::default()).expect("a thread");
         let request = |id| FetchRequest::Content {
             id,
             first: 0,

@@ -7,6 +7,7 @@ use bao_tree::io::sync::{
     CreateOutboard as _, Outboard, OutboardMut, decode_ranges, encode_ranges,
 };
 use bao_tree::{BaoTree, BlockSize, ChunkNum, ChunkRanges};
+use frith_ledger::address::Address;
 use frith_ledger::codec::BoundedBytes;
 use frith_ledger::entity::ContentId;
 use frith_ledger::parameters::CONTENT_BYTES_MAX;
@@ -37,6 +38,12 @@ pub enum FetchRequest {
         first: u32,
         /// How many groups, at most [`GROUPS_MAX`]; the slice ends with the content.
         count: u8,
+    },
+    /// What a task wrote to standard error where it was run: [`crate::service::logs`].
+    #[codec(index = 2)]
+    Logs {
+        /// The task.
+        task: Address,
     },
 }
 

@@ -3,7 +3,7 @@
 use super::world::{World, right, spec};
 use crate::content::{content_id, contents, name_bytes};
 use crate::quote::{pay, quote};
-use crate::worker::{RunResult, TaskJob, WorkerIdentity, WorkerStep, plan, salt};
+use crate::worker::{RunResult, TaskJob, WorkerIdentity, WorkerStep, open_tasks, plan, salt};
 use frith_ledger::address::Address;
 use frith_ledger::codec::BoundedVec;
 use frith_ledger::credits::Credits;
@@ -82,6 +82,26 @@ fn a_worker_that_forgot_everything_goes_on_where_the_ledger_says() {
         [],
         "another's seat"
     );
+}
+
+#[test]
+fn a_task_is_open_while_its_result_is_taken_and_no_longer() {
+    let mut world = World::new(&[1, 2]);
+    let task = world.submit(1, spec(2, Epoch::new(8)));
+    let me = WorkerIdentity {
+        seat: world.seat(0),
+        key: world.workers[0].0.clone(),
+    };
+    let none = BTreeSet::new();
+    assert_eq!(open_tasks(&world.state, &me), none, "not drawn yet");
+    world.close();
+    world.close();
+    let until = world.task(&task).places[0].commit_until;
+    while world.state.epoch() <= until {
+        assert_eq!(open_tasks(&world.state, &me), BTreeSet::from([task]));
+        world.close();
+    }
+    assert_eq!(open_tasks(&world.state, &me), none, "the place has lapsed");
 }
 
 #[test]

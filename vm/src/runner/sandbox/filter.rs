@@ -47,6 +47,10 @@ const ANY_ARGUMENTS: &[libc::c_long] = &[
     // Hash maps draw their seeds.
     libc::SYS_getrandom,
     libc::SYS_close,
+    // Waiting for the parent's end; there is nothing to wait for but the three descriptors.
+    libc::SYS_ppoll,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
 ];
 
 /// Installs the filter in every thread of this process.
