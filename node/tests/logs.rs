@@ -69,7 +69,9 @@ fn a_tasks_last_words_are_had_from_any_node_until_its_worker_is_gone() -> Outcom
     let task = world.submit(TALKER, &["--replicas", "1"])?;
     let (worker, seat) = world.worker_of(&task)?;
     for node in 0..world.devnet.nodes() {
-        let log = answer(&world.call_at(node, &["task", "logs", &task])?)?;
+        let fetched = world.call_at(node, &["task", "logs", &task])?;
+        assert_eq!(fetched.stderr, b"", "JSON has all of it");
+        let log = answer(&fetched)?;
         assert_eq!(
             (&log["seat"], &log["status"]),
             (&json!(seat), &json!("exit 0"))

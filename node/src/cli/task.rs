@@ -331,6 +331,9 @@ pub(super) fn fate(place: &PlaceView) -> String {
 
 fn logs(session: &Session, task: &Address, seat: Option<&Address>) -> Result<Report> {
     let view = session.node()?.logs(task, seat)?;
+    if session.json {
+        return Report::new("", &view);
+    }
     note(&format!(
         "the word of one worker, which nothing proves: seat {}, on {}, {}, {} fuel, {} s ago",
         view.seat,
