@@ -1,11 +1,13 @@
 //! The second pass over a function: copies its instructions and inserts what [`super`] specifies.
 
+mod grow;
+
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{BlockType, Encode, Function, Instruction, ValType};
 use wasmparser::{FunctionBody, Operator};
 
 use super::FunctionPlan;
-use super::cost::{BULK_SHIFT, PAGE_SHIFT, TABLE_ELEMENT_SHIFT};
+use super::cost::{BULK_SHIFT, TABLE_ELEMENT_SHIFT};
 use super::nan;
 use super::walk::{Edge, Walk};
 use crate::refusal::{Refusal, RefusalCode};
@@ -447,101 +449,6 @@ impl Emitter<'_> {
         self.take_word(word, shift, up);
         self.check(0, self.labels(depth));
         self.put(&Instruction::LocalGet(word));
-    }
-
-    /// `memory.grow`: only growing that adds a page and keeps the limit is left to the engine, and charged. By nothing the
-    /// answer is the size, beyond the limit -1. So an engine grows no more often than there are pages ([`super`]).
-    fn memory_grow(&mut self, memory: u32) {
-        let word = self.word();
-        self.put_all(&[
-            Instruction::LocalTee(word),
-            Instruction::I32Const(1),
-            Instruction::I32Sub,
-            Instruction::GlobalGet(self.shared.pages),
-            Instruction::MemorySize(memory),
-            Instruction::I32Sub,
-            Instruction::I32LtU,
-            Instruction::If(BlockType::Result(ValType::I32)),
-        ]);
-        self.take_word(word, i64::from(PAGE_SHIFT), true);
-        self.put_all(&[Instruction::LocalGet(word), Instruction::MemoryGrow(memory)]);
-        self.host_must_have_grown(word);
-        self.put_all(&[
-            Instruction::Else,
-            Instruction::I32Const(-1),
-            Instruction::MemorySize(memory),
-            Instruction::LocalGet(word),
-            Instruction::Select,
-            Instruction::End,
-        ]);
-    }
-
-    /// `table.grow`, likewise; and at most [`super::TABLE_GROWTHS`] times, beyond which the answer is -1 too.
-    fn table_grow(&mut self, table: u32) {
-        let maximum = self.shared.table_maxima.get(table as usize);
-        let maximum = maximum.copied().unwrap_or(0);
-        let (word, reference) = (self.word(), self.reference());
-        self.put_all(&[
-            Instruction::LocalSet(word),
-            Instruction::LocalSet(reference),
-            Instruction::LocalGet(word),
-            Instruction::I32Const(1),
-            Instruction::I32Sub,
-            Instruction::I32Const(maximum as i32),
-            Instruction::TableSize(table),
-            Instruction::I32Sub,
-            Instruction::I32LtU,
-            Instruction::GlobalGet(self.shared.growths),
-            Instruction::I32Const(0),
-            Instruction::I32GtS,
-            Instruction::I32And,
-            Instruction::If(BlockType::Result(ValType::I32)),
-            Instruction::GlobalGet(self.shared.growths),
-            Instruction::I32Const(1),
-            Instruction::I32Sub,
-            Instruction::GlobalSet(self.shared.growths),
-        ]);
-        self.take_word(word, i64::from(TABLE_ELEMENT_SHIFT), true);
-        self.put_all(&[
-            Instruction::LocalGet(reference),
-            Instruction::LocalGet(word),
-            Instruction::TableGrow(table),
-        ]);
-        self.host_must_have_grown(word);
-        self.put_all(&[
-            Instruction::Else,
-            Instruction::I32Const(-1),
-            Instruction::TableSize(table),
-            Instruction::LocalGet(word),
-            Instruction::Select,
-            Instruction::End,
-        ]);
-    }
-
-    /// Behind an engine's growing, which the limits allow: -1 is the host's failure, and ends the run without a result.
-    fn host_must_have_grown(&mut self, word: u32) {
-        self.put_all(&[
-            Instruction::LocalTee(word),
-            Instruction::I32Const(-1),
-            Instruction::I32Eq,
-            Instruction::If(BlockType::Empty),
-            Instruction::I32Const(1),
-            Instruction::GlobalSet(self.shared.failed),
-            Instruction::Unreachable,
-            Instruction::End,
-            Instruction::LocalGet(word),
-        ]);
-    }
-
-    fn reference(&mut self) -> u32 {
-        match self.reference {
-            Some(local) => local,
-            None => {
-                let local = self.add_local(ValType::FUNCREF);
-                self.reference = Some(local);
-                local
-            }
-        }
     }
 
     /// Replaces a NaN on top of the stack, just pushed by `operator`, by the canonical one. A branch that only
