@@ -34,6 +34,8 @@ pub struct Chain {
     pub closing: Option<Closing>,
     /// The first block that is kept.
     pub first: Height,
+    /// The first epoch whose blocks were all executed here: receipts of earlier ones may be missing.
+    pub copied: Epoch,
     versions: BTreeMap<Epoch, Version>,
     saved: Option<(u64, Version)>,
     versions_kept: usize,
@@ -101,6 +103,7 @@ impl Chain {
             first: first
                 .unwrap_or(closing.height.next())
                 .max(persist::first(store)?.unwrap_or(Height::ZERO)),
+            copied: persist::copied(store)?.unwrap_or(Epoch::ZERO),
             versions,
             saved: Some((number, version)),
             closing: Some(closing),
@@ -116,6 +119,7 @@ impl Chain {
             epoch: Epoch::ZERO,
             closing: None,
             first: Height::new(1),
+            copied: Epoch::ZERO,
             versions: BTreeMap::new(),
             saved: None,
             versions_kept: limits.versions_kept.max(2),
@@ -182,11 +186,15 @@ impl Chain {
     pub fn replace(&mut self, closing: Closing, state: LeafState, saved_bits: u8) -> Vec<Write> {
         (self.head, self.head_id) = (closing.height, closing.id);
         self.first = closing.height.next();
+        self.copied = closing.epoch.next();
         self.state = state;
         self.versions.clear();
-        let first = persist::put_first(self.first);
+        let places = [
+            persist::put_first(self.first),
+            persist::put_copied(self.copied),
+        ];
         let mut writes = self.close_above(closing, u16::from(saved_bits));
-        writes.push(first);
+        writes.extend(places);
         writes
     }
 

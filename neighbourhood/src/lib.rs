@@ -39,9 +39,10 @@ pub mod wire;
 pub use limits::{Limits, Occupancy};
 pub use node::{
     CommittedBlock, ContentAdder, ContentReader, ExecutedOperation, Happening, HistoryBlock,
-    HistoryPage, Input, Misbehaviour, Moment, Node, NodeConfig, NodeEvent, OpenError,
-    OperationStatus, Output, Priority, Snapshot, SubmitError,
+    HistoryPage, Input, Misbehaviour, Moment, NeverExecuted, Node, NodeConfig, NodeEvent,
+    OpenError, OperationStatus, Output, Priority, Snapshot, SubmitError,
 };
+pub use pool::Slot;
 pub use root::ClocksDiffer;
 pub use status::{MemberStatus, NodeStatus, Unready};
 

@@ -74,6 +74,8 @@ codes! {
     MissingContent "missing_content": "store the program (and an input above 4 KiB) at this node first: PUT /v1/content; `frith task submit` does so";
     /// Content that a task names has another length than the task says.
     ContentLength "content_length": "name the content's own length, or upload the content that is meant";
+    /// Another operation waits with the nonce.
+    NonceTaken "nonce_taken": "run the command again: it takes a later nonce. See what becomes of the operation that waits with GET /v1/operations/{id}";
     /// Too many operations wait.
     Overloaded "overloaded": "wait for as long as the message says, and send more slowly";
     /// The node takes no further part.
@@ -168,6 +170,8 @@ codes! {
     Usage "usage": "see the command's --help, and `frith config show --origin` for where settings come from";
     /// No node answers, or not in time.
     Unreachable "unreachable": "is the node running, and does `frith node status` say ready? name another with --api";
+    /// An operation was sent, and nobody said what became of it.
+    Sent "sent": "ask with `frith wallet operation ID`; the same command typed again asks first, and sends the same operation as long as nobody knows";
     /// A proof doesn't hold.
     Proof "proof": "the node that was asked is wrong or lies; ask another one with --api, and don't act on its answer";
     /// A proof contradicts what was verified before.

@@ -75,6 +75,13 @@ pub struct OperationView {
     /// Why it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<ErrorBody>,
+    /// No block has it, and none can have it any more: its nonce was used by another operation, or it expired. `done` is
+    /// `false` then, and `refusal` says which.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_executed: bool,
+    /// It waits at this node for a block. One that doesn't, and is pending, may wait elsewhere, or may not have arrived.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
 }
 
 /// An entity with its proof, and what the neighbourhood has committed since.
@@ -108,6 +115,10 @@ pub struct EntityView {
     pub height: u64,
     /// Epoch that the node is in.
     pub now: u64,
+    /// Of an account, when no proof is asked for: the first nonce that neither `local` nor an operation that waits at this
+    /// node has used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_nonce: Option<u64>,
 }
 
 /// What stands at an address.

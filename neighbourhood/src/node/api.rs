@@ -10,7 +10,7 @@ use frith_ledger::codec::DecodeError;
 use frith_ledger::entity::ContentId;
 use frith_ledger::key::{PublicKey, SecretKey};
 use frith_ledger::operation::OperationId;
-use frith_ledger::units::{Epoch, Height, Millis, UnixMillis, View};
+use frith_ledger::units::{Epoch, Height, Millis, Nonce, UnixMillis, View};
 use frith_tasks::{Receipt, Refusal, Rules, TaskEvent};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -280,6 +280,18 @@ pub enum SubmitError {
     /// The state refuses it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Another operation of the account waits with its nonce.
+    #[error(
+        "nonce {nonce} of {account} is taken: operation {by} waits with it; wait for what becomes of that one, or sign with a later nonce"
+    )]
+    NonceTaken {
+        /// Whose.
+        account: Address,
+        /// Which.
+        nonce: Nonce,
+        /// The operation that waits.
+        by: OperationId,
+    },
     /// The queue is full.
     #[error("too many operations wait; slow down and try again after {retry_ms} ms")]
     Overloaded {
@@ -319,6 +331,17 @@ pub enum OperationStatus {
     Pending,
     /// In a committed block.
     Executed(Box<ExecutedOperation>),
+    /// In no committed block, and no block can have it any more.
+    Never(NeverExecuted),
+}
+
+/// Why an operation was never executed, and never will be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeverExecuted {
+    /// Its nonce was used by another operation, or it expired.
+    pub refusal: Refusal,
+    /// Whether the newest proven state shows the same.
+    pub is_final: bool,
 }
 
 /// An operation in a committed block.

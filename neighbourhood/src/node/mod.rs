@@ -33,8 +33,8 @@ mod serving;
 mod snapshot;
 
 pub use api::{
-    CommittedBlock, ExecutedOperation, Input, Misbehaviour, Moment, NodeConfig, NodeEvent,
-    OpenError, OperationStatus, Output, Priority, SubmitError,
+    CommittedBlock, ExecutedOperation, Input, Misbehaviour, Moment, NeverExecuted, NodeConfig,
+    NodeEvent, OpenError, OperationStatus, Output, Priority, SubmitError,
 };
 pub use core::{ContentAdder, ContentReader, Node};
 pub use history::{Happening, HistoryBlock, HistoryPage};

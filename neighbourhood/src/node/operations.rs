@@ -75,15 +75,19 @@ impl Node {
         if let Some((id, len)) = self.missing(&operation)?.first().copied() {
             return Err(SubmitError::MissingContent { id, len });
         }
-        self.pool.push(
-            now,
-            Queued {
-                id,
-                bytes,
-                operation,
-            },
-        );
-        Ok(id)
+        let queued = Queued {
+            id,
+            bytes,
+            operation,
+        };
+        let turn = queued.turn();
+        let pushed = self.pool.push(now, self.chain.epoch, queued);
+        match (pushed, turn) {
+            (Err(by), Some((account, nonce))) => {
+                Err(SubmitError::NonceTaken { account, nonce, by })
+            }
+            _ => Ok(id),
+        }
     }
 
     /// Whether an operation neither waits nor was executed; or why it can't be taken, whatever contents are here.

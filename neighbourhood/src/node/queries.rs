@@ -1,19 +1,23 @@
 //! What may be asked at any time, of the committed state.
 
-use super::api::{ExecutedOperation, OperationStatus};
+use super::api::{ExecutedOperation, NeverExecuted, OperationStatus};
 use super::core::Node;
+use super::operations::nonce_of;
 use crate::limits::{Limits, Occupancy};
 use crate::membership::period_of;
 use crate::persist;
+use crate::pool::Slot;
 use crate::status::{MemberStatus, NodeStatus, Unready};
 use frith_ledger::address::Address;
 use frith_ledger::block::{Block, BlockHeader};
 use frith_ledger::certificate::{CommitProof, Committee};
+use frith_ledger::entity::Entity;
 use frith_ledger::key::PublicKey;
 use frith_ledger::light::{CertifiedRoot, EntityProof};
 use frith_ledger::operation::OperationId;
-use frith_ledger::units::{Epoch, Height, UnixMillis};
-use frith_tasks::{LeafState, Rules};
+use frith_ledger::tree::Version;
+use frith_ledger::units::{Epoch, Height, Nonce, UnixMillis};
+use frith_tasks::{LeafState, Refusal, Rules};
 
 /// Epochs by which the head may be older than the newest that a member named.
 const BEHIND_MAX: u64 = 2;
@@ -230,14 +234,28 @@ impl Node {
         self.note(stored).flatten()
     }
 
-    /// Where an operation is; `None` when this node doesn't know it.
-    pub fn operation(&mut self, id: &OperationId) -> Option<OperationStatus> {
+    /// The first nonce of an account that neither the state nor an operation that waits here has used.
+    #[must_use]
+    pub fn free_nonce(&self, account: &Address) -> Nonce {
+        let next = nonce_of(&self.chain.state, account);
+        self.pool.free_nonce(account, next)
+    }
+
+    /// Where an operation is; `None` when this node doesn't know it. What `slot` says of the operation is believed, and
+    /// needed only for one that wasn't taken here lately.
+    pub fn operation(&mut self, id: &OperationId, slot: Option<Slot>) -> Option<OperationStatus> {
         let stored = persist::receipt(&*self.store, id);
-        let Some((height, result)) = self.note(stored)? else {
-            return self
-                .pool
-                .has_operation(id)
-                .then_some(OperationStatus::Pending);
+        let stored = self.note(stored)?;
+        let waits = self.pool.has_operation(id);
+        // What a block refused before it used its nonce may come again.
+        let again = |ended: &(_, Result<(), Refusal>)| waits && ended.1.is_err();
+        let Some((height, result)) = stored.filter(|ended| !again(ended)) else {
+            let slot = self.pool.slot(id).or(slot);
+            // What is over first: the pool drops it a little later.
+            let never = slot.and_then(|slot| self.never(&slot));
+            return never
+                .map(OperationStatus::Never)
+                .or(waits.then_some(OperationStatus::Pending));
         };
         let (mut headers, mut proof, mut epoch) = (Vec::new(), None, Epoch::ZERO);
         if let Some((block, after, found)) = self.block(height) {
@@ -257,6 +275,34 @@ impl Node {
         })))
     }
 
+    /// That no block has an operation without a receipt, and none can have it any more, if this node knows so.
+    fn never(&self, slot: &Slot) -> Option<NeverExecuted> {
+        let nonce = nonce_of(&self.chain.state, &slot.account);
+        let proven = self.roots.next().get().checked_sub(1).map(Epoch::new);
+        if nonce > slot.nonce {
+            // An earlier block than the oldest that was executed here may have it.
+            if slot.since < self.chain.copied {
+                return None;
+            }
+            let at_root = proven.and_then(|epoch| self.chain.version(epoch));
+            return Some(NeverExecuted {
+                refusal: Refusal::Nonce {
+                    expected: nonce,
+                    found: slot.nonce,
+                },
+                is_final: at_root
+                    .is_some_and(|version| nonce_in(version, &slot.account) > slot.nonce),
+            });
+        }
+        (self.chain.epoch > slot.expires).then(|| NeverExecuted {
+            refusal: Refusal::Expired {
+                expires: slot.expires,
+                epoch: self.chain.epoch,
+            },
+            is_final: proven.is_some_and(|epoch| epoch >= slot.expires),
+        })
+    }
+
     /// Proves to a light client from the genesis what stands at an address, under the newest record.
     pub fn entity_proof(&mut self, address: &Address) -> Option<EntityProof> {
         self.entity_proof_from(address, 0)
@@ -268,5 +314,14 @@ impl Node {
     pub fn entity_proof_from(&mut self, address: &Address, period: u64) -> Option<EntityProof> {
         let proof = self.facts().entity_proof(address, period);
         self.note(proof).flatten()
+    }
+}
+
+/// The nonce of an account in a saved state; 0 where there is none.
+fn nonce_in(version: &Version, account: &Address) -> Nonce {
+    let leaf = version.get(account);
+    match leaf.map(|leaf| Entity::from_bytes(&leaf.bytes)) {
+        Some(Ok(Entity::Account(account))) => account.nonce,
+        _ => Nonce::ZERO,
     }
 }

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | Meta | `genesis` | hash of the network that the store belongs to |
 //! | Meta | `first` | the first block since the state was copied |
+//! | Meta | `copied` | the first epoch of which every operation's receipt is here, when the state was copied |
 //! | Meta | `voting` | present once this store may vote without asking others first |
 //! | Meta | `founding` | present while a founder at its first start asks whether the network has begun |
 //! | Meta | `closing/` epoch | [`Closing`]: where the next epoch begins |
@@ -149,6 +150,20 @@ pub fn first(store: &dyn Store) -> Result<Option<Height>, StoreError> {
 #[must_use]
 pub fn put_first(height: Height) -> Write {
     put(Table::Meta, b"first".to_vec(), &height)
+}
+
+/// The first epoch whose blocks this store has all receipts of, when its state was copied.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn copied(store: &dyn Store) -> Result<Option<Epoch>, StoreError> {
+    load(store, Table::Meta, b"copied", "epoch of the copy")
+}
+
+/// Notes it.
+#[must_use]
+pub fn put_copied(epoch: Epoch) -> Write {
+    put(Table::Meta, b"copied".to_vec(), &epoch)
 }
 
 /// Whether this store may vote without asking others first.

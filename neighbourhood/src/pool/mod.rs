@@ -15,11 +15,15 @@
 //! batches of an author wait at once, others are not acknowledged; an operation is in at most one
 //! batch of this node at a time. An operation may stand in batches of two members: the state lets it
 //! execute once.
+//!
+//! An operation that waits here, in the queue or in an own batch, keeps its account's nonce: another one with that nonce is
+//! refused, whoever came first. Members that took one each find out when a block executes the first and refuses the second.
 
 mod held;
 mod queue;
+mod seen;
 mod waiting;
 
 pub use held::{BatchFault, Held};
-pub use queue::{Queue, Queued};
+pub use queue::{Queue, Queued, Slot};
 pub use waiting::{Pool, Repeat, Waiting};

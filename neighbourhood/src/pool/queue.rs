@@ -30,12 +30,39 @@ impl Queued {
         }
     }
 
+    /// Where a signed operation stands among those of its account, for a node that has it since `known`.
+    #[must_use]
+    pub fn slot(&self, known: Epoch) -> Option<Slot> {
+        match &self.operation {
+            Operation::Signed(signed) => Some(Slot {
+                account: signed.body.account,
+                nonce: signed.body.nonce,
+                since: known,
+                expires: signed.body.expires,
+            }),
+            Operation::Worker(_) | Operation::Proof(_) => None,
+        }
+    }
+
     fn expires(&self) -> Option<Epoch> {
         match &self.operation {
             Operation::Signed(signed) => Some(signed.body.expires),
             Operation::Worker(_) | Operation::Proof(_) => None,
         }
     }
+}
+
+/// When a signed operation can be executed: while its account's nonce is its own, in these epochs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// The account.
+    pub account: Address,
+    /// The operation's nonce.
+    pub nonce: Nonce,
+    /// No block of an earlier epoch has it: it wasn't signed, or wasn't executed.
+    pub since: Epoch,
+    /// The last epoch in which it is good.
+    pub expires: Epoch,
 }
 
 #[derive(Debug, Default)]
@@ -87,22 +114,35 @@ impl Queue {
         !self.ready.is_empty() || !self.others.is_empty()
     }
 
-    /// Adds an operation. Another of the same account and nonce is replaced.
-    pub fn push(&mut self, queued: Queued) {
-        if !self.ids.insert(queued.id) {
-            return;
+    /// The operation of this account and nonce that waits.
+    #[must_use]
+    pub fn holder(&self, account: &Address, nonce: Nonce) -> Option<OperationId> {
+        let entry = self.accounts.get(account)?;
+        entry.operations.get(&nonce).map(|queued| queued.id)
+    }
+
+    /// Adds an operation.
+    ///
+    /// # Errors
+    /// Another one of the same account and nonce waits: this one, which stays.
+    pub fn push(&mut self, queued: Queued) -> Result<(), OperationId> {
+        if self.ids.contains(&queued.id) {
+            return Ok(());
         }
+        let turn = queued.turn();
+        if let Some(holder) = turn.and_then(|(account, nonce)| self.holder(&account, nonce)) {
+            return Err(holder);
+        }
+        self.ids.insert(queued.id);
         self.bytes += queued.bytes.len();
-        let Some((account, nonce)) = queued.turn() else {
+        let Some((account, nonce)) = turn else {
             self.others.push_back(queued);
-            return;
+            return Ok(());
         };
         let entry = self.accounts.entry(account).or_default();
-        if let Some(old) = entry.operations.insert(nonce, queued) {
-            self.ids.remove(&old.id);
-            self.bytes = self.bytes.saturating_sub(old.bytes.len());
-        }
+        entry.operations.insert(nonce, queued);
         self.make_ready(account);
+        Ok(())
     }
 
     fn make_ready(&mut self, account: Address) {
@@ -279,11 +319,28 @@ mod tests {
             .collect()
     }
 
+    fn push(queue: &mut Queue, queued: Queued) {
+        queue.push(queued).expect("the nonce is free");
+    }
+
+    #[test]
+    fn a_nonce_that_an_operation_waits_with_is_not_given_to_another() {
+        let mut queue = Queue::default();
+        let (first, second) = (transfer(1, 0, 9), transfer(1, 0, 8));
+        push(&mut queue, first.clone());
+        assert_eq!(queue.push(second.clone()), Err(first.id));
+        assert_eq!(queue.push(first.clone()), Ok(()), "the same one again");
+        assert_eq!((queue.len(), queue.bytes()), (1, first.bytes.len()));
+        assert!(queue.contains(&first.id) && !queue.contains(&second.id));
+        let taken = queue.take(10, 1 << 20, |_| Nonce::ZERO);
+        assert_eq!(taken.first().map(|queued| queued.id), Some(first.id));
+    }
+
     #[test]
     fn operations_of_an_account_leave_in_order_without_a_gap() {
         let mut queue = Queue::default();
         for nonce in [2, 0, 1, 4] {
-            queue.push(transfer(1, nonce, 9));
+            push(&mut queue, transfer(1, nonce, 9));
         }
         let taken = queue.take(10, 1 << 20, |_| Nonce::ZERO);
         assert_eq!(nonces(&taken), [0, 1, 2]);
@@ -293,9 +350,9 @@ mod tests {
     #[test]
     fn an_account_waits_for_its_batch_under_way() {
         let mut queue = Queue::default();
-        queue.push(transfer(1, 0, 9));
+        push(&mut queue, transfer(1, 0, 9));
         let first = queue.take(10, 1 << 20, |_| Nonce::ZERO);
-        queue.push(transfer(1, 1, 9));
+        push(&mut queue, transfer(1, 1, 9));
         assert!(queue.take(10, 1 << 20, |_| Nonce::ZERO).is_empty());
         queue.release(&first.iter().filter_map(|q| q.turn().map(|t| t.0)).collect());
         assert_eq!(nonces(&queue.take(10, 1 << 20, |_| Nonce::new(1))), [1]);
@@ -304,8 +361,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_leaves_later_and_what_is_over_is_dropped() {
         let mut queue = Queue::default();
-        queue.push(transfer(1, 0, 9));
-        queue.push(transfer(2, 0, 3));
+        push(&mut queue, transfer(1, 0, 9));
+        push(&mut queue, transfer(2, 0, 3));
         assert_eq!(queue.take(1, 1 << 20, |_| Nonce::ZERO).len(), 1);
         assert_eq!(queue.len(), 1);
         queue.refresh(Epoch::new(4), |_| Nonce::ZERO);

@@ -1,7 +1,8 @@
 //! Batches that wait for a block: made here or by others, acknowledged, certified.
 
 use super::held::Held;
-use super::queue::{Queue, Queued};
+use super::queue::{Queue, Queued, Slot};
+use super::seen::Seen;
 use crate::limits::Limits;
 use crate::persist;
 use frith_ledger::address::Address;
@@ -9,7 +10,7 @@ use frith_ledger::block::{Batch, BatchDigest, Instance, SignedBatch};
 use frith_ledger::certificate::{AvailabilityCertificate, Committee};
 use frith_ledger::hash::Hash;
 use frith_ledger::key::{PublicKey, SecretKey, Signature};
-use frith_ledger::operation::OperationId;
+use frith_ledger::operation::{Operation, OperationId};
 use frith_ledger::parameters::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX};
 use frith_ledger::store::{Store, StoreError};
 use frith_ledger::units::{Epoch, Millis, Nonce};
@@ -49,6 +50,7 @@ pub struct Own {
     acks: BTreeMap<Instance, BTreeMap<u16, Signature>>,
     accounts: BTreeSet<Address>,
     ids: Vec<OperationId>,
+    turns: Vec<(Address, Nonce)>,
 }
 
 /// What is to be repeated.
@@ -71,6 +73,9 @@ pub struct Pool {
     absent: BTreeMap<BatchDigest, AvailabilityCertificate>,
     /// Operations in own batches under way.
     ids: BTreeSet<OperationId>,
+    /// Whose turn those are for.
+    turns: BTreeMap<(Address, Nonce), OperationId>,
+    seen: Seen,
     number: u64,
     since: Option<Millis>,
     retry_min: u64,
@@ -86,6 +91,8 @@ impl Pool {
             waiting: BTreeMap::new(),
             absent: BTreeMap::new(),
             ids: BTreeSet::new(),
+            turns: BTreeMap::new(),
+            seen: Seen::default(),
             number,
             since: None,
             retry_min: limits.retry_min.get().max(1),
@@ -110,10 +117,45 @@ impl Pool {
         self.queue.contains(id) || self.ids.contains(id)
     }
 
-    /// Adds an operation to the queue.
-    pub fn push(&mut self, now: Millis, queued: Queued) {
+    /// The operation of this account and nonce that waits, or is in an own batch under way.
+    #[must_use]
+    pub fn holder(&self, account: &Address, nonce: Nonce) -> Option<OperationId> {
+        let under_way = self.turns.get(&(*account, nonce)).copied();
+        under_way.or_else(|| self.queue.holder(account, nonce))
+    }
+
+    /// The first nonce of an account from `next` on that nothing waits with.
+    #[must_use]
+    pub fn free_nonce(&self, account: &Address, next: Nonce) -> Nonce {
+        let mut nonce = next;
+        while self.holder(account, nonce).is_some() {
+            nonce = nonce.next();
+        }
+        nonce
+    }
+
+    /// When an operation that was taken here could be executed, while it is remembered.
+    #[must_use]
+    pub fn slot(&self, id: &OperationId) -> Option<Slot> {
+        self.seen.slot(id)
+    }
+
+    /// Adds an operation to the queue, in `epoch`.
+    ///
+    /// # Errors
+    /// Another one of the same account and nonce is under way: this one.
+    pub fn push(&mut self, now: Millis, epoch: Epoch, queued: Queued) -> Result<(), OperationId> {
+        let under_way = queued.turn().and_then(|turn| self.turns.get(&turn));
+        if let Some(holder) = under_way {
+            return Err(*holder);
+        }
+        let (id, slot) = (queued.id, queued.slot(epoch));
+        self.queue.push(queued)?;
         self.since.get_or_insert(now);
-        self.queue.push(queued);
+        if let Some(slot) = slot {
+            self.seen.note(id, slot);
+        }
+        Ok(())
     }
 
     /// A waiting batch.
@@ -187,16 +229,23 @@ impl Pool {
     pub fn hold(&mut self, now: Millis, held: Held, epoch: Epoch, complete: bool) {
         let certificate = self.absent.remove(&held.digest);
         let own = (held.author == self.me).then(|| Own {
-            accounts: held.operations.iter().filter_map(account_of).collect(),
-            ids: held
+            accounts: held
                 .operations
                 .iter()
-                .map(frith_ledger::operation::Operation::id)
+                .filter_map(turn_of)
+                .map(|(account, _)| account)
                 .collect(),
+            ids: held.operations.iter().map(Operation::id).collect(),
+            turns: held.operations.iter().filter_map(turn_of).collect(),
             acks: BTreeMap::new(),
         });
         if let Some(own) = &own {
             self.ids.extend(own.ids.iter().copied());
+            for operation in held.operations.iter() {
+                if let Some(turn) = turn_of(operation) {
+                    self.turns.insert(turn, operation.id());
+                }
+            }
         }
         let pause = self
             .retry_min
@@ -286,6 +335,9 @@ impl Pool {
     fn forget_own(&mut self, own: &Own) {
         for id in &own.ids {
             self.ids.remove(id);
+        }
+        for turn in &own.turns {
+            self.turns.remove(turn);
         }
         self.queue.release(&own.accounts);
     }
@@ -431,10 +483,10 @@ impl Pool {
     }
 }
 
-fn account_of(operation: &frith_ledger::operation::Operation) -> Option<Address> {
+/// The account and nonce of a signed operation.
+fn turn_of(operation: &Operation) -> Option<(Address, Nonce)> {
     match operation {
-        frith_ledger::operation::Operation::Signed(signed) => Some(signed.body.account),
-        frith_ledger::operation::Operation::Worker(_)
-        | frith_ledger::operation::Operation::Proof(_) => None,
+        Operation::Signed(signed) => Some((signed.body.account, signed.body.nonce)),
+        Operation::Worker(_) | Operation::Proof(_) => None,
     }
 }

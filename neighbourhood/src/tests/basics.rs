@@ -165,7 +165,7 @@ fn an_operation_is_pending_then_local_then_final() {
         world.hosts[1]
             .node
             .as_mut()
-            .and_then(|node| node.operation(&id))
+            .and_then(|node| node.operation(&id, None))
     };
     assert_eq!(status(&mut world), Some(OperationStatus::Pending));
     assert!(world.run_until(3_000, |w| w.nonce(1, 2).get() == 1));

@@ -163,7 +163,7 @@ fn what_cannot_be_read_is_not_absent_and_nothing_is_said_after_it() {
     });
     let now = world.moment(1);
     let node = world.hosts[1].node.as_mut().expect("it runs");
-    assert!(node.operation(&id).is_none() && node.store_failure().is_some());
+    assert!(node.operation(&id, None).is_none() && node.store_failure().is_some());
     let failure = node.take_store_failure().expect("it was noted");
     assert!(node.store_failure().is_none());
     assert!(node.block(head).is_none() && node.store_failure().is_some());

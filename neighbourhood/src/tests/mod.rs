@@ -9,6 +9,7 @@ mod founders;
 mod genesis;
 mod hostile;
 mod members;
+mod nonces;
 mod restarts;
 mod rotation;
 mod strangers;

@@ -111,6 +111,7 @@ impl From<SubmitError> for ApiError {
             SubmitError::ContentLength { .. } => {
                 (StatusCode::UNPROCESSABLE_ENTITY, Code::ContentLength)
             }
+            SubmitError::NonceTaken { .. } => (StatusCode::UNPROCESSABLE_ENTITY, Code::NonceTaken),
             SubmitError::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, Code::Overloaded),
             SubmitError::Halted { .. } => (StatusCode::SERVICE_UNAVAILABLE, Code::Halted),
         };

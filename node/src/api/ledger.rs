@@ -66,6 +66,14 @@ pub(super) async fn entity(
         let local = chain.state().entity(&address);
         (None, local, chain.head(), chain.epoch())
     };
+    // What waits only the core knows; who asks for a proof asks for no nonce.
+    let is_account = matches!(local, Some(Entity::Account(_)));
+    let free = if is_account && !proves {
+        let free = api.status.core.query(move |node| node.free_nonce(&address));
+        Some(free.await?.get())
+    } else {
+        None
+    };
     let proven = proof
         .as_ref()
         .and_then(|proof| proof.entity.as_ref())
@@ -84,6 +92,7 @@ pub(super) async fn entity(
         local: local.map(|entity| present::entity(&address, &entity)),
         height: height.get(),
         now: now.get(),
+        free_nonce: free,
     }))
 }
 

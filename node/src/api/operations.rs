@@ -1,6 +1,7 @@
 //! Operations: taken, and what became of them.
 
 use super::error::{ApiError, refusal_body};
+use super::ledger::parse_address;
 use super::router::Api;
 use super::submission;
 use crate::codes::Code;
@@ -12,7 +13,8 @@ use axum::http::{StatusCode, header};
 use frith_ledger::hash::Hash;
 use frith_ledger::operation::OperationId;
 use frith_ledger::parameters::OPERATION_BYTES_MAX;
-use frith_neighbourhood::OperationStatus;
+use frith_ledger::units::{Epoch, Nonce};
+use frith_neighbourhood::{OperationStatus, Slot};
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -101,6 +103,37 @@ pub(super) struct Wait {
     timeout_ms: Option<u64>,
 }
 
+/// What the asker knows of the operation. A node that never saw it needs all four to say that it was never executed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Known {
+    /// Its account.
+    account: Option<String>,
+    /// Its nonce.
+    nonce: Option<u64>,
+    /// An epoch in which it can't have been executed yet, as that in which it was signed, or the one before.
+    since: Option<u64>,
+    /// The last epoch in which it is good.
+    expires: Option<u64>,
+}
+
+impl Known {
+    fn slot(&self) -> Result<Option<Slot>, ApiError> {
+        match (&self.account, self.nonce, self.since, self.expires) {
+            (None, None, None, None) => Ok(None),
+            (Some(account), Some(nonce), Some(since), Some(expires)) => Ok(Some(Slot {
+                account: parse_address(account)?,
+                nonce: Nonce::new(nonce),
+                since: Epoch::new(since),
+                expires: Epoch::new(expires),
+            })),
+            _ => Err(ApiError::malformed(
+                "of account, nonce, since and expires some are missing: name all four or none",
+            )),
+        }
+    }
+}
+
 impl Wait {
     pub(super) fn deadline(timeout_ms: Option<u64>) -> Instant {
         Instant::now() + Duration::from_millis(timeout_ms.unwrap_or(10_000)).min(WAIT_MAX)
@@ -108,22 +141,23 @@ impl Wait {
 }
 
 /// What became of an operation, now or when it is sure enough.
-#[utoipa::path(get, path = "/v1/operations/{id}", params(("id" = String, Path, description = "The operation's id in hexadecimal"), Wait), responses(
+#[utoipa::path(get, path = "/v1/operations/{id}", params(("id" = String, Path, description = "The operation's id in hexadecimal"), Wait, Known), responses(
     (status = 200, description = "What is known of it; `pending` also for one that was never seen", body = OperationView),
-    (status = 400, description = "Not an id", body = ErrorView),
+    (status = 400, description = "Not an id, or not all that is known of the operation", body = ErrorView),
 ))]
 pub(super) async fn status(
     State(api): State<Api>,
     Path(id): Path<String>,
     Query(wait): Query<Wait>,
+    Query(known): Query<Known>,
 ) -> Result<Json<OperationView>, ApiError> {
-    let id = parse_hash(&id)?;
+    let (id, slot) = (parse_hash(&id)?, known.slot()?);
     let deadline = Wait::deadline(wait.timeout_ms);
     let target = wait.wait.unwrap_or(Finality::Pending);
     let mut progress = api.status.core.progress();
     loop {
         progress.borrow_and_update();
-        let view = view(&api, id).await?;
+        let view = view(&api, id, slot).await?;
         // A refused operation is as sure as it will be useful.
         if view.finality >= target || view.done == Some(false) {
             return Ok(Json(view));
@@ -135,33 +169,47 @@ pub(super) async fn status(
     }
 }
 
-async fn view(api: &Api, id: OperationId) -> Result<OperationView, ApiError> {
+async fn view(api: &Api, id: OperationId, slot: Option<Slot>) -> Result<OperationView, ApiError> {
     let found = api
         .status
         .core
-        .query(move |node| node.operation(&id))
+        .query(move |node| node.operation(&id, slot))
         .await?;
+    let sure = |is_final| match is_final {
+        true => Finality::Final,
+        false => Finality::Local,
+    };
+    let pending = OperationView {
+        id: id.to_hex(),
+        finality: Finality::Pending,
+        height: None,
+        epoch: None,
+        done: None,
+        refusal: None,
+        never_executed: false,
+        waits: false,
+    };
     Ok(match found {
         Some(OperationStatus::Executed(found)) => OperationView {
-            id: id.to_hex(),
-            finality: if found.is_final {
-                Finality::Final
-            } else {
-                Finality::Local
-            },
+            finality: sure(found.is_final),
             height: Some(found.height.get()),
             epoch: Some(found.epoch.get()),
             done: Some(found.result.is_ok()),
             refusal: found.result.as_ref().err().map(refusal_body),
+            ..pending
         },
-        Some(OperationStatus::Pending) | None => OperationView {
-            id: id.to_hex(),
-            finality: Finality::Pending,
-            height: None,
-            epoch: None,
-            done: None,
-            refusal: None,
+        Some(OperationStatus::Never(never)) => OperationView {
+            finality: sure(never.is_final),
+            done: Some(false),
+            refusal: Some(refusal_body(&never.refusal)),
+            never_executed: true,
+            ..pending
         },
+        Some(OperationStatus::Pending) => OperationView {
+            waits: true,
+            ..pending
+        },
+        None => pending,
     })
 }
 

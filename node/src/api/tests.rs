@@ -37,6 +37,7 @@ mod connections;
 mod content;
 mod damage;
 mod fuzz;
+mod operations;
 mod pages;
 mod proofs;
 mod refusals;

@@ -215,6 +215,7 @@ fn fuzz_answers_about_entities_need_a_proof() {
         let mut damaged = proof.clone();
         mutate(&mut damaged, input);
         let forged = EntityView {
+            free_nonce: None,
             proof: Some(hex::encode(damaged)),
             ..honest.clone()
         };
