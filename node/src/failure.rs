@@ -30,6 +30,8 @@ pub enum Exit {
     /// The command did what it was told, and the program of the task or of the local run ended otherwise than with exit
     /// status 0.
     ProgramFailed = 7,
+    /// An operation was sent and may have been taken: nobody said what became of it.
+    Sent = 8,
     /// The node halted: its store failed, or what it holds contradicts what was agreed.
     Halted = 9,
 }

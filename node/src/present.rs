@@ -2,7 +2,7 @@
 
 mod history;
 
-pub use history::happening;
+pub use history::{happening, order};
 
 use crate::amounts::grouped;
 use crate::views::{

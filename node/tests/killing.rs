@@ -7,11 +7,14 @@
 mod support;
 
 use frith::client::{NodeClient, Signer, Wallet};
-use frith::views::{Entity, Finality};
+use frith::failure::Failure;
+use frith::views::{Entity, Finality, OperationView};
 use frith_ledger::credits::Credits;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::key::{SecurityLevel, Seed};
-use frith_ledger::operation::Action;
+use frith_ledger::operation::{Action, Operation};
+use frith_ledger::units::{Epoch, Nonce};
+use parity_scale_codec::Encode as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -102,6 +105,15 @@ fn content(number: usize) -> Vec<u8> {
     bytes
 }
 
+/// Signs an operation with the next nonce that the node names, submits it, and waits until it is committed.
+fn send(wallet: &Wallet<'_>, action: Action) -> Result<OperationView, Failure> {
+    let view = wallet.local()?;
+    let nonce = Nonce::new(view.free_nonce.unwrap_or_default());
+    let signed = wallet.sign(action, nonce, Epoch::new(view.now))?;
+    let taken = wallet.node.submit(&Operation::Signed(signed).encode())?;
+    wallet.node.operation(&taken.id, Finality::Local, COMMIT)
+}
+
 /// Sends one credit after the other, with uploads between, and tells what the nodes acknowledged.
 fn load(genesis: &Genesis, bases: &Bases, ends: &AtomicBool, told: &Sender<Told>) {
     let bob = wallet_seed("bob").account().public().address();
@@ -123,9 +135,7 @@ fn load(genesis: &Genesis, bases: &Bases, ends: &AtomicBool, told: &Sender<Told>
             amount: Credits::whole(1),
         };
         // A node that is killed meanwhile leaves it open what became of the transfer; it isn't counted then.
-        let sent = wallet
-            .sign(action)
-            .and_then(|signed| wallet.submit(signed, Finality::Local, COMMIT));
+        let sent = send(&wallet, action);
         if let Ok(view) = sent
             && view.done == Some(true)
             && told.send(Told::Operation(view.id)).is_err()

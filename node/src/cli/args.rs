@@ -10,7 +10,9 @@ pub(super) use genesis::{FoundArgs, FounderArgs, GenesisCommand};
 pub(super) use machine::{BenchArgs, ConfigCommand, DoctorArgs, KeyCommand};
 pub(super) use node::{InitArgs, NodeCommand, RunArgs, SafetyCommand};
 pub(super) use task::{SpecArgs, TaskCommand};
-pub(super) use wallet::{OfferArgs, RotateWorkerArgs, StakeArgs, TermsArgs, WalletCommand};
+pub(super) use wallet::{
+    OfferArgs, OperationArgs, RotateWorkerArgs, StakeArgs, TermsArgs, WalletCommand,
+};
 
 use crate::client::CheckpointId;
 use crate::config::Origin;
@@ -39,7 +41,7 @@ pub struct Cli {
 /// Under every command's help, and in every manual page.
 pub(super) const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 node unreachable or not ready, \
 5 a proof does not hold, 6 another process runs with the node's key, 7 the program of a task or of a local run ended \
-otherwise than with exit status 0, 9 the node halted.\nPassphrases come from FRITH_PASSPHRASE, \
+otherwise than with exit status 0, 8 an operation was sent and may have been taken, 9 the node halted.\nPassphrases come from FRITH_PASSPHRASE, \
 FRITH_PASSPHRASE_FILE, an unlocked agent (`frith key unlock`) or the terminal, never from the command line; a worker's also from \
 FRITH_WORKER_PASSPHRASE and FRITH_WORKER_PASSPHRASE_FILE.";
 
@@ -86,9 +88,15 @@ pub struct Common {
     /// Your directory: keys, trusted genesis, defaults [default: ~/.frith]
     #[arg(long, global = true, env = "FRITH_HOME", value_name = "DIR", value_parser = absolute())]
     pub home: Option<PathBuf>,
-    /// The node to ask [default: http://127.0.0.1:4280]
-    #[arg(long, global = true, env = "FRITH_API", value_name = "URL")]
-    pub api: Option<String>,
+    /// The node to ask; more, behind commas, stand in while an operation is under way [default: http://127.0.0.1:4280]
+    #[arg(
+        long,
+        global = true,
+        env = "FRITH_API",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    pub api: Vec<String>,
     /// The network's genesis file, which answers are checked from [default: genesis.json in your directory]
     #[arg(long, global = true, env = "FRITH_GENESIS", value_name = "FILE", value_parser = absolute())]
     pub genesis: Option<PathBuf>,
@@ -164,6 +172,10 @@ pub struct WaitArgs {
     /// Longest wait, in seconds.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub timeout: u64,
+    /// Send it also when an equal command's operation may be under way. Without it that one is asked for, and sent again
+    /// until its fate is known.
+    #[arg(long)]
+    pub again: bool,
 }
 
 /// `frith block`
@@ -275,6 +287,8 @@ mod tests {
             "frith wallet balance --save-proof p.json",
             "frith wallet stake --worker-dir d --stake 100 --collateral 10",
             "frith wallet terms --price 0.0002 --slots 3",
+            "frith --api http://127.0.0.1:1,http://127.0.0.1:2 wallet operation",
+            "frith wallet operation 00 --repeat --wait final",
             "frith wallet terms --worker-dir d --engines wasmi --yes",
             "frith wallet unstake 5",
             "frith wallet rotate-worker --worker-dir d",

@@ -88,9 +88,11 @@ pub(super) fn start(plan: Plan, faults: BTreeMap<usize, Fault>, log: &str) -> Re
         },
     )?;
     let home = Home::locate(Some(devnet.plan().home.clone()))?;
-    let api = Some(devnet.node(0)?.base().to_owned());
+    let bases = (0..devnet.nodes()).map(|index| Ok(devnet.node(index)?.base().to_owned()));
+    let mut nodes = bases.collect::<Result<Vec<_>>>()?;
     home.write_config(&HomeConfig {
-        api,
+        api: Some(nodes.remove(0)),
+        nodes,
         key: Some(WALLETS[0].to_owned()),
     })?;
     Ok(devnet)

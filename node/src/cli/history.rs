@@ -52,8 +52,22 @@ pub(super) fn run(
     )
 }
 
-/// One entry: when, what, how much, with whom.
+/// One entry: when, and what.
 fn line(entry: &HappeningView) -> String {
+    let sure = match entry.finality {
+        Some(Finality::Final) => "final",
+        _ => "local",
+    };
+    format!(
+        "epoch {:<6} block {:<7} {sure}  {}",
+        entry.epoch,
+        entry.height,
+        order_line(entry)
+    )
+}
+
+/// What an entry is about: how much, with whom.
+pub(super) fn order_line(entry: &HappeningView) -> String {
     let amount = match (&entry.amount, entry.direction.as_deref()) {
         (Some(amount), Some("in")) => format!("+{amount}"),
         (Some(amount), Some("out")) => format!("-{amount}"),
@@ -77,14 +91,8 @@ fn line(entry: &HappeningView) -> String {
     let refused = entry.refusal.as_ref().map_or_else(String::new, |refusal| {
         format!("  REFUSED: {}", refusal.message)
     });
-    let sure = match entry.finality {
-        Some(Finality::Final) => "final",
-        _ => "local",
-    };
     format!(
-        "epoch {:<6} block {:<7} {sure}  {:<10} {amount:>16}  {}{fee}{refused}",
-        entry.epoch,
-        entry.height,
+        "{:<10} {amount:>16}  {}{fee}{refused}",
         entry.what,
         whom.join(", "),
     )

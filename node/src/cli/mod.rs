@@ -11,15 +11,18 @@ mod bench;
 mod block;
 mod checkpoint;
 mod config;
+mod consent;
 mod demo;
 mod devnet;
 mod doctor;
 mod genesis;
 mod history;
+mod interrupts;
 mod key;
 mod manual;
 mod node;
 mod offers;
+mod orders;
 mod output;
 mod program;
 mod result;
@@ -67,7 +70,11 @@ pub fn main() -> ExitCode {
         }
     };
     let json = cli.json;
-    output::print(run(cli), json)
+    let session = match session::Session::new(cli.common, json) {
+        Ok(session) => session,
+        Err(failure) => return output::print(Err(failure), json),
+    };
+    output::print_then(run(&session, cli.command), json, || session.forget_told())
 }
 
 /// A wrong command line, as the failure that `--json` shows.
@@ -82,28 +89,22 @@ fn usage(error: &clap::Error) -> Failure {
     Failure::usage(wrong.trim_start_matches("error: ")).advise("see `frith help`")
 }
 
-fn run(cli: Cli) -> Result<Report> {
-    let Cli {
-        json,
-        common,
-        command,
-    } = cli;
-    let session = session::Session::new(common, json)?;
+fn run(session: &session::Session, command: args::Command) -> Result<Report> {
     match command {
-        args::Command::Key(command) => key::run(&session, command),
-        args::Command::Node(command) => node::run(&session, command),
-        args::Command::Task(command) => task::run(&session, command),
-        args::Command::Wallet(command) => wallet::run(&session, command),
-        args::Command::Block(args::BlockCommand::Show { height }) => block::show(&session, &height),
-        args::Command::Genesis(command) => genesis::run(&session, command),
-        args::Command::Proof(args::ProofCommand::Verify { file }) => block::verify(&session, &file),
-        args::Command::Checkpoint(command) => checkpoint::run(&session, command),
-        args::Command::Config(command) => config::run(&session, command),
+        args::Command::Key(command) => key::run(session, command),
+        args::Command::Node(command) => node::run(session, command),
+        args::Command::Task(command) => task::run(session, command),
+        args::Command::Wallet(command) => wallet::run(session, command),
+        args::Command::Block(args::BlockCommand::Show { height }) => block::show(session, &height),
+        args::Command::Genesis(command) => genesis::run(session, command),
+        args::Command::Proof(args::ProofCommand::Verify { file }) => block::verify(session, &file),
+        args::Command::Checkpoint(command) => checkpoint::run(session, command),
+        args::Command::Config(command) => config::run(session, command),
         args::Command::Completions { shell } => manual::completions(shell),
         args::Command::Man { out } => manual::man(out.as_deref()),
-        args::Command::Doctor(options) => doctor::run(&session, &options),
-        args::Command::Bench(options) => bench::run(&session, &options),
-        args::Command::Devnet(options) => devnet::run(&session, &options),
-        args::Command::Demo(options) => demo::run(&session, &options),
+        args::Command::Doctor(options) => doctor::run(session, &options),
+        args::Command::Bench(options) => bench::run(session, &options),
+        args::Command::Devnet(options) => devnet::run(session, &options),
+        args::Command::Demo(options) => demo::run(session, &options),
     }
 }

@@ -2,9 +2,11 @@
 
 use super::Report;
 use super::args::{InitArgs, NodeCommand, WaitArgs};
+use super::consent::{consent, consent_report};
 use super::key::{ask_passphrase, ask_phrase, show_phrase};
+use super::orders::carry_out;
 use super::session::Session;
-use super::wallet::{carry_out, confirm_cost, consent, consent_report, network, own_seat};
+use super::wallet::{confirm_cost, network, own_seat};
 use crate::amounts::{bytes, grouped, short, span};
 use crate::config::Partial;
 use crate::failure::{Context as _, Failure, Result};
@@ -23,7 +25,7 @@ pub(super) fn run(session: &Session, command: NodeCommand) -> Result<Report> {
         NodeCommand::Init(options) => init(session, &options),
         NodeCommand::Run(options) => super::run::run(session, *options),
         NodeCommand::Status => status(session),
-        NodeCommand::Leave { seat, yes } => {
+        NodeCommand::Leave { seat, yes, again } => {
             let (genesis, node) = network(session)?;
             let seat = own_seat(&node, &session.address()?, seat)?;
             let unbonding = genesis.parameters.unbonding;
@@ -35,6 +37,7 @@ pub(super) fn run(session: &Session, command: NodeCommand) -> Result<Report> {
             let wait = WaitArgs {
                 wait: Finality::Local,
                 timeout: 60,
+                again,
             };
             let done = format!(
                 "the worker at {seat} leaves; its stake returns {unbonding} epochs later. Keep the node running until its tasks are settled"

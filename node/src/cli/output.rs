@@ -68,18 +68,31 @@ pub(super) fn is_terminal() -> bool {
 /// Prints a command's result; its exit code.
 #[must_use]
 pub(super) fn print(result: Result<Report>, json: bool) -> ExitCode {
+    print_then(result, json, || {})
+}
+
+/// The same, and does something when the user was told.
+#[must_use]
+pub(super) fn print_then(result: Result<Report>, json: bool, told: impl FnOnce()) -> ExitCode {
     let (written, failure) = match result {
         Ok(report) => (write(&report, json), report.failure),
         Err(failure) => (Ok(()), Some(failure)),
     };
     if let Some(failure) = failure {
         complain(&failure, json);
+        told();
         return ExitCode::from(failure.exit as u8);
     }
     match written {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            told();
+            ExitCode::SUCCESS
+        }
         // The reader has closed the pipe: it has what it wanted.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            told();
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             complain(
                 &Failure::other(format!("cannot write to standard output: {error}")),
@@ -148,7 +161,7 @@ fn escaped(text: &str, form: impl Fn(char) -> String) -> String {
     shown
 }
 
-fn complain(failure: &Failure, json: bool) {
+pub(super) fn complain(failure: &Failure, json: bool) {
     let text = if json {
         let error = json!({"error": {
             "code": failure.code, "message": failure.message, "advice": failure.advice, "exit": failure.exit as u8,

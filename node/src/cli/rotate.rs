@@ -2,17 +2,20 @@
 
 use super::Report;
 use super::args::{RotateWorkerArgs, WaitArgs};
+use super::consent::{Consented, Consenting};
 use super::key::{free_path, keep, show_phrase};
+use super::orders::{how_sure, plain, submit};
 use super::output::{note, tell};
 use super::session::Session;
-use super::wallet::{Consented, confirm_cost, consented, how_sure, network, own_seat, submit};
-use crate::client::fee_of;
+use super::wallet::{confirm_cost, network, own_seat};
+use crate::client::{Order, fee_of};
 use crate::failure::{Context as _, Result};
 use crate::keystore::Phrase;
 use crate::views::OperationView;
 use frith_ledger::address::Address;
 use frith_ledger::key::PublicKey;
 use frith_ledger::operation::Action;
+use frith_ledger::units::Nonce;
 use serde::Serialize;
 use serde_json::json;
 use std::path::PathBuf;
@@ -34,14 +37,18 @@ pub(super) fn worker(session: &Session, options: &RotateWorkerArgs) -> Result<Re
     let account = session.address()?;
     let seat = own_seat(&node, &account, options.seat)?;
     let (dir, file) = (options.worker_dir.as_deref(), options.consent.as_deref());
-    let Consented { key, vrf, consent } =
-        consented(session, (&genesis, &node), account, dir, file)?;
-    let action = Action::RotateWorker {
-        seat,
-        key,
-        consent,
-        vrf,
+    let consenting = Consenting::open(session, &genesis, account, dir, file)?;
+    let key = consenting.at(Nonce::ZERO)?.key;
+    let make = |nonce| {
+        let Consented { key, vrf, consent } = consenting.at(nonce)?;
+        Ok(Action::RotateWorker {
+            seat,
+            key,
+            consent,
+            vrf,
+        })
     };
+    let action = make(Nonce::ZERO)?;
     let lag = genesis.parameters.activation_lag;
     let question = format!(
         "Put the key {key} in force for the worker at {seat}, {lag} epochs after now (epoch {})",
@@ -50,7 +57,11 @@ pub(super) fn worker(session: &Session, options: &RotateWorkerArgs) -> Result<Re
     confirm_cost(session, (&genesis, &node), &action, &question, options.yes)?;
     let fee = fee_of(&action, &genesis.parameters);
     let wallet = session.wallet(&genesis, &node)?;
-    let fate = submit(session, &wallet, action, options.wait)?;
+    let order = Order {
+        nonce: consenting.nonce(),
+        ..plain(&make)
+    };
+    let fate = submit(session, &wallet, &order, options.wait)?;
     // Pending ones have no epoch yet.
     let since = fate.epoch.map(|epoch| epoch.saturating_add(lag));
     let from = since.map_or_else(
@@ -107,10 +118,11 @@ pub(super) fn account(session: &Session, name: &str, yes: bool, wait: WaitArgs) 
     show_phrase(session.json, &phrase);
     let back = format!("To bring the key back: `frith key import NAME --account {account}`");
     tell(session.json, &format!("{back}\n"), &json!({"note": back}));
-    let action = Action::RotateKey { key: kept.key };
-    let fate = submit(session, &wallet, action, wait).map_err(|failure| {
+    let make = |_| Ok(Action::RotateKey { key: kept.key });
+    let fate = submit(session, &wallet, &plain(&make), wait).map_err(|failure| {
         failure.advise(format!(
-            "{name} signs for the account if the operation was or still is executed, else {before}; see `frith wallet history`"
+            "{name} signs for the account if the operation was or still is executed, else {before}; see `frith wallet \
+             operation`, which can repeat it"
         ))
     })?;
     session.follow_default(&before, name)?;

@@ -2,16 +2,20 @@
 
 use super::args::Common;
 use super::config::Setting;
+use super::output::tell;
 use crate::agent::{Agent, AgentError, socket_path};
-use crate::client::{Home, HomeConfig, NodeClient, Signer, Start, Wallet};
+use crate::client::{Home, HomeConfig, Journal, NodeClient, Signer, Start, Wallet};
 use crate::codes::Code;
 use crate::config::Origin;
 use crate::failure::{Exit, Failure, Result};
 use crate::keystore::{FileError, KeyFile, Kind, Label, Source, UNLOCK, Variables, WORKER_UNLOCK};
 use frith_ledger::address::Address;
 use frith_ledger::genesis::Genesis;
+use frith_ledger::hash::Hash;
 use frith_ledger::key::{SecretKey, Seed};
+use frith_ledger::operation::OperationId;
 use serde_json::json;
+use std::cell::RefCell;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -21,6 +25,8 @@ pub(super) struct Session {
     pub(super) home: Home,
     common: Common,
     config: HomeConfig,
+    /// Operations whose fate is about to be printed.
+    told: RefCell<Vec<(Hash, Address, OperationId)>>,
 }
 
 impl Session {
@@ -32,13 +38,48 @@ impl Session {
             home,
             common,
             config,
+            told: RefCell::default(),
         })
+    }
+
+    /// What this command prints is the last word about an operation.
+    pub(super) fn will_tell(&self, genesis: Hash, account: Address, operation: OperationId) {
+        self.told.borrow_mut().push((genesis, account, operation));
+    }
+
+    /// It was printed: nobody has to ask for those operations any more.
+    pub(super) fn forget_told(&self) {
+        for (genesis, account, operation) in self.told.borrow_mut().drain(..) {
+            let forgotten = Journal::open(self.home.dir(), &genesis, &account, || {})
+                .and_then(|mut journal| journal.forget(|entry| entry.id() == operation));
+            if let Err(failure) = forgotten {
+                let word =
+                    format!("{failure}; an equal command will find this one's end once more");
+                tell(self.json, &word, &json!({"note": word}));
+            }
+        }
     }
 
     /// The node that commands ask.
     pub(super) fn node(&self) -> Result<NodeClient> {
-        let api = self.common.api.as_ref().or(self.config.api.as_ref());
-        NodeClient::new(api.map_or(crate::client::API_DEFAULT, String::as_str))
+        NodeClient::new(self.api())
+    }
+
+    fn api(&self) -> &str {
+        let api = self.common.api.first().or(self.config.api.as_ref());
+        api.map_or(crate::client::API_DEFAULT, String::as_str)
+    }
+
+    /// Nodes that stand in for it while an operation is under way: those named behind it, else those of the settings.
+    pub(super) fn others(&self) -> Result<Vec<NodeClient>> {
+        let named = self.common.api.iter().skip(1);
+        let mut bases: Vec<&String> = named.chain(&self.config.nodes).collect();
+        let first = self.api().trim_end_matches('/');
+        bases.retain(|base| base.trim_end_matches('/') != first);
+        bases
+            .into_iter()
+            .map(|base| NodeClient::new(base))
+            .collect()
     }
 
     /// The trusted genesis.
@@ -163,8 +204,11 @@ impl Session {
             None if in_file => Origin::File,
             None => Origin::Default,
         };
-        let api = self.common.api.as_ref().or(self.config.api.as_ref());
-        let api = api.map_or(crate::client::API_DEFAULT, String::as_str);
+        let others: Vec<String> = self
+            .others()?
+            .iter()
+            .map(|node| node.base().to_owned())
+            .collect();
         let genesis = self
             .common
             .genesis
@@ -180,8 +224,17 @@ impl Session {
             ),
             (
                 "api".to_owned(),
-                json!(api),
+                json!(self.api()),
                 layer("api", self.config.api.is_some()),
+            ),
+            (
+                "nodes".to_owned(),
+                json!(others),
+                match self.common.api.len() {
+                    0 | 1 if self.config.nodes.is_empty() => Origin::Default,
+                    0 | 1 => Origin::File,
+                    _ => layer("api", false),
+                },
             ),
             (
                 "genesis".to_owned(),

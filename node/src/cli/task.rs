@@ -3,14 +3,15 @@
 use super::Report;
 use super::args::{SpecArgs, TaskCommand, WaitArgs};
 use super::offers::{doubts, doubts_by_node};
+use super::orders::{carry_out, how_sure, submit};
 use super::output::{confirm, is_terminal, note, spinner};
 use super::result::{preview, proven_outcome, task_failure};
 use super::session::Session;
 use super::spec::{Prepared, prepare};
-use super::wallet::{carry_out, held, how_sure, network, submit};
+use super::wallet::{held, network};
 use crate::amounts::{grouped, short};
 use crate::api::refusal_body;
-use crate::client::{NodeClient, fee_of};
+use crate::client::{NodeClient, Order, fee_of};
 use crate::codes::Code;
 use crate::failure::{Exit, Failure, Result};
 use crate::present;
@@ -27,6 +28,11 @@ use frith_tasks::runtime::check_action;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::time::Duration;
+
+/// Longest that one node is waited for at a time.
+const TASK_SLICE: Duration = Duration::from_secs(20);
+/// Before another node is asked.
+const TASK_PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) fn run(session: &Session, command: TaskCommand) -> Result<Report> {
     match command {
@@ -181,21 +187,21 @@ fn send(
         confirm(session.json, &question, yes)?;
     }
     let wallet = session.wallet(&genesis, &node)?;
-    node.put_content(&prepared.program)?;
-    if let Some(input) = prepared.input_content() {
-        node.put_content(input)?;
-    }
+    let mut contents = vec![&prepared.program[..]];
+    contents.extend(prepared.input_content());
     // `final` is about the result: the submission itself need only be committed first.
     let first = WaitArgs {
         wait: wait.wait.min(Finality::Local),
         ..wait
     };
-    let operation = submit(
-        session,
-        &wallet,
-        Action::SubmitTask(Box::new(prepared.spec)),
-        first,
-    )?;
+    let make = |_| Ok(Action::SubmitTask(Box::new(prepared.spec.clone())));
+    let order = Order {
+        make: &make,
+        nonce: None,
+        base: now,
+        contents: &contents,
+    };
+    let operation = submit(session, &wallet, &order, first)?;
     let task = Address(Hash::from_hex(&operation.id).map_err(Failure::other)?.0);
     let mut text = format!(
         "task      {task}\noperation {}\nat most   {} credits",
@@ -208,7 +214,7 @@ fn send(
     let mut failure = None;
     let outcome = if wait.wait == Finality::Final {
         let time = Duration::from_secs(wait.timeout);
-        let view = ended(session, &node, &task.to_string(), time)?;
+        let (view, node) = ended(session, &node, &task.to_string(), time)?;
         text.push('\n');
         text.push_str(&describe(&view));
         match proven_outcome(session, &genesis, &node, &task, time) {
@@ -243,13 +249,38 @@ fn check_module(program: &[u8]) -> Result<()> {
     }
 }
 
-fn ended(session: &Session, node: &NodeClient, task: &str, time: Duration) -> Result<TaskView> {
+/// Waits for a task's end, asking nodes in turn when one goes away. Gives the node that knew it too.
+fn ended(
+    session: &Session,
+    node: &NodeClient,
+    task: &str,
+    time: Duration,
+) -> Result<(TaskView, NodeClient)> {
+    let mut nodes = vec![node.clone()];
+    nodes.extend(session.others()?);
+    let deadline = Instant::now() + time;
     let waiting = spinner("waits for the task's end", session.json);
-    let view = node.task(task, Some(time))?;
+    let mut at = 0;
+    let view = loop {
+        let node = &nodes[at % nodes.len()];
+        let left = deadline.saturating_duration_since(Instant::now());
+        match node.task(task, Some(left.min(TASK_SLICE))) {
+            Ok(view) if view.ended => {
+                waiting.finish_and_clear();
+                return Ok((view, node.clone()));
+            }
+            Ok(view) if left.is_zero() => break view,
+            Ok(_) => {}
+            // What one doesn't know yet another may.
+            Err(failure) if left.is_zero() || failure.exit == Exit::Usage => return Err(failure),
+            Err(failure) if at == 0 && failure.exit == Exit::Refused => return Err(failure),
+            Err(_) => {
+                at += 1;
+                std::thread::sleep(TASK_PAUSE.min(left));
+            }
+        }
+    };
     waiting.finish_and_clear();
-    if view.ended {
-        return Ok(view);
-    }
     Err(Failure::unreachable(format!(
         "task {task} has not ended within {} s: {}",
         time.as_secs(),
@@ -266,7 +297,7 @@ fn status(session: &Session, task: &str, wait: Option<u64>) -> Result<Report> {
         let view = node.task(task, None)?;
         return Report::new(describe(&view), &view);
     };
-    let view = ended(session, &node, task, Duration::from_secs(seconds))?;
+    let (view, _) = ended(session, &node, task, Duration::from_secs(seconds))?;
     Ok(Report::new(describe(&view), &view)?.failing(task_failure(&view)))
 }
 

@@ -3,8 +3,9 @@
 use super::Report;
 use super::args::{OfferArgs, TermsArgs};
 use super::node::describe_terms;
+use super::orders::carry_out;
 use super::session::Session;
-use super::wallet::{carry_out, confirm_cost, network, own_seat};
+use super::wallet::{confirm_cost, network, own_seat};
 use crate::client::NodeClient;
 use crate::codes::Code;
 use crate::config::{Engine, SLOTS_DEFAULT, Settings};

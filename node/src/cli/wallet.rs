@@ -2,23 +2,21 @@
 
 use super::Report;
 use super::args::{StakeArgs, WaitArgs, WalletCommand};
-use super::output::{confirm, is_terminal, note, spinner};
+use super::consent::{Consented, Consenting};
+use super::orders::{carry_out, how_sure, plain, submit};
+use super::output::confirm;
 use super::session::Session;
-use crate::client::{NodeClient, Wallet, fee_of};
+use crate::client::{NodeClient, Order, fee_of};
 use crate::codes::Code;
 use crate::failure::{Failure, Result};
-use crate::views::{Entity as EntityJson, OperationView};
+use crate::views::Entity as EntityJson;
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
+use frith_ledger::entity::Terms;
 use frith_ledger::genesis::Genesis;
-use frith_ledger::key::{PublicKey, Signature};
-use frith_ledger::operation::{Action, consent_hash};
+use frith_ledger::operation::Action;
 use frith_ledger::units::Nonce;
-use frith_ledger::vrf::{VrfPublic, VrfSecret};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::path::Path;
-use std::time::Duration;
 
 pub(super) fn run(session: &Session, command: WalletCommand) -> Result<Report> {
     match command {
@@ -38,6 +36,7 @@ pub(super) fn run(session: &Session, command: WalletCommand) -> Result<Report> {
             limit,
             before,
         } => super::history::run(session, address, usize::from(limit), before.as_deref()),
+        WalletCommand::Operation(options) => super::orders::operation(session, &options),
         WalletCommand::Stake(options) => stake(session, &options),
         WalletCommand::Terms(options) => super::terms::change(session, &options),
         WalletCommand::RotateWorker(options) => super::rotate::worker(session, &options),
@@ -136,50 +135,6 @@ pub(super) fn held(node: &NodeClient, account: &Address) -> Result<String> {
     }
 }
 
-/// Signs, submits and waits; says how sure it is.
-pub(super) fn carry_out(
-    session: &Session,
-    wallet: &Wallet<'_>,
-    action: Action,
-    wait: WaitArgs,
-    done: &str,
-) -> Result<Report> {
-    let fate = submit(session, wallet, action, wait)?;
-    Report::new(
-        format!("{done}\noperation {}\n{}", fate.id, how_sure(&fate)),
-        &fate,
-    )
-}
-
-/// Signs an action, submits it and waits.
-pub(super) fn submit(
-    session: &Session,
-    wallet: &Wallet<'_>,
-    action: Action,
-    wait: WaitArgs,
-) -> Result<OperationView> {
-    let operation = wallet.sign(action)?;
-    let waiting = spinner("waits for the neighbourhood", session.json);
-    let fate = wallet.submit(operation, wait.wait, Duration::from_secs(wait.timeout));
-    waiting.finish_and_clear();
-    fate
-}
-
-/// How sure it is, in words.
-pub(super) fn how_sure(fate: &OperationView) -> String {
-    use crate::views::Finality;
-    match (fate.finality, fate.height, fate.epoch) {
-        (Finality::Pending, ..) => "pending: taken into the pool, not committed yet".to_owned(),
-        (Finality::Local, Some(height), Some(epoch)) => {
-            format!("local: committed by the neighbourhood in block {height}, epoch {epoch}")
-        }
-        (Finality::Final, Some(height), Some(epoch)) => {
-            format!("final: block {height} of epoch {epoch} stands under a committed root")
-        }
-        (finality, ..) => format!("{finality:?}"),
-    }
-}
-
 /// The one worker of the account, or the one that was named.
 pub(super) fn own_seat(
     node: &NodeClient,
@@ -214,169 +169,52 @@ pub(super) fn own_seat(
     }
 }
 
-/// A worker's word that an account may register it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Consent {
-    /// The worker's key.
-    pub(super) key: String,
-    /// Its VRF key.
-    pub(super) vrf: String,
-    /// The account that may register it.
-    pub(super) account: Address,
-    /// With its operation of this nonce.
-    pub(super) nonce: u64,
-    /// The worker's signature.
-    pub(super) signature: String,
-}
-
-/// Signs the consent of the worker of a data directory.
-pub(super) fn consent(
-    genesis: &Genesis,
-    dir: &Path,
-    account: Address,
-    nonce: Nonce,
-) -> Result<Consent> {
-    let seed = super::session::worker_seed(dir)?;
-    let key = seed.worker();
-    Ok(Consent {
-        key: key.public().to_string(),
-        vrf: hex::encode(VrfSecret::from_seed(&seed.vrf()).public().0),
-        account,
-        nonce: nonce.get(),
-        signature: key
-            .sign(&consent_hash(&genesis.hash(), &account, nonce))
-            .to_string(),
-    })
-}
-
 fn stake(session: &Session, options: &StakeArgs) -> Result<Report> {
     let (genesis, node) = network(session)?;
     let account = session.address()?;
     let (stake, collateral) = (options.stake, options.collateral);
-    let registers = options.worker_dir.is_some() || options.consent.is_some();
-    let (what, action) = if registers {
-        let action = registration(session, (&genesis, &node), account, options)?;
-        ("Register the worker with", action)
-    } else {
+    let lag = genesis.parameters.activation_lag;
+    let done = format!(
+        "staked {stake} credits and {collateral} of collateral; the stake counts {lag} epochs later"
+    );
+    let asked = |what: &str, action: &Action| {
+        let question = format!("{what} {stake} credits of stake and {collateral} of collateral");
+        confirm_cost(session, (&genesis, &node), action, &question, options.yes)
+    };
+    let (dir, file) = (options.worker_dir.as_deref(), options.consent.as_deref());
+    if dir.is_none() && file.is_none() {
         let seat = own_seat(&node, &account, options.seat)?;
         let action = Action::AddStake {
             seat,
             stake,
             collateral,
         };
-        ("Add to the worker", action)
-    };
-    let question = format!("{what} {stake} credits of stake and {collateral} of collateral");
-    confirm_cost(session, (&genesis, &node), &action, &question, options.yes)?;
+        asked("Add to the worker", &action)?;
+        let wallet = session.wallet(&genesis, &node)?;
+        return carry_out(session, &wallet, action, options.wait, &done);
+    }
+    let consenting = Consenting::open(session, &genesis, account, dir, file)?;
+    let terms = super::terms::offered(&options.offer, dir)?;
+    let make = |nonce| registration(&consenting.at(nonce)?, &terms, options);
+    asked("Register the worker with", &make(Nonce::ZERO)?)?;
     let wallet = session.wallet(&genesis, &node)?;
-    let lag = genesis.parameters.activation_lag;
-    let done = format!(
-        "staked {stake} credits and {collateral} of collateral; the stake counts {lag} epochs later"
-    );
-    carry_out(session, &wallet, action, options.wait, &done)
+    let order = Order {
+        nonce: consenting.nonce(),
+        ..plain(&make)
+    };
+    let fate = submit(session, &wallet, &order, options.wait)?;
+    let text = format!("{done}\noperation {}\n{}", fate.id, how_sure(&fate));
+    Report::new(text, &fate)
 }
 
 /// The registration of a worker, with its consent.
-fn registration(
-    session: &Session,
-    (genesis, node): (&Genesis, &NodeClient),
-    account: Address,
-    options: &StakeArgs,
-) -> Result<Action> {
-    let (dir, file) = (options.worker_dir.as_deref(), options.consent.as_deref());
-    let Consented { key, vrf, consent } = consented(session, (genesis, node), account, dir, file)?;
+fn registration(consented: &Consented, terms: &Terms, options: &StakeArgs) -> Result<Action> {
     Ok(Action::RegisterWorker {
-        key,
-        consent,
-        vrf,
+        key: consented.key,
+        consent: consented.consent,
+        vrf: consented.vrf,
         stake: options.stake,
         collateral: options.collateral,
-        terms: super::terms::offered(&options.offer, options.worker_dir.as_deref())?,
+        terms: terms.clone(),
     })
-}
-
-/// A worker's keys and its consent, as operations carry them.
-pub(super) struct Consented {
-    /// The worker's key.
-    pub(super) key: PublicKey,
-    /// Its VRF key.
-    pub(super) vrf: VrfPublic,
-    /// Its signature.
-    pub(super) consent: Signature,
-}
-
-/// The consent that the worker of `dir` signs now, or that `file` holds.
-pub(super) fn consented(
-    session: &Session,
-    (genesis, node): (&Genesis, &NodeClient),
-    account: Address,
-    dir: Option<&Path>,
-    file: Option<&Path>,
-) -> Result<Consented> {
-    let given = match (dir, file) {
-        (Some(dir), _) => {
-            let nonce = match node.local(&account.to_string())?.local {
-                Some(EntityJson::Account(account)) => Nonce::new(account.nonce),
-                _ => Nonce::ZERO,
-            };
-            if is_terminal() && !session.json {
-                note("The worker's passphrase is needed to sign its consent.");
-            }
-            consent(genesis, dir, account, nonce)?
-        }
-        (None, Some(file)) => read_consent(file, &account)?,
-        (None, None) => return Err(Failure::usage("no worker is named")),
-    };
-    Ok(Consented {
-        key: PublicKey(fixed(&given.key)?),
-        vrf: VrfPublic(fixed(&given.vrf)?),
-        consent: Signature(fixed(&given.signature)?),
-    })
-}
-
-fn read_consent(path: &Path, account: &Address) -> Result<Consent> {
-    let text = crate::text::read(path).map_err(|error| Failure::file("read", path, error))?;
-    let consent: Consent = serde_json::from_str(&text)
-        .map_err(|error| Failure::usage(format!("{} is no consent: {error}", path.display())))?;
-    if consent.account != *account {
-        return Err(Failure::usage(format!(
-            "the consent is for the account {}, yours is {account}",
-            consent.account
-        )));
-    }
-    Ok(consent)
-}
-
-fn fixed<const N: usize>(text: &str) -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    hex::decode_to_slice(text, &mut bytes)
-        .map_err(|error| Failure::usage(format!("in the consent: {error}")))?;
-    Ok(bytes)
-}
-
-/// The consent as `node consent` prints it.
-pub(super) fn consent_report(consent: &Consent) -> Result<Report> {
-    let text = serde_json::to_string_pretty(consent).map_err(Failure::other)?;
-    Report::new(text, &json!(consent))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fuzz_consents() {
-        let example = format!(
-            "{{\"key\":\"{0}\",\"vrf\":\"{0}\",\"account\":\"{1}\",\"nonce\":1,\"signature\":\"{0}{0}\"}}",
-            hex::encode([5; 32]),
-            Address([7; 32])
-        );
-        frith_fuzz::harness!(|input: &[u8]| {
-            let read = |text: &str| serde_json::from_str::<Consent>(text);
-            for consent in frith_fuzz::json(input, std::slice::from_ref(&example), read) {
-                let _ = (fixed::<32>(&consent.key), fixed::<64>(&consent.signature));
-            }
-        });
-    }
 }

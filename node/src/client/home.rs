@@ -1,6 +1,6 @@
 //! The user's own directory: keys, the trusted genesis, defaults.
 //!
-//! `$FRITH_HOME`, else `~/.frith`: `keys/<name>.json`, `genesis.json`, `config.toml`, `verified/`.
+//! `$FRITH_HOME`, else `~/.frith`: `keys/<name>.json`, `genesis.json`, `config.toml`, `verified/`, `operations/`.
 
 use crate::failure::{Failure, Result};
 use frith_ledger::genesis::Genesis;
@@ -19,6 +19,9 @@ pub struct HomeConfig {
     /// The node to ask: `http://127.0.0.1:4280`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
+    /// Nodes that stand in when that one doesn't answer while an operation is under way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
     /// The key to use, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,

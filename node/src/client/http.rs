@@ -11,6 +11,7 @@ use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::parameters::CONTENT_BYTES_MAX;
+use frith_neighbourhood::Slot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::{Duration, Instant};
@@ -158,6 +159,37 @@ impl NodeClient {
     /// # Errors
     /// The node can't be reached.
     pub fn operation(&self, id: &str, finality: Finality, time: Duration) -> Result<OperationView> {
+        self.await_operation(id, "", finality, time)
+    }
+
+    /// The same of an operation of which more is known, so that also a node that never saw it can say when it is over.
+    ///
+    /// # Errors
+    /// The node can't be reached.
+    pub fn fate(
+        &self,
+        id: &str,
+        slot: &Slot,
+        finality: Finality,
+        time: Duration,
+    ) -> Result<OperationView> {
+        let Slot {
+            account,
+            nonce,
+            since,
+            expires,
+        } = slot;
+        let known = format!("&account={account}&nonce={nonce}&since={since}&expires={expires}");
+        self.await_operation(id, &known, finality, time)
+    }
+
+    fn await_operation(
+        &self,
+        id: &str,
+        known: &str,
+        finality: Finality,
+        time: Duration,
+    ) -> Result<OperationView> {
         let wait = match finality {
             Finality::Pending => "pending",
             Finality::Local => "local",
@@ -169,8 +201,8 @@ impl NodeClient {
             let ms = u64::try_from(left.as_millis())
                 .unwrap_or(WAIT_MS_MAX)
                 .min(WAIT_MS_MAX);
-            let view: OperationView =
-                self.get(&format!("/v1/operations/{id}?wait={wait}&timeout_ms={ms}"))?;
+            let path = format!("/v1/operations/{id}?wait={wait}&timeout_ms={ms}{known}");
+            let view: OperationView = self.get(&path)?;
             if view.finality >= finality || view.done == Some(false) || Instant::now() >= deadline {
                 return Ok(view);
             }

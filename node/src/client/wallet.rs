@@ -3,8 +3,8 @@
 use super::http::NodeClient;
 use crate::agent::Agent;
 use crate::codes::Code;
-use crate::failure::{Exit, Failure, Result};
-use crate::views::{Entity, EntityView, Finality, OperationView};
+use crate::failure::{Failure, Result};
+use crate::views::EntityView;
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
 use frith_ledger::genesis::Genesis;
@@ -13,7 +13,6 @@ use frith_ledger::operation::{Action, Operation, OperationBody, SignedOperation}
 use frith_ledger::parameters::{OPERATION_BYTES_MAX, Parameters};
 use frith_ledger::units::{Epoch, Nonce};
 use parity_scale_codec::Encode as _;
-use std::time::Duration;
 
 /// Epochs for which a signed operation is good, unless the network allows fewer.
 const EXPIRY_EPOCHS: u64 = 60;
@@ -51,6 +50,8 @@ pub enum Signer {
     },
     /// The agent that holds its key.
     Agent(Agent),
+    /// Nobody: the account is only looked at.
+    Nobody(Address),
 }
 
 impl Signer {
@@ -67,12 +68,16 @@ impl Signer {
         match self {
             Self::Key { account, .. } => *account,
             Self::Agent(agent) => agent.described.account,
+            Self::Nobody(account) => *account,
         }
     }
 
     fn sign(&self, body: OperationBody) -> Result<SignedOperation> {
         match self {
             Self::Key { key, .. } => Ok(SignedOperation::sign(body, key)),
+            Self::Nobody(account) => Err(Failure::other(format!(
+                "nobody signs for {account} here"
+            ))),
             Self::Agent(agent) => agent.sign(body).map_err(|error| {
                 Failure::refused(Code::Agent, error)
                     .advise("unlock the key again with `frith key unlock`, or lock it and say the passphrase")
@@ -106,6 +111,12 @@ impl<'a> Wallet<'a> {
         }
     }
 
+    /// An account for which nothing is signed.
+    #[must_use]
+    pub fn watching(genesis: &'a Genesis, node: &'a NodeClient, account: Address) -> Self {
+        Self::new(genesis, node, Signer::Nobody(account))
+    }
+
     /// What the node's neighbourhood holds for this account now. Not proven: for nonces and warnings.
     ///
     /// # Errors
@@ -114,73 +125,27 @@ impl<'a> Wallet<'a> {
         self.node.local(&self.account.to_string())
     }
 
-    /// The operation that does `action` next.
+    /// The operation that does `action` with this nonce, good for some epochs after `now`.
     ///
     /// # Errors
-    /// The account doesn't exist, or the operation is too large.
-    pub fn sign(&self, action: Action) -> Result<SignedOperation> {
-        let view = self.local()?;
-        let Some(Entity::Account(account)) = &view.local else {
-            return Err(Failure::refused(
-                Code::NoAccount,
-                format!(
-                    "the account {} doesn't exist: nothing was ever sent to it",
-                    self.account
-                ),
-            ));
-        };
+    /// The agent is gone, or the operation is too large.
+    pub fn sign(&self, action: Action, nonce: Nonce, now: Epoch) -> Result<SignedOperation> {
         let parameters = &self.genesis.parameters;
         let body = OperationBody {
             genesis: self.genesis.hash(),
             account: self.account,
-            nonce: Nonce::new(account.nonce),
-            expires: Epoch::new(view.now).plus(EXPIRY_EPOCHS.min(parameters.expiry_max)),
+            nonce,
+            expires: now.plus(EXPIRY_EPOCHS.min(parameters.expiry_max)),
             fee: fee_of(&action, parameters),
             action,
         };
-        self.signer.sign(body)
-    }
-
-    /// Submits a signed operation and waits until it is `finality` sure. Its id and fate.
-    ///
-    /// # Errors
-    /// A refusal, now or at execution, or that it wasn't committed in `time`.
-    pub fn submit(
-        &self,
-        operation: SignedOperation,
-        finality: Finality,
-        time: Duration,
-    ) -> Result<OperationView> {
-        let bytes = Operation::Signed(operation).encode();
-        if bytes.len() > OPERATION_BYTES_MAX {
+        let signed = self.signer.sign(body)?;
+        let bytes = Operation::Signed(signed.clone()).encoded_size();
+        if bytes > OPERATION_BYTES_MAX {
             return Err(Failure::usage(format!(
-                "the operation has {} bytes, at most {OPERATION_BYTES_MAX} are allowed",
-                bytes.len()
+                "the operation has {bytes} bytes, at most {OPERATION_BYTES_MAX} are allowed"
             )));
         }
-        let submitted = self.node.submit(&bytes)?;
-        if finality == Finality::Pending {
-            return self
-                .node
-                .operation(&submitted.id, Finality::Pending, Duration::ZERO);
-        }
-        let fate = self.node.operation(&submitted.id, finality, time)?;
-        if let Some(refusal) = &fate.refusal {
-            return Err(Failure::answered(Exit::Refused, refusal.clone()));
-        }
-        if fate.finality < finality {
-            let asked = if finality == Finality::Final {
-                "under a committed root"
-            } else {
-                "committed"
-            };
-            return Err(Failure::unreachable(format!(
-                "operation {} was not {asked} within {} s; it may still be",
-                submitted.id,
-                time.as_secs()
-            ))
-            .advise("see `frith node status`: does the node see a quorum?"));
-        }
-        Ok(fate)
+        Ok(signed)
     }
 }

@@ -227,8 +227,8 @@ fn write_home(dir: &Path, genesis: &Genesis, passphrase: &Passphrase) -> Result<
     let path = home.genesis_path();
     std::fs::write(&path, text).map_err(|error| Failure::file("write", &path, error))?;
     home.write_config(&HomeConfig {
-        api: None,
         key: Some(WALLETS[0].to_owned()),
+        ..HomeConfig::default()
     })?;
     for name in WALLETS {
         let seed = seed(name);

@@ -62,6 +62,16 @@ impl HappeningView {
     }
 }
 
+/// What an account ordered, before it stands in a block.
+#[must_use]
+pub fn order(signed: &SignedOperation) -> HappeningView {
+    let operation = Operation::Signed(signed.clone());
+    HappeningView {
+        operation: Some(operation.id().to_hex()),
+        ..ordered(&signed.body.account, &operation)
+    }
+}
+
 /// An operation, seen from the account.
 fn ordered(account: &Address, operation: &Operation) -> HappeningView {
     match operation {

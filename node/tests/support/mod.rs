@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+pub mod line;
+
 pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// How long anything here may take; a loaded machine is slow.
@@ -84,11 +86,18 @@ pub fn answer(output: &Output) -> Outcome<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
+/// A failed call's exit code and its last word; before it stands what it did on the way.
 pub fn error(output: &Output) -> Outcome<(Option<i32>, Value)> {
-    Ok((
-        output.status.code(),
-        serde_json::from_slice(&output.stderr)?,
-    ))
+    let said = said(output)?;
+    let last = said.last().cloned().ok_or("it said nothing")?;
+    Ok((output.status.code(), last))
+}
+
+/// What a call said on standard error, one value a line.
+pub fn said(output: &Output) -> Outcome<Vec<Value>> {
+    let text = std::str::from_utf8(&output.stderr)?;
+    let lines = text.lines().map(serde_json::from_str);
+    Ok(lines.collect::<Result<_, _>>()?)
 }
 
 /// So much time for commits and reveals that no honest worker is late on a busy machine. Who is there ends a window early.

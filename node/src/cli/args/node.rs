@@ -24,6 +24,9 @@ pub enum NodeCommand {
         /// Do it without asking.
         #[arg(long)]
         yes: bool,
+        /// Send it also when an equal command's operation may be under way.
+        #[arg(long)]
+        again: bool,
     },
     /// Back a node up, also while it runs: key, genesis, settings, and a report of what it signed.
     Backup {

@@ -45,6 +45,8 @@ pub enum WalletCommand {
         #[arg(long, value_name = "PLACE")]
         before: Option<String>,
     },
+    /// Operations that were sent from here and whose end wasn't told, and what became of one.
+    Operation(OperationArgs),
     /// Stake credits on a worker: registers it, or adds to its stake.
     Stake(StakeArgs),
     /// Change what a worker offers. It counts some epochs later (8 unless the genesis says otherwise).
@@ -65,6 +67,22 @@ pub enum WalletCommand {
         #[command(flatten)]
         wait: WaitArgs,
     },
+}
+
+/// `frith wallet operation`
+#[derive(Debug, Args)]
+pub struct OperationArgs {
+    /// The operation's id; all that are under way when it is missing.
+    pub id: Option<String>,
+    /// Send the same signed operation again, unless it is over.
+    #[arg(long, requires = "id")]
+    pub repeat: bool,
+    /// Forget it here, whatever became of it.
+    #[arg(long, requires = "id", conflicts_with = "repeat")]
+    pub forget: bool,
+    /// How long to wait.
+    #[command(flatten)]
+    pub wait: WaitArgs,
 }
 
 /// `frith wallet stake`
