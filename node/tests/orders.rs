@@ -28,9 +28,13 @@ impl World {
         frith(&self.home, line.base(), PASSPHRASE, &with_key)
     }
 
-    /// Alice's nonce, and what bob holds.
+    /// Alice's nonce, and what bob holds, as node 0 has it.
     fn books(&self) -> Outcome<(u64, f64)> {
-        let node = self.devnet.node(1)?;
+        self.books_of(0)
+    }
+
+    fn books_of(&self, node: usize) -> Outcome<(u64, f64)> {
+        let node = self.devnet.node(node)?;
         let mut found = Vec::new();
         for name in ["alice", "bob"] {
             let Some(Entity::Account(account)) = node.local(&self.address(name)?)?.local else {
@@ -172,7 +176,7 @@ impl World {
             let id = id.as_str().ok_or("an id")?;
             let fate = self
                 .devnet
-                .node(1)?
+                .node(0)?
                 .operation(id, Finality::Local, PATIENCE)?;
             assert_eq!(fate.done, Some(true), "{fate:?}");
             let told = answer(&self.call("", &["wallet", "operation", id])?)?;
@@ -257,7 +261,7 @@ impl World {
         line.set(Mode::Whole);
         let done = answer(&running.end()?)?;
         assert_eq!(done["finality"], "final");
-        assert_eq!(self.books()?, (nonce + 2, held + 4.0));
+        assert_eq!(self.books_of(2)?, (nonce + 2, held + 4.0));
         self.devnet.restart(0)?;
         self.devnet.await_ready(PATIENCE)?;
         line.lead_to(self.devnet.node(0)?.base())?;
@@ -315,10 +319,10 @@ impl World {
         for task in &tasks {
             let found = self
                 .devnet
-                .node(1)?
+                .node(0)?
                 .operation(&id_of(task)?, Finality::Local, PATIENCE)?;
             assert_eq!(found.done, Some(true), "{found:?}");
-            let ended = self.devnet.node(1)?.task(task, Some(10 * PATIENCE))?;
+            let ended = self.devnet.node(0)?.task(task, Some(10 * PATIENCE))?;
             assert_eq!(ended.state, "settled", "{}", ended.explanation);
         }
         assert_eq!(

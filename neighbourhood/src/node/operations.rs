@@ -80,13 +80,20 @@ impl Node {
             bytes,
             operation,
         };
-        let turn = queued.turn();
         let pushed = self.pool.push(now, self.chain.epoch, queued);
-        match (pushed, turn) {
-            (Err(by), Some((account, nonce))) => {
-                Err(SubmitError::NonceTaken { account, nonce, by })
-            }
-            _ => Ok(id),
+        debug_assert!(pushed.is_ok(), "it was seen that its nonce is free");
+        Ok(id)
+    }
+
+    /// Whether nothing that waits here has the nonce of an operation.
+    fn has_free_nonce(&self, operation: &Operation) -> Result<(), SubmitError> {
+        let Operation::Signed(signed) = operation else {
+            return Ok(());
+        };
+        let (account, nonce) = (signed.body.account, signed.body.nonce);
+        match self.pool.holder(&account, nonce) {
+            Some(by) => Err(SubmitError::NonceTaken { account, nonce, by }),
+            None => Ok(()),
         }
     }
 
@@ -113,6 +120,7 @@ impl Node {
         self.chain
             .state
             .admit(&self.rules, self.chain.epoch, operation, bytes.len())?;
+        self.has_free_nonce(operation)?;
         operation
             .verify(&self.rules.hash)
             .map_err(|_| SubmitError::Signature)?;

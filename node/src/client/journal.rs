@@ -6,7 +6,7 @@
 //!
 //! Invariants: who holds a [`Journal`] holds its lock, so of one account's commands one at a time chooses a nonce; an
 //! operation that was sent stands in the file until somebody was told its fate. A file that isn't whole stops everything:
-//! nobody knows what may be under way then. At most [`ENTRIES_MAX`] entries.
+//! nobody knows what may be under way then. At most `ENTRIES_MAX` entries.
 //!
 //! Limits: two home directories with one key have two journals. The nodes keep their nonces apart then: one that has taken
 //! an operation refuses another with its nonce.
@@ -26,7 +26,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Entries of an account at one time.
-pub const ENTRIES_MAX: usize = 256;
+const ENTRIES_MAX: usize = 256;
 /// Bytes of an entry: the operation and what is known of it.
 const ENTRY_BYTES_MAX: usize = OPERATION_BYTES_MAX + 128;
 
@@ -154,7 +154,7 @@ impl Journal {
     /// Adds an entry. Gives those whose nonce it has: it is their rival from now on.
     ///
     /// # Errors
-    /// There are [`ENTRIES_MAX`], or the system refuses.
+    /// It is full, or the system refuses.
     pub fn add(&mut self, entry: Entry) -> Result<Vec<OperationId>> {
         if self.is_full() {
             return Err(Failure::usage(format!(

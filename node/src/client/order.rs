@@ -383,19 +383,10 @@ impl Orders<'_> {
 
     fn send(&self, node: &NodeClient, entry: &Entry, contents: &[&[u8]]) -> Answer {
         let bytes = Operation::Signed(entry.operation.clone()).encode();
-        let stored = contents
-            .iter()
-            .try_for_each(|content| node.put_content(content).map(drop));
-        // Where the contents aren't the operation isn't either.
-        match stored.map_err(|failure| (failure, false)).and_then(|()| {
-            node.submit(&bytes).map_err(|failure| {
-                let lost = !says_no(&failure);
-                (failure, lost)
-            })
-        }) {
+        match node.submit_with(&bytes, contents) {
             Ok(_) => Answer::Taken,
-            Err((failure, true)) => Answer::Lost(failure),
-            Err((failure, false)) => Answer::Refused(failure),
+            Err(failure) if says_no(&failure) => Answer::Refused(failure),
+            Err(failure) => Answer::Lost(failure),
         }
     }
 
@@ -553,7 +544,14 @@ impl Orders<'_> {
 
 /// Whether a node said that it didn't take an operation. Any other failure leaves it open.
 fn says_no(failure: &Failure) -> bool {
-    let busy = [Code::Overloaded, Code::Halted, Code::Busy, Code::NotReady];
+    let busy = [
+        Code::Overloaded,
+        Code::Halted,
+        Code::Busy,
+        Code::NotReady,
+        Code::Store,
+    ];
+    // The words of a node that can't take it now.
     failure.exit == Exit::Refused || busy.iter().any(|code| code.name() == failure.code)
 }
 
