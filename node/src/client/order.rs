@@ -108,7 +108,7 @@ enum Before {
     /// Done, or refused for good: that was it.
     Ended(Placed),
     /// It may be executed, or may have been on its way: it is sent again.
-    Open(Entry),
+    Open,
     /// It wasn't executed and never will be.
     Never(OperationView),
 }
@@ -137,7 +137,7 @@ impl Orders<'_> {
                     drop(journal);
                     return self.until_sure(placed, &entry, wait);
                 }
-                Before::Open(entry) => {
+                Before::Open => {
                     (self.tell)(Word::Repeated(&entry));
                     repeated = true;
                     entry
@@ -180,7 +180,7 @@ impl Orders<'_> {
                 self.until_sure(placed, &entry, wait)
             }
             Before::Never(fate) => Ok(Placed { fate, known: true }),
-            Before::Open(entry) => {
+            Before::Open => {
                 (self.tell)(Word::Repeated(&entry));
                 self.send_and_follow(journal, &entry, &[], wait)
             }
@@ -208,8 +208,8 @@ impl Orders<'_> {
         match self.before(entry)? {
             Before::Ended(placed) => Ok(placed),
             Before::Never(fate) => Ok(Placed { fate, known: true }),
-            Before::Open(entry) => Ok(Placed {
-                fate: self.ask(&entry)?,
+            Before::Open => Ok(Placed {
+                fate: self.ask(entry)?,
                 known: false,
             }),
         }
@@ -248,7 +248,7 @@ impl Orders<'_> {
             return self.believe(entry, fate);
         }
         if fate.done.is_none() || !self.is_known(self.wallet.node, entry, &fate)? {
-            return Ok(Before::Open(entry.clone()));
+            return Ok(Before::Open);
         }
         (self.tell)(Word::Earlier(entry));
         Ok(Before::Ended(Placed { fate, known: true }))
