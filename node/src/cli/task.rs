@@ -27,7 +27,7 @@ use frith_tasks::quote::quote;
 use frith_tasks::runtime::check_action;
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest that one node is waited for at a time.
 const TASK_SLICE: Duration = Duration::from_secs(20);

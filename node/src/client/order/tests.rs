@@ -12,6 +12,7 @@ use frith_ledger::codec::decode;
 use frith_ledger::credits::Credits;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::key::SecretKey;
+use frith_ledger::operation::Operation;
 use frith_ledger::parameters::Parameters;
 use serde_json::{Value, json};
 use std::cell::RefCell;
