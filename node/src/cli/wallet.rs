@@ -16,7 +16,6 @@ use frith_ledger::entity::Terms;
 use frith_ledger::genesis::Genesis;
 use frith_ledger::operation::Action;
 use frith_ledger::units::Nonce;
-use std::path::Path;
 
 pub(super) fn run(session: &Session, command: WalletCommand) -> Result<Report> {
     match command {
