@@ -278,7 +278,7 @@ impl Node {
     /// That no block has an operation without a receipt, and none can have it any more, if this node knows so.
     fn never(&self, slot: &Slot) -> Option<NeverExecuted> {
         let nonce = nonce_of(&self.chain.state, &slot.account);
-        let proven = self.roots.next().get().checked_sub(1).map(Epoch::new);
+        let proven = self.facts().newest_proven();
         if nonce > slot.nonce {
             // An earlier block than the oldest that was executed here may have it.
             if slot.since < self.chain.copied {

@@ -2,6 +2,7 @@
 
 use super::output::complain;
 use crate::failure::Failure;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// What is said when a signal ends this process.
@@ -18,17 +19,23 @@ pub(super) fn leave(failure: Failure, json: bool) {
     *WORD.lock().unwrap_or_else(PoisonError::into_inner) = Some(LastWord { failure, json });
     static LISTENER: OnceLock<()> = OnceLock::new();
     LISTENER.get_or_init(|| {
-        std::thread::spawn(listen);
+        let (ready, listens) = channel();
+        std::thread::spawn(move || listen(&ready));
+        // A listener that ends at once leaves signals as they were.
+        let _ended = listens.recv();
     });
 }
 
-/// Waits for signals. Where the system gives none, they end the process as ever: the operation's id was told before.
-fn listen() {
+/// Waits for signals, and says when it does. Where the system gives none, they end the process as ever: the operation's id
+/// was told before.
+fn listen(ready: &Sender<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let Ok(runtime) = runtime else { return };
-    runtime.block_on(ended());
+    if !runtime.block_on(ended(ready)) {
+        return;
+    }
     let word = WORD.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(LastWord { failure, json }) = word else {
         return;
@@ -37,18 +44,21 @@ fn listen() {
     std::process::exit(failure.exit as i32);
 }
 
-async fn ended() {
+/// Whether a signal came.
+async fn ended(ready: &Sender<()>) -> bool {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
         signal(SignalKind::hangup()),
     ) else {
-        return std::future::pending().await;
+        return false;
     };
+    let _nobody_waits = ready.send(());
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
         _ = hangup.recv() => {}
     }
+    true
 }
