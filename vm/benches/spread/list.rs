@@ -278,7 +278,7 @@ fn control() -> Vec<Kernel> {
         .after(noise)
         .around("", step)
         .times(64, 1),
-        Kernel::new("calls 3000 deep", "i32.const 3000 call $deep").times(1, 1).with(
+        Kernel::new("calls 2000 deep", "i32.const 2000 call $deep").times(1, 1).with(
             "(func $deep (param i32) local.get 0 if local.get 0 i32.const 1 i32.sub call $deep end)",
         ),
         Kernel::new("a call of 4000 locals", "local.get $l call $locals local.set $l").with(format!(
