@@ -119,7 +119,7 @@ impl Newcomer {
         let amounts = ["--stake", STAKE, "--collateral", "100", "--yes"];
         let stake = [&["wallet", "stake", "--consent", &file][..], &amounts].concat();
         signed("7")?;
-        check_refused(&self.call(&stake)?, 3, "signature", "signature")?;
+        check_refused(&self.call(&stake)?, 3, "nonce", "with nonce 7")?;
         signed("0")?;
         let other = [&["--key", "alice"][..], &stake].concat();
         check_refused(&self.call(&other)?, 2, "usage", "the consent is for")?;
