@@ -2,7 +2,8 @@
 //!
 //! 1. A command takes the account's [`Journal`], so that no other one chooses a nonce meanwhile.
 //! 2. An equal command whose operation's fate nobody was told comes first: it is asked for, and as long as nobody knows, the
-//!    *same* signed operation is sent again instead of another.
+//!    *same* operation is sent again instead of another. Its signature is another where the account has another key by
+//!    now: signatures aren't part of an operation's id, so it is executed once whatever the number of its signatures.
 //! 3. Otherwise it signs with the first nonce that nothing uses, writes the operation down, tells its id, and sends it.
 //! 4. When a node has taken it, the next command may go on. The wait asks nodes in turn, and sends the operation to one
 //!    that doesn't have it.
@@ -121,6 +122,7 @@ impl Orders<'_> {
                     return self.until_sure(placed, &entry, wait);
                 }
                 Before::Open => {
+                    let entry = self.sign_again(&mut journal, entry)?;
                     (self.tell)(Word::Repeated(&entry));
                     repeated = true;
                     entry
@@ -243,6 +245,13 @@ impl Orders<'_> {
             });
         }
         (self.tell)(Word::Signed(&entry));
+        Ok(entry)
+    }
+
+    /// The remembered operation with the signature of whoever signs for the account now.
+    fn sign_again(&self, journal: &mut Journal, mut entry: Entry) -> Result<Entry> {
+        entry.operation = self.wallet.sign_body(entry.operation.body.clone())?;
+        journal.change(&entry.id(), |kept| kept.operation = entry.operation.clone())?;
         Ok(entry)
     }
 

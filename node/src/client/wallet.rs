@@ -139,6 +139,14 @@ impl<'a> Wallet<'a> {
             fee: fee_of(&action, parameters),
             action,
         };
+        self.sign_body(body)
+    }
+
+    /// The operation with this body, signed by the account's key in force.
+    ///
+    /// # Errors
+    /// The agent is gone, or the operation is too large.
+    pub fn sign_body(&self, body: OperationBody) -> Result<SignedOperation> {
         let signed = self.signer.sign(body)?;
         let bytes = Operation::Signed(signed.clone()).encoded_size();
         if bytes > OPERATION_BYTES_MAX {

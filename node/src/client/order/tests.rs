@@ -19,11 +19,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+/// The node's epoch at first.
 const NOW: u64 = 7;
 
 /// What the node says, and what it was sent.
 #[derive(Debug, Default)]
 struct Script {
+    /// Epochs that have passed since.
+    later: u64,
     nonce: u64,
     free: u64,
     fates: BTreeMap<String, OperationView>,
@@ -34,8 +37,11 @@ struct Script {
 
 type Shared = Arc<Mutex<Script>>;
 
+/// The key that the account began with.
+const FIRST_KEY: [u8; 32] = [1; 32];
+
 fn key() -> SecretKey {
-    SecretKey::from_bytes(&[1; 32])
+    SecretKey::from_bytes(&FIRST_KEY)
 }
 
 fn genesis() -> Genesis {
@@ -58,7 +64,7 @@ async fn entity(State(script): State<Shared>, UrlPath(address): UrlPath<String>)
         workers: Vec::new(),
     };
     Json(json!({
-        "address": address, "local": Entity::Account(account), "height": 1, "now": NOW, "free_nonce": script.free,
+        "address": address, "local": Entity::Account(account), "height": 1, "now": NOW + script.later, "free_nonce": script.free,
     }))
 }
 
@@ -119,6 +125,7 @@ struct World {
     genesis: Genesis,
     node: NodeClient,
     home: tempfile::TempDir,
+    signer: RefCell<[u8; 32]>,
     proven: RefCell<Nonce>,
     words: RefCell<Vec<String>>,
     _runtime: tokio::runtime::Runtime,
@@ -147,6 +154,7 @@ impl World {
             genesis: genesis(),
             node: NodeClient::new(&base).expect("an address"),
             home: tempfile::tempdir().expect("a temporary directory"),
+            signer: RefCell::new(FIRST_KEY),
             proven: RefCell::default(),
             words: RefCell::default(),
             _runtime: runtime,
@@ -180,7 +188,9 @@ impl World {
     }
 
     fn orders<T>(&self, work: impl FnOnce(&Orders<'_>) -> T) -> T {
-        let wallet = Wallet::new(&self.genesis, &self.node, Signer::first_key(key()));
+        let account = key().public().address();
+        let key = SecretKey::from_bytes(&self.signer.borrow());
+        let wallet = Wallet::new(&self.genesis, &self.node, Signer::Key { key, account });
         let prove = |since: u64| {
             self.words
                 .borrow_mut()
@@ -267,6 +277,27 @@ fn an_equal_command_sends_the_same_operation_while_nobody_knows_what_became_of_i
 }
 
 #[test]
+fn an_operation_that_is_sent_again_has_the_signature_of_the_present_key() {
+    let world = World::new();
+    let id = world.lost(1);
+    *world.signer.borrow_mut() = [2; 32];
+    world.pay(1, false).expect("it is taken");
+    let last = world.with(|script| script.sent.last().cloned());
+    let Some(Operation::Signed(sent)) = last else {
+        panic!("nothing was sent");
+    };
+    let present = SecretKey::from_bytes(&[2; 32]).public();
+    assert_eq!(
+        (Operation::Signed(sent.clone()).id(), sent.key),
+        (id, present)
+    );
+    assert_eq!(
+        world.journal().get(&id).map(|entry| entry.operation.key),
+        Some(present)
+    );
+}
+
+#[test]
 fn a_node_that_says_never_without_a_proof_gets_no_second_payment() {
     let world = World::new();
     let id = world.lost(1);
@@ -307,6 +338,7 @@ fn what_expired_before_its_nonce_was_used_is_over_when_a_proof_shows_it() {
         .slot()
         .expires;
     world.says(&id, None, Some("expired"));
+    world.with(|script| script.later = expires.get() + 1 - NOW);
     world.words();
     world.pay(1, false).expect("it is taken");
     assert_eq!(
