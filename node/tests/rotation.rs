@@ -76,9 +76,8 @@ impl World {
             (code, said["error"]["code"].as_str()),
             (Some(3), Some("wrong_key"))
         );
-        // What was refused may still be sent by whoever has it, until something else has its nonce.
-        let again = [&send[..], &["--again"]].concat();
-        answer(&self.call_as("second", PASSPHRASE, &again)?)?;
+        // What was refused is sent again, with the signature of the key in force.
+        answer(&self.call_as("second", PASSPHRASE, &send)?)?;
         // An agent with the new key signs for the account too.
         answer(&self.call_as("second", PASSPHRASE, &["key", "unlock"])?)?;
         let sent = answer(&self.call_as("second", "", &send)?)?;
