@@ -9,7 +9,7 @@
 
 use std::process::ExitCode;
 
-use frith_vm::runner::{Runner, RunnerConfig};
+use frith_vm::runner::{CpuAllowance, Runner, RunnerConfig};
 use frith_vm::{EngineKind, HostError, Job};
 
 /// `(module (func (export "run") (loop (br 0))))`.
@@ -18,7 +18,13 @@ const ENDLESS: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x
 fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), HostError> {
     let mut next = || arguments.next().unwrap_or_default();
     let (cache, program) = (next().into(), next().into());
-    let runner = Runner::new(RunnerConfig::new(program, arguments.collect(), cache))?;
+    let mut config = RunnerConfig::new(program, arguments.collect(), cache);
+    // Within the hour that a process has: the one that is told is not replaced for the long job.
+    config.cpu = CpuAllowance {
+        seconds_max: 600,
+        ..CpuAllowance::default()
+    };
+    let runner = Runner::new(config)?;
     let job = |fuel_limit| Job {
         fuel_limit,
         ..Job::default()
