@@ -10,7 +10,7 @@ use std::path::Path;
 use frith_vm::runner::{Cancel, Runner, RunnerConfig};
 use frith_vm::{EngineKind, HostError, Job, RefusalCode, Status, run_local};
 
-use processes::{is_zombie, wait_until_busy};
+use processes::{is_zombie, ticks, wait_until_busy};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -308,6 +308,33 @@ fn a_job_has_cpu_time_by_its_fuel_and_the_process_has_more_for_the_next() -> Res
         assert!((seconds..seconds + 100).contains(&soft), "{fuel}: {soft}");
         assert_eq!(hard, 3_600);
     }
+    Ok(())
+}
+
+#[test]
+fn a_job_has_its_cpu_time_beyond_what_the_jobs_before_it_have_used() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let runner = Runner::new(RunnerConfig {
+        jobs_per_process: u32::MAX,
+        ..config(directory.path())
+    })?;
+    let job = Job {
+        fuel_limit: 20_000_000,
+        ..Job::default()
+    };
+    let run = || runner.run(EngineKind::Wasmtime, &endless(), &job);
+    run()?;
+    let process = runner.kill_handle().process_id().ok_or("no process")?;
+    let first = cpu_limits(process)?.0;
+    // A whole second more than it had used when the first limit was set.
+    let begun = ticks(process);
+    while ticks(process) < begun + 110 {
+        run()?;
+    }
+    run()?;
+    assert_eq!(runner.kill_handle().process_id(), Some(process));
+    let last = cpu_limits(process)?.0;
+    assert!(last > first, "{last} after {first}");
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! The CPU time of children: how much a job may use, and how the parent has the kernel see to it.
 //!
 //! The limit is set from outside, before each job, so a child that was taken over can't raise it, and it stands also when
-//! the parent is gone. It counts whole seconds of the process: a job's begins where the jobs before it ended.
+//! the parent is gone. It counts whole seconds of the process: a job's begins where the jobs before it ended. Most jobs use
+//! no whole second, so the limit of the job before mostly is the next one's too, and the kernel isn't told again.
 
 use std::io;
 
@@ -50,46 +51,75 @@ impl CpuAllowance {
     }
 }
 
-/// Whether a child has CPU time left for so many seconds more.
-pub(super) fn has_left(process: u32, seconds: u64, resources: &Resources) -> bool {
-    used(process).is_ok_and(|used| used.saturating_add(seconds) <= resources.cpu_seconds)
+/// The CPU time of one child, as its parent sees and limits it.
+#[derive(Debug)]
+pub(super) struct CpuTime {
+    #[cfg(target_os = "linux")]
+    process: nix::unistd::Pid,
+    #[cfg(target_os = "linux")]
+    clock: nix::time::ClockId,
+    /// Seconds that the process may have in all.
+    hard: u64,
+    /// The limit that the kernel has, once one was set from here.
+    soft: Option<u64>,
 }
 
-/// Lets a child use so many seconds from now on, within what its process may use in all.
 #[cfg(target_os = "linux")]
-pub(super) fn allow(process: u32, seconds: u64, resources: &Resources) -> io::Result<()> {
-    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
-    // What the child set when it began.
-    let own = getrlimit(Resource::Cpu).maximum.unwrap_or(u64::MAX);
-    let hard = resources.cpu_seconds.min(own);
-    let limit = Rlimit {
-        current: Some(used(process)?.saturating_add(seconds).min(hard)),
-        maximum: Some(hard),
-    };
-    let process = Pid::from_raw(process.cast_signed());
-    prlimit(process, Resource::Cpu, limit)?;
-    Ok(())
-}
+impl CpuTime {
+    /// Of a child that has set its own limits and has no job yet.
+    pub(super) fn of(process: u32, resources: &Resources) -> io::Result<Self> {
+        use rustix::process::{Resource, getrlimit};
+        let process = nix::unistd::Pid::from_raw(process.cast_signed());
+        // What the child set when it began.
+        let own = getrlimit(Resource::Cpu).maximum.unwrap_or(u64::MAX);
+        Ok(Self {
+            process,
+            clock: nix::time::clock_getcpuclockid(process)?,
+            hard: resources.cpu_seconds.min(own),
+            soft: None,
+        })
+    }
 
-/// Seconds that a child has used, rounded up.
-#[cfg(target_os = "linux")]
-fn used(process: u32) -> io::Result<u64> {
-    use nix::time::clock_getcpuclockid;
-    let clock = clock_getcpuclockid(nix::unistd::Pid::from_raw(process.cast_signed()))?;
-    let used = clock.now()?;
-    let seconds = u64::try_from(used.tv_sec()).unwrap_or(0);
-    Ok(seconds + u64::from(used.tv_nsec() > 0))
+    /// Lets the child use so many seconds from now on, or what its process has left; whether that is all of them.
+    ///
+    /// Costs one system call, and a second one when the limit must change.
+    pub(super) fn allow(&mut self, seconds: u64) -> io::Result<bool> {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let wanted = self.used()?.saturating_add(seconds);
+        let soft = wanted.min(self.hard);
+        if self.soft != Some(soft) {
+            let limit = Rlimit {
+                current: Some(soft),
+                maximum: Some(self.hard),
+            };
+            prlimit(Pid::from_raw(self.process.as_raw()), Resource::Cpu, limit)?;
+            self.soft = Some(soft);
+        }
+        Ok(wanted == soft)
+    }
+
+    /// Seconds that the child has used, rounded up.
+    fn used(&self) -> io::Result<u64> {
+        let used = nix::time::clock_gettime(self.clock)?;
+        let seconds = u64::try_from(used.tv_sec()).unwrap_or(0);
+        Ok(seconds + u64::from(used.tv_nsec() > 0))
+    }
 }
 
 /// Elsewhere the limit of the whole process has to do.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn allow(_process: u32, _seconds: u64, _resources: &Resources) -> io::Result<()> {
-    Ok(())
-}
+impl CpuTime {
+    pub(super) fn of(_process: u32, resources: &Resources) -> io::Result<Self> {
+        Ok(Self {
+            hard: resources.cpu_seconds,
+            soft: None,
+        })
+    }
 
-#[cfg(not(target_os = "linux"))]
-fn used(_process: u32) -> io::Result<u64> {
-    Ok(0)
+    pub(super) fn allow(&mut self, seconds: u64) -> io::Result<bool> {
+        self.soft = Some(seconds.min(self.hard));
+        Ok(self.soft == Some(seconds))
+    }
 }
 
 #[cfg(test)]

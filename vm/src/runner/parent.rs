@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::cache::{Cache, Id};
 use super::cancel::Cancel;
-use super::cpu::{self, CpuAllowance};
+use super::cpu::{CpuAllowance, CpuTime};
 use super::protocol::{Artifact, CUT_SHORT, Request, Resources, Response, receive, send};
 use super::sandbox::Confinement;
 use super::spawner;
@@ -125,6 +125,7 @@ struct Run<'a> {
 struct Process {
     input: BufWriter<ChildStdin>,
     output: BufReader<ChildStdout>,
+    cpu: CpuTime,
     jobs: u32,
     loaded: Option<(EngineKind, Id)>,
 }
@@ -216,7 +217,7 @@ impl Runner {
     }
 
     fn run_one(&self, warm: &mut Option<Process>, run: &Run<'_>) -> Result<Outcome, HostError> {
-        if !self.can_serve(run.job) {
+        if !self.can_serve(warm.as_mut(), run.job) {
             self.retire(warm);
         }
         let is_loaded = warm
@@ -251,13 +252,12 @@ impl Runner {
         }
     }
 
-    /// Whether the child, if there is one, lives and has CPU time left for the job.
-    fn can_serve(&self, job: &Job) -> bool {
+    /// Whether the child, if there is one, lives and has CPU time left for the job, which it then may use.
+    fn can_serve(&self, warm: Option<&mut Process>, job: &Job) -> bool {
         let seconds = self.config.cpu.of_job(job);
-        self.current.lock().as_mut().is_some_and(|child| {
-            matches!(child.try_wait(), Ok(None))
-                && cpu::has_left(child.id(), seconds, &self.config.resources)
-        })
+        let lives = |child: &mut Child| matches!(child.try_wait(), Ok(None));
+        let lives = self.current.lock().as_mut().is_some_and(lives);
+        lives && warm.is_some_and(|process| process.cpu.allow(seconds).unwrap_or(false))
     }
 
     /// Ends the warm process.
@@ -269,14 +269,13 @@ impl Runner {
 
     /// Compiles in a process that ends afterwards, and keeps the result.
     fn compile(&self, run: &Run<'_>) -> Result<Result<Artifact, Outcome>, HostError> {
-        let mut process = self.start(run.cancel)?;
+        let mut process = self.start(self.config.cpu.of_compiling(), run.cancel)?;
         let request = Request::Compile {
             engine: run.engine,
             limits: self.config.limits.clone(),
             wasm: run.wasm.to_vec(),
         };
-        let seconds = self.config.cpu.of_compiling();
-        let response = self.ask_within(&mut process, seconds, &request);
+        let response = self.ask(&mut process, &request);
         drop(process);
         self.current.reap();
         match response? {
@@ -307,16 +306,16 @@ impl Runner {
         module: Option<Artifact>,
     ) -> Result<Outcome, HostError> {
         let mut process = match warm.take() {
+            // It may use what the job needs already.
             Some(process) => process,
-            None => self.start(run.cancel)?,
+            None => self.start(self.config.cpu.of_job(run.job), run.cancel)?,
         };
         let request = Request::Run {
             engine: run.engine,
             module,
             job: Box::new(run.job.clone()),
         };
-        let seconds = self.config.cpu.of_job(run.job);
-        let response = self.ask_within(&mut process, seconds, &request);
+        let response = self.ask(&mut process, &request);
         process.jobs += 1;
         process.loaded = Some((run.engine, run.id));
         let keep = matches!(response, Ok(Response::Done(_)))
@@ -343,8 +342,8 @@ impl Runner {
         }
     }
 
-    /// Starts a child and has it set its limits.
-    fn start(&self, cancel: &Cancel) -> Result<Process, HostError> {
+    /// Starts a child, has it set its limits, and lets it use so many seconds of CPU time, or what a process may in all.
+    fn start(&self, seconds: u64, cancel: &Cancel) -> Result<Process, HostError> {
         let mut command = Command::new(&self.config.program);
         command
             .args(&self.config.arguments)
@@ -357,6 +356,7 @@ impl Runner {
             doing: "starting the runner process",
             source,
         })?;
+        let id = child.id();
         let pipes = child.stdin.take().zip(child.stdout.take());
         *self.current.lock() = Some(child);
         // Who cancelled before this child was there couldn't kill it.
@@ -364,30 +364,43 @@ impl Runner {
             self.current.reap();
             return Err(HostError::Cancelled);
         }
-        let (input, output) = pipes.ok_or(HostError::Protocol { reason: "no pipes" })?;
+        let process = pipes
+            .ok_or(HostError::Protocol { reason: "no pipes" })
+            .and_then(|pipes| self.set_up(id, pipes, seconds));
+        if process.is_err() {
+            self.current.reap();
+        }
+        process
+    }
+
+    /// Has a new child set its limits, and limits its CPU time from outside.
+    fn set_up(
+        &self,
+        child: u32,
+        (input, output): (ChildStdin, ChildStdout),
+        seconds: u64,
+    ) -> Result<Process, HostError> {
+        let limiting = |source| HostError::Io {
+            doing: "limiting the runner's CPU time",
+            source,
+        };
         let mut process = Process {
             input: BufWriter::new(input),
             output: BufReader::new(output),
+            cpu: CpuTime::of(child, &self.config.resources).map_err(limiting)?,
             jobs: 0,
             loaded: None,
         };
-        if let Err(error) = self.set_up(&mut process) {
-            drop(process);
-            self.current.reap();
-            return Err(error);
-        }
-        Ok(process)
-    }
-
-    /// Has a new child set its limits.
-    fn set_up(&self, process: &mut Process) -> Result<(), HostError> {
-        match self.ask(process, &Request::Setup(self.config.resources.clone()))? {
+        let limits = Request::Setup(self.config.resources.clone());
+        match self.ask(&mut process, &limits)? {
             Response::Ready(confinement) => {
                 *self
                     .confinement
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner) = Some(confinement);
-                Ok(())
+                // A process that may use less than this in all has that.
+                process.cpu.allow(seconds).map_err(limiting)?;
+                Ok(process)
             }
             Response::Failed(reason) => Err(HostError::Runner { reason }),
             _ => Err(HostError::Protocol {
@@ -408,22 +421,6 @@ impl Runner {
             }
             Err(error) => Err(error),
         }
-    }
-
-    /// The same, for which the child may use so many seconds of CPU time.
-    fn ask_within(
-        &self,
-        process: &mut Process,
-        seconds: u64,
-        request: &Request,
-    ) -> Result<Response, HostError> {
-        if let Some(child) = self.current.process_id() {
-            cpu::allow(child, seconds, &self.config.resources).map_err(|source| HostError::Io {
-                doing: "limiting the runner's CPU time",
-                source,
-            })?;
-        }
-        self.ask(process, request)
     }
 }
 
