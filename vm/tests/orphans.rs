@@ -7,15 +7,14 @@ mod processes;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use processes::{children, is_zombie, wait_until_busy};
+use processes::{children, ends_within, wait_until_busy};
 use rustix::process::{Pid, Signal, kill_process};
 
 type Failure = Box<dyn std::error::Error>;
 
-/// After so long nothing comes any more.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Hundredths of a second of CPU time that no process has left whose parent is gone.
+const GOES_ON_TICKS: u64 = 1_000;
 
 /// A parent in the middle of a job, and the process that it knows as its runner.
 struct Scene {
@@ -53,19 +52,11 @@ impl Scene {
 }
 
 /// Waits for a process's end; one that goes on is killed and the test fails.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "what must end is waited for against a deadline"
-)]
 fn check_ends(process: u32) {
-    let begin = Instant::now();
-    while !is_zombie(process) {
-        if begin.elapsed() > PATIENCE {
-            let orphan = Pid::from_raw(process.cast_signed()).expect("a process");
-            kill_process(orphan, Signal::KILL).expect("it goes on");
-            panic!("process {process} outlived its parent");
-        }
-        std::thread::park_timeout(Duration::from_millis(5));
+    if !ends_within(process, GOES_ON_TICKS) {
+        let orphan = Pid::from_raw(process.cast_signed()).expect("a process");
+        kill_process(orphan, Signal::KILL).expect("it goes on");
+        panic!("process {process} outlived its parent");
     }
 }
 

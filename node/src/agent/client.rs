@@ -222,7 +222,7 @@ fn ask(path: &Path, request: &Request) -> Result<Response, AgentError> {
 }
 
 /// The answer to a request, and the connection that it came on.
-fn exchange(path: &Path, request: &Request) -> io::Result<(Response, UnixStream)> {
+pub(super) fn exchange(path: &Path, request: &Request) -> io::Result<(Response, UnixStream)> {
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(ANSWER_MAX))?;
     stream.set_write_timeout(Some(ANSWER_MAX))?;

@@ -129,13 +129,15 @@ async fn one(mut stream: UnixStream, held: &Held) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::client::Agent;
+    use crate::agent::client::{Agent, exchange};
     use frith_ledger::credits::Credits;
     use frith_ledger::hash::Hash;
     use frith_ledger::operation::{Action, OperationBody};
     use frith_ledger::units::{Epoch, Nonce};
     use std::future::pending;
+    use std::io::{Read as _, Write as _};
     use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::net::{UnixListener as Blocking, UnixStream as BlockingStream};
     use std::path::{Path, PathBuf};
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -202,23 +204,70 @@ mod tests {
 
     #[test]
     fn a_key_is_said_to_be_locked_when_its_agent_has_left() {
+        let (goes_on, may_leave) = std::sync::mpsc::channel();
         let left = Arc::new(AtomicBool::new(false));
         let seen = left.clone();
         check_leaving(
             LONG,
             move |socket| {
-                let agent = Agent::at(socket).expect("answers").expect("is there");
-                agent.lock().expect("locks");
-                assert!(seen.load(Ordering::SeqCst), "it is on its way out still");
+                let (answer, mut stream) = exchange(socket, &Request::Lock).expect("answers");
+                assert_eq!(answer, Response::Locked);
+                stream.set_nonblocking(true).expect("is open");
+                let early = stream
+                    .read(&mut [0])
+                    .expect_err("it is on its way out still");
+                assert_eq!(early.kind(), io::ErrorKind::WouldBlock);
+                stream.set_nonblocking(false).expect("is open");
+                stream.set_read_timeout(None).expect("is open");
+                goes_on.send(()).expect("the agent waits for this");
+                assert_eq!(stream.read(&mut [0]).expect("ends in order"), 0);
+                assert!(seen.load(Ordering::SeqCst), "it has left");
             },
             || {
-                // Long enough for who doesn't wait to be wrong.
-                for _ in 0..10_000 {
-                    std::thread::yield_now();
-                }
+                may_leave.recv().expect("the client has looked");
                 left.store(true, Ordering::SeqCst);
             },
         );
+    }
+
+    #[test]
+    fn who_locks_a_key_waits_for_what_comes_after_the_answer() {
+        let check = |after: &'static [u8], expected: Option<&str>| {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700))
+                .expect("is mine");
+            let socket = dir.path().join("key.sock");
+            let listener = Blocking::bind(&socket).expect("binds");
+            let described = Response::Described(Described {
+                account: Address([1; 32]),
+                seconds_left: 60,
+                process: 1,
+                in_memory: false,
+            });
+            let agent = std::thread::spawn(move || {
+                for (response, more) in [(described, &b""[..]), (Response::Locked, after)] {
+                    let (mut stream, _) = listener.accept().expect("somebody comes");
+                    let mut head = [0; 4];
+                    stream.read_exact(&mut head).expect("a request");
+                    let mut bytes = vec![0; length(head).expect("a length")];
+                    stream.read_exact(&mut bytes).expect("a request");
+                    let said = [&frame(&response)[..], more].concat();
+                    stream.write_all(&said).expect("is taken");
+                }
+            });
+            let known = Agent::at(&socket).expect("answers").expect("is there");
+            let locked = known.lock().map_err(|error| error.to_string());
+            agent.join().expect("an agent's part");
+            match expected {
+                None => locked.expect("it left"),
+                Some(part) => {
+                    let error = locked.expect_err("it says more");
+                    assert!(error.contains(part), "{error}");
+                }
+            }
+        };
+        check(b"", None);
+        check(b"x", Some("said more than that it locks"));
     }
 
     #[test]
@@ -231,13 +280,11 @@ mod tests {
 
     #[test]
     fn who_says_nothing_or_rubbish_keeps_nobody_from_being_served() {
-        use std::io::Write as _;
-        use std::os::unix::net::UnixStream as Blocking;
         check(LONG, |socket| {
             let silent: Vec<_> = (0..CONNECTIONS_MAX - 1)
-                .map(|_| Blocking::connect(socket))
+                .map(|_| BlockingStream::connect(socket))
                 .collect();
-            let mut rubbish = Blocking::connect(socket).expect("connects");
+            let mut rubbish = BlockingStream::connect(socket).expect("connects");
             rubbish.write_all(&[0xff; 64]).expect("is taken");
             let agent = Agent::at(socket).expect("answers").expect("is there");
             agent.lock().expect("locks");

@@ -26,6 +26,19 @@ pub fn wait_until_busy(process: u32) {
     }
 }
 
+/// Waits for a process's end and says whether it came before the process had used so much more CPU time, in hundredths
+/// of a second. How fast the machine is makes no difference: what was killed computes no more, and what goes on does.
+pub fn ends_within(process: u32, more: u64) -> bool {
+    let before = ticks(process);
+    while !is_zombie(process) {
+        if ticks(process) > before + more {
+            return false;
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    true
+}
+
 /// Whether all threads of the process are gone: its first one is a zombie before the others ended, and only
 /// the last makes the process one that can be waited for.
 pub fn is_zombie(process: u32) -> bool {
