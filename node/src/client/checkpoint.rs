@@ -229,14 +229,25 @@ impl Following {
     /// # Errors
     /// The system refuses; nothing changed then.
     pub fn keep(&mut self) -> Result<()> {
-        let further = match (&self.kept, self.client.newest()) {
+        // Another command may have got further, while a node took its time with this one's answer.
+        let there = KIND.read(&self.path).map_err(Unusable::from);
+        let there = there.and_then(|text| parse(&text)).ok();
+        let new = self.client.checkpoint();
+        let known = there
+            .filter(|there| there.genesis == new.genesis)
+            .map(|there| (there.period, there.newest))
+            .or_else(|| {
+                let kept = self.kept.as_ref();
+                kept.map(|kept| (kept.period(), kept.newest()))
+            });
+        let further = match (known, new.newest) {
             (_, None) => false,
             (None, Some(_)) => true,
-            (Some(kept), Some(new)) => {
-                self.client.period() > kept.period()
-                    || (self.client.period() == kept.period()
-                        && kept.newest().is_none_or(|known| {
-                            new.time.get() >= known.time.get().saturating_add(KEEP_MS)
+            (Some((period, newest)), Some(new_newest)) => {
+                new.period > period
+                    || (new.period == period
+                        && newest.is_none_or(|known| {
+                            new_newest.time.get() >= known.time.get().saturating_add(KEEP_MS)
                         }))
             }
         };
@@ -400,6 +411,26 @@ pub(super) mod tests {
 
     fn open(directory: &Path, genesis: &Genesis) -> Following {
         Following::open(directory, genesis, Start::Kept, NEWEST.time).expect("usable")
+    }
+
+    #[test]
+    fn a_command_that_took_long_does_not_take_back_what_another_has_verified_meanwhile() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let one = genesis("one");
+        let at = |period| {
+            let checkpoint = Checkpoint {
+                period,
+                ..checkpoint(&one)
+            };
+            let client = LightClient::resume(&one, checkpoint).expect("usable");
+            client.expect("its own")
+        };
+        let [mut slow, mut quick] = [open(dir.path(), &one), open(dir.path(), &one)];
+        quick.client = at(9);
+        quick.keep().expect("writes");
+        slow.client = at(8);
+        slow.keep().expect("nothing is written");
+        assert_eq!(open(dir.path(), &one).client.period(), 9);
     }
 
     #[test]

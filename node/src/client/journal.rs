@@ -57,7 +57,7 @@ pub struct Entry {
     pub since: Epoch,
     /// Its way so far.
     pub sent: Sent,
-    /// An operation with the same nonce that was signed later: of both one is executed at most.
+    /// The other operation with the same nonce that was signed last: of both one is executed at most.
     pub rival: Option<OperationId>,
 }
 
@@ -125,7 +125,7 @@ impl Journal {
             Err(TryLockError::Error(error)) => return Err(failed(&place, error)),
         }
         let path = folder.join(format!("{account}.txt"));
-        let entries = read(&path)?;
+        let entries = read(&path, genesis, account)?;
         Ok(Self {
             path,
             entries,
@@ -151,11 +151,11 @@ impl Journal {
         self.entries.len() >= ENTRIES_MAX
     }
 
-    /// Adds an entry. Gives those whose nonce it has: it is their rival from now on.
+    /// Adds an entry. Gives those whose nonce it has: it is their rival from now on, and the last of them its own.
     ///
     /// # Errors
     /// It is full, or the system refuses.
-    pub fn add(&mut self, entry: Entry) -> Result<Vec<OperationId>> {
+    pub fn add(&mut self, mut entry: Entry) -> Result<Vec<OperationId>> {
         if self.is_full() {
             return Err(Failure::usage(format!(
                 "of {ENTRIES_MAX} operations it isn't known what became of them"
@@ -170,6 +170,7 @@ impl Journal {
                 replaced.push(earlier.id());
             }
         }
+        entry.rival = replaced.last().copied();
         self.entries.push(entry);
         self.save()?;
         Ok(replaced)
@@ -217,9 +218,16 @@ fn body(entries: &[Entry]) -> String {
         .collect()
 }
 
-fn read(path: &Path) -> Result<Vec<Entry>> {
-    match KIND.read(path).and_then(|text| parse(&text)) {
-        Ok(entries) => Ok(entries),
+fn read(path: &Path, genesis: &Hash, account: &Address) -> Result<Vec<Entry>> {
+    let is_ours = |entry: &Entry| {
+        let body = &entry.operation.body;
+        body.genesis == *genesis && body.account == *account
+    };
+    let found = KIND.read(path).and_then(|text| parse(&text));
+    match found {
+        Ok(entries) if entries.iter().all(is_ours) => Ok(entries),
+        Ok(_) => Err(Failure::file("use", path, "it is of another account or network")
+            .advise("move it to where it was: its folder names the network, and its name the account")),
         Err(Unusable::Io(error)) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(reason) => Err(Failure::file("use", path, reason).advise(
             "it says which operations may be under way: look with `frith wallet history` what was executed, wait until what \
@@ -343,6 +351,21 @@ mod tests {
         }
         std::fs::write(&path, text).expect("writes");
         assert_eq!(open(home.path()).expect("is whole").entries().len(), 1);
+    }
+
+    #[test]
+    fn a_journal_of_another_account_or_network_stops_everything_too() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let mut journal = open(home.path()).expect("opens");
+        journal.add(entry_of(1)).expect("writes");
+        let text = std::fs::read_to_string(&journal.path).expect("is there");
+        for (genesis, account) in [(GENESIS, Address([4; 32])), (Hash([8; 32]), account())] {
+            let of = || Journal::open(home.path(), &genesis, &account, || {});
+            let path = of().expect("is empty").path;
+            std::fs::write(&path, &text).expect("writes");
+            let failure = of().expect_err("is another's");
+            assert!(failure.message.contains("another account"), "{failure}");
+        }
     }
 
     #[test]

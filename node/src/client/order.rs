@@ -137,12 +137,18 @@ impl Orders<'_> {
         };
         let signed_before = entry.since;
         self.send_and_follow(journal, &entry, order.contents, wait)
-            .map_err(|failure| match failure.exit {
-                Exit::Refused if repeated => failure.advise(format!(
+            .map_err(|failure| {
+                if !repeated {
+                    return failure;
+                }
+                let failure = self.if_used(&entry, failure);
+                if failure.exit != Exit::Refused {
+                    return failure;
+                }
+                failure.advise(format!(
                     "it was signed in epoch {signed_before} for an equal command; --again signs another, with the same nonce \
                      if that is free, so that one of both is executed at most"
-                )),
-                _ => failure,
+                ))
             })
     }
 
@@ -168,6 +174,7 @@ impl Orders<'_> {
             Before::Open => {
                 (self.tell)(Word::Repeated(&entry));
                 self.send_and_follow(journal, &entry, &[], wait)
+                    .map_err(|failure| self.if_used(&entry, failure))
             }
         }
     }
@@ -267,8 +274,11 @@ impl Orders<'_> {
         }
         for entry in missing {
             let answer = self.send(self.wallet.node, &entry, &[]);
-            // One that is busy says nothing of the operation.
-            if matches!(answer, Answer::Refused(failure) if failure.exit == Exit::Refused) {
+            // One that is busy says nothing of the operation, nor does one that lacks its contents, which aren't here.
+            let is_refused = |failure: &Failure| {
+                failure.exit == Exit::Refused && failure.code != Code::MissingContent.name()
+            };
+            if matches!(answer, Answer::Refused(failure) if is_refused(&failure)) {
                 journal.change(&entry.id(), |entry| entry.sent = Sent::Refused)?;
             }
         }

@@ -24,13 +24,37 @@ impl Orders<'_> {
         let (id, slot) = (entry.id().to_hex(), entry.slot());
         let ask = |node: &NodeClient| node.fate(&id, &slot, Finality::Pending, Duration::ZERO);
         let first = ask(self.wallet.node)?;
-        if !first.never_executed {
-            return Ok(first);
+        Ok(self.outweigh(self.wallet.node, first, ask))
+    }
+
+    /// What a node says of an operation that wasn't done, or what weighs more of what the other nodes say: who has done it
+    /// outweighs who refused it, and both outweigh who never executed it.
+    pub(super) fn outweigh(
+        &self,
+        by: &NodeClient,
+        said: OperationView,
+        ask: impl Fn(&NodeClient) -> Result<OperationView>,
+    ) -> OperationView {
+        if said.done != Some(false) {
+            return said;
         }
-        // Nodes that stand in and don't answer say nothing.
-        let others = self.others.iter().filter_map(|node| ask(node).ok());
-        let executed = |view: &OperationView| view.done.is_some() && !view.never_executed;
-        Ok(others.into_iter().find(executed).unwrap_or(first))
+        let weight = |view: &OperationView| {
+            let executed = view.done.is_some() && !view.never_executed;
+            (view.done == Some(true), executed)
+        };
+        let others = self
+            .nodes()
+            .into_iter()
+            .filter(|node| node.base() != by.base());
+        // Nodes that don't answer say nothing.
+        let words = others.filter_map(|node| ask(node).ok());
+        words.fold(said, |most, word| {
+            if weight(&word) > weight(&most) {
+                word
+            } else {
+                most
+            }
+        })
     }
 
     pub(super) fn before(&self, entry: &Entry) -> Result<Before> {
@@ -75,18 +99,29 @@ impl Orders<'_> {
                 return Ok(Before::Never(fate));
             }
         }
-        Err(Failure::new(
-            Exit::Sent,
-            Code::Sent,
-            format!(
-                "operation {} was signed before for an equal command. The node at {} says that it was never executed \
-                 and that its nonce, {}, was used or its time is over, and nothing here shows that: it may have been executed",
-                entry.id(),
-                self.wallet.node.base(),
-                slot.nonce
-            ),
+        Err(self.unshown(entry))
+    }
+
+    /// An operation's nonce was used or its time is over, and nothing shows that it wasn't executed.
+    pub(super) fn unshown(&self, entry: &Entry) -> Failure {
+        let message = format!(
+            "operation {} was signed before for an equal command. The node at {} says that it was never executed and that its \
+             nonce, {}, was used or its time is over, and nothing here shows that: it may have been executed",
+            entry.id(),
+            self.wallet.node.base(),
+            entry.slot().nonce
+        );
+        Failure::new(Exit::Sent, Code::Sent, message).advise(
+            "see `frith wallet history`, and ask another node with --api; --again sends another all the same",
         )
-        .advise("see `frith wallet history`, and ask another node with --api; --again sends another all the same"))
+    }
+
+    /// Why an operation that was sent before isn't taken: when its nonce was used, it may have been used by itself.
+    pub(super) fn if_used(&self, entry: &Entry, failure: Failure) -> Failure {
+        if failure.exit == Exit::Refused && failure.code == Code::Nonce.name() {
+            return self.unshown(entry);
+        }
+        failure
     }
 
     /// Forgets those of some operations that a node says to be over.

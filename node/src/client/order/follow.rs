@@ -160,6 +160,9 @@ impl Orders<'_> {
         entry: &Entry,
         fate: OperationView,
     ) -> Result<Placed> {
+        let (id, slot) = (entry.id().to_hex(), entry.slot());
+        let ask = |node: &NodeClient| node.fate(&id, &slot, Finality::Pending, Duration::ZERO);
+        let fate = self.outweigh(node, fate, ask);
         let known =
             fate.done.is_some() && !fate.never_executed && self.is_known(node, entry, &fate)?;
         if fate.done == Some(false) && !known {

@@ -125,6 +125,8 @@ struct World {
     genesis: Genesis,
     node: NodeClient,
     home: tempfile::TempDir,
+    /// Nodes that stand in for it.
+    others: Vec<NodeClient>,
     signer: RefCell<[u8; 32]>,
     proven: RefCell<Nonce>,
     words: RefCell<Vec<String>>,
@@ -154,6 +156,7 @@ impl World {
             genesis: genesis(),
             node: NodeClient::new(&base).expect("an address"),
             home: tempfile::tempdir().expect("a temporary directory"),
+            others: Vec::new(),
             signer: RefCell::new(FIRST_KEY),
             proven: RefCell::default(),
             words: RefCell::default(),
@@ -204,7 +207,7 @@ impl World {
         };
         work(&Orders {
             wallet: &wallet,
-            others: &[],
+            others: &self.others,
             home: self.home.path(),
             prove: &prove,
             tell: &tell,
@@ -367,6 +370,66 @@ fn a_lost_operation_gives_its_nonce_to_the_next_and_is_over_when_that_one_is_don
     world.says(&rival, Some(true), None);
     world.pay(1, false).expect("it is taken");
     assert_eq!(world.sent().last().map(|sent| sent.1), Some(1));
+}
+
+#[test]
+fn of_two_with_one_nonce_the_later_is_over_too_when_the_earlier_is_done() {
+    let world = World::new();
+    let first = world.lost(1);
+    world.pay(2, false).expect("it is taken");
+    let later = world.sent().last().expect("it was sent").0;
+    world.with(|script| (script.nonce, script.free) = (1, 1));
+    world.says(&first, Some(true), None);
+    world.says(&later, None, Some("nonce"));
+    world.pay(2, false).expect("it is taken");
+    assert_eq!(world.sent().last().map(|sent| sent.1), Some(1));
+}
+
+#[test]
+fn a_node_that_has_done_an_operation_outweighs_one_that_says_it_was_refused() {
+    let mut world = World::new();
+    let other = World::new();
+    world.others.push(other.node.clone());
+    let id = world.lost(1);
+    other.says(&id, Some(true), None);
+    world.with(|script| (script.nonce, script.free) = (1, 1));
+    // Its nonce is used, so it would be over, and the next command would pay again.
+    world.says(&id, Some(false), None);
+    let placed = world.pay(1, false).expect("it was done");
+    assert_eq!((placed.fate.done, placed.known), (Some(true), true));
+}
+
+#[test]
+fn a_nonce_that_was_used_when_an_operation_is_sent_again_may_have_been_used_by_it() {
+    let world = World::new();
+    let id = world.lost(1);
+    world.with(|script| {
+        (script.nonce, script.free) = (1, 1);
+        script.refuses = Some((422, "nonce"));
+    });
+    let failure = world.pay(1, false).expect_err("nobody knows");
+    assert_eq!(
+        (failure.exit, failure.code.as_str()),
+        (Exit::Sent, "sent"),
+        "{failure}"
+    );
+    assert!(failure.message.contains(&id.to_hex()), "{failure}");
+    assert!(world.journal().get(&id).is_some());
+}
+
+#[test]
+fn an_operation_whose_contents_another_node_lacks_keeps_its_nonce() {
+    let world = World::new();
+    world.pay(1, false).expect("it is taken");
+    let id = world.sent()[0].0;
+    // This node doesn't have it, and can't take it again.
+    world.with(|script| script.refuses = Some((422, "missing_content")));
+    world.pay(2, false).expect_err("is refused as well");
+    assert_eq!(world.sent().last().map(|sent| sent.1), Some(1));
+    assert_eq!(
+        world.journal().get(&id).map(|entry| entry.sent),
+        Some(Sent::Taken)
+    );
 }
 
 #[test]
