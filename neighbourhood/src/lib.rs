@@ -40,7 +40,7 @@ pub use limits::{Limits, Occupancy};
 pub use node::{
     CommittedBlock, ContentAdder, ContentReader, ExecutedOperation, Happening, HistoryBlock,
     HistoryPage, Input, Misbehaviour, Moment, NeverExecuted, Node, NodeConfig, NodeEvent,
-    OpenError, OperationStatus, Output, Priority, Snapshot, SubmitError,
+    OpenError, OperationStatus, Output, Pooled, Priority, Snapshot, SubmitError,
 };
 pub use pool::Slot;
 pub use root::ClocksDiffer;

@@ -14,6 +14,14 @@ pub struct Occupancy {
     pub bytes: usize,
 }
 
+impl Occupancy {
+    /// One more, of so many bytes.
+    pub(crate) const fn add(&mut self, bytes: usize) {
+        self.operations += 1;
+        self.bytes += bytes;
+    }
+}
+
 /// Every bound of the core that is a choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -79,6 +87,24 @@ impl Limits {
         let room = |max: usize| if users { max - max / 8 } else { max };
         queued.operations < room(self.queue_operations_max)
             && queued.bytes.saturating_add(operation.len()) <= room(self.queue_bytes_max)
+    }
+
+    /// How much of the queue operations may have that may never come to their turn or may not be paid for: an eighth. They
+    /// cost nobody anything, so all of it would be held by whoever sends them.
+    #[must_use]
+    pub const fn unsure_max(&self) -> Occupancy {
+        Occupancy {
+            operations: self.queue_operations_max / 8,
+            bytes: self.queue_bytes_max / 8,
+        }
+    }
+
+    /// Whether a queue that holds `unsure` of these takes an encoded one.
+    #[must_use]
+    pub fn admits_unsure(&self, unsure: Occupancy, operation: &[u8]) -> bool {
+        let max = self.unsure_max();
+        unsure.operations < max.operations
+            && unsure.bytes.saturating_add(operation.len()) <= max.bytes
     }
 }
 

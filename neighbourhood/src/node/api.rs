@@ -83,6 +83,8 @@ pub enum Input {
     ContentArrived {
         /// Which.
         id: ContentId,
+        /// Its length in bytes.
+        len: u32,
     },
     /// Time passed: at the latest when [`crate::Node::next_deadline`] says.
     Tick,

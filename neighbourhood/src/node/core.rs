@@ -302,7 +302,7 @@ impl Node {
                 let result = self.submit(now, operation);
                 out.push(Output::Submitted { token, result });
             }
-            Input::ContentArrived { id } => self.content_arrived(id, now, out),
+            Input::ContentArrived { id, len } => self.content_arrived((id, len), now, out),
             Input::Tick => {}
             Input::StorageFailed { reason } => {
                 self.halt(format!("the store failed: {reason}"), out)

@@ -527,8 +527,9 @@ impl Node {
             _ => true,
         });
         let state = self.chain.state.clone();
-        self.pool.queue.refresh(epoch, |account| {
-            super::operations::nonce_of(&state, account)
+        let unsure_max = self.limits.unsure_max();
+        self.pool.queue.refresh(epoch, unsure_max, |account| {
+            super::operations::means_of(&state, account)
         });
         let forgotten = self.chain.forget(&self.rules, &mut *self.store);
         self.note(forgotten);

@@ -3,17 +3,22 @@
 //!
 //! [`Snapshot`]: super::snapshot::Snapshot
 
+use super::api::{ExecutedOperation, NeverExecuted, OperationStatus};
+use super::operations::nonce_of;
 use crate::membership::{Committees, period_of};
 use crate::persist;
+use crate::pool::Slot;
 use crate::roots::Roots;
 use frith_ledger::address::Address;
 use frith_ledger::block::{Block, BlockHeader};
 use frith_ledger::certificate::CommitProof;
+use frith_ledger::entity::Entity;
 use frith_ledger::light::{CertifiedRoot, EntityProof, LINKS_MAX, RootLink};
+use frith_ledger::operation::OperationId;
 use frith_ledger::store::{Store, StoreError};
 use frith_ledger::tree::Version;
-use frith_ledger::units::{Epoch, Height};
-use frith_tasks::Rules;
+use frith_ledger::units::{Epoch, Height, Nonce};
+use frith_tasks::{LeafState, Refusal, Rules};
 use parity_scale_codec::Encode as _;
 use std::collections::BTreeMap;
 
@@ -29,11 +34,23 @@ pub(super) type BlockAndAfter = (Block, Vec<BlockHeader>, Option<CommitProof>);
 /// What the store says, if it says something.
 type Stored<T> = Result<Option<T>, StoreError>;
 
+/// What a node's pool knows of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pooled {
+    /// Whether it waits, in the queue or in an own batch.
+    pub waits: bool,
+    /// When it could be executed, if it was taken lately.
+    pub slot: Option<Slot>,
+}
+
 /// See the module.
 pub(super) struct Facts<'a> {
     pub(super) rules: &'a Rules,
+    pub(super) state: &'a LeafState,
     /// The epoch that runs.
     pub(super) epoch: Epoch,
+    /// The first epoch of which this node has all receipts.
+    pub(super) copied: Epoch,
     /// States at the ends of epochs.
     pub(super) versions: &'a BTreeMap<Epoch, Version>,
     pub(super) roots: &'a Roots,
@@ -142,5 +159,80 @@ impl Facts<'_> {
             path,
             entity,
         }))
+    }
+
+    /// Where an operation is of which the pool knew `pooled` at most a moment before; `None` when nothing is known of it.
+    pub(super) fn operation(
+        &self,
+        id: &OperationId,
+        pooled: Pooled,
+        slot: Option<Slot>,
+    ) -> Stored<OperationStatus> {
+        let stored = persist::receipt(self.store, id)?;
+        // What a block refused before it used its nonce may come again.
+        let again = |ended: &(_, Result<(), Refusal>)| pooled.waits && ended.1.is_err();
+        let Some((height, result)) = stored.filter(|ended| !again(ended)) else {
+            let slot = pooled.slot.or(slot);
+            // What is over first: the pool drops it a little later.
+            let never = slot.and_then(|slot| self.never(&slot));
+            return Ok(never
+                .map(OperationStatus::Never)
+                .or(pooled.waits.then_some(OperationStatus::Pending)));
+        };
+        let (mut headers, mut proof, mut epoch) = (Vec::new(), None, Epoch::ZERO);
+        if let Some((block, after, found)) = self.block(height)? {
+            epoch = block.header.instance.epoch;
+            headers = vec![block.header];
+            headers.extend(after);
+            proof = found.map(Box::new);
+        }
+        let is_final = epoch < self.roots.next();
+        Ok(Some(OperationStatus::Executed(Box::new(
+            ExecutedOperation {
+                height,
+                epoch,
+                result,
+                headers,
+                proof,
+                is_final,
+            },
+        ))))
+    }
+
+    /// That no block has an operation without a receipt, and none can have it any more, if this node knows so.
+    fn never(&self, slot: &Slot) -> Option<NeverExecuted> {
+        let nonce = nonce_of(self.state, &slot.account);
+        let proven = self.newest_proven();
+        if nonce > slot.nonce {
+            // An earlier block than the oldest that was executed here may have it.
+            if slot.since < self.copied {
+                return None;
+            }
+            let at_root = proven.and_then(|epoch| self.versions.get(&epoch));
+            return Some(NeverExecuted {
+                refusal: Refusal::Nonce {
+                    expected: nonce,
+                    found: slot.nonce,
+                },
+                is_final: at_root
+                    .is_some_and(|version| nonce_in(version, &slot.account) > slot.nonce),
+            });
+        }
+        (self.epoch > slot.expires).then(|| NeverExecuted {
+            refusal: Refusal::Expired {
+                expires: slot.expires,
+                epoch: self.epoch,
+            },
+            is_final: proven.is_some_and(|epoch| epoch >= slot.expires),
+        })
+    }
+}
+
+/// The nonce of an account in a saved state; 0 where there is none.
+fn nonce_in(version: &Version, account: &Address) -> Nonce {
+    let leaf = version.get(account);
+    match leaf.map(|leaf| Entity::from_bytes(&leaf.bytes)) {
+        Some(Ok(Entity::Account(account))) => account.nonce,
+        _ => Nonce::ZERO,
     }
 }

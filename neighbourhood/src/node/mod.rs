@@ -37,5 +37,6 @@ pub use api::{
     NodeEvent, OpenError, OperationStatus, Output, Priority, SubmitError,
 };
 pub use core::{ContentAdder, ContentReader, Node};
+pub use facts::Pooled;
 pub use history::{Happening, HistoryBlock, HistoryPage};
 pub use snapshot::Snapshot;

@@ -3,20 +3,22 @@
 use super::api::{Misbehaviour, Output, SubmitError};
 use super::core::Node;
 use crate::persist;
-use crate::pool::{Held, Queued, Repeat};
+use crate::pool::{Held, Means, Queued, Repeat};
 use crate::wire::{Ack, PeerMessage, Request};
 use frith_ledger::address::Address;
 use frith_ledger::block::{BatchDigest, ChainKind, SignedBatch};
 use frith_ledger::certificate::AvailabilityCertificate;
 use frith_ledger::codec::decode;
+use frith_ledger::credits::Credits;
 use frith_ledger::entity::{ContentId, Entity};
 use frith_ledger::key::PublicKey;
 use frith_ledger::operation::{Operation, OperationId};
 use frith_ledger::parameters::OPERATION_BYTES_MAX;
 use frith_ledger::store::Table;
 use frith_ledger::units::{Millis, Nonce};
-use frith_tasks::LeafState;
 use frith_tasks::content::contents;
+use frith_tasks::runtime::most_taken;
+use frith_tasks::{LeafState, Refusal, Rules};
 use parity_scale_codec::Encode as _;
 use std::collections::BTreeSet;
 
@@ -33,6 +35,30 @@ pub(super) fn nonce_of(state: &LeafState, account: &Address) -> Nonce {
         Some(Entity::Account(account)) => account.nonce,
         _ => Nonce::ZERO,
     }
+}
+
+/// What an account can pay with, and in which turn.
+pub(super) fn means_of(state: &LeafState, account: &Address) -> Means {
+    match state.entity(account) {
+        Some(Entity::Account(account)) => Means {
+            nonce: account.nonce,
+            balance: account.balance,
+        },
+        _ => Means {
+            nonce: Nonce::ZERO,
+            balance: Credits::ZERO,
+        },
+    }
+}
+
+/// The account, nonce and most that a signed operation takes.
+fn claim(rules: &Rules, operation: &Operation) -> Option<(Address, Nonce, Credits)> {
+    let Operation::Signed(signed) = operation else {
+        return None;
+    };
+    // What can't be added up is covered by no balance.
+    let takes = most_taken(rules, signed).unwrap_or(Credits::new(u128::MAX));
+    Some((signed.body.account, signed.body.nonce, takes))
 }
 
 impl Node {
@@ -75,12 +101,16 @@ impl Node {
         if let Some((id, len)) = self.missing(&operation)?.first().copied() {
             return Err(SubmitError::MissingContent { id, len });
         }
+        let claim = claim(&self.rules, &operation);
+        let (account, _, takes) = claim.unwrap_or_default();
+        let means = means_of(&self.chain.state, &account);
         let queued = Queued {
             id,
             bytes,
             operation,
+            takes,
         };
-        let pushed = self.pool.push(now, self.chain.epoch, queued);
+        let pushed = self.pool.push(now, self.chain.epoch, queued, &means);
         debug_assert!(pushed.is_ok(), "it was seen that its nonce is free");
         Ok(id)
     }
@@ -95,6 +125,31 @@ impl Node {
             Some(by) => Err(SubmitError::NonceTaken { account, nonce, by }),
             None => Ok(()),
         }
+    }
+
+    /// That an operation would come to its turn and be paid for, as far as the state and what waits here can tell; or why
+    /// not.
+    fn is_sure(&self, operation: &Operation) -> Result<(), Refusal> {
+        let Some((account, found, takes)) = claim(&self.rules, operation) else {
+            return Ok(());
+        };
+        let means = means_of(&self.chain.state, &account);
+        let (expected, left) = self.pool.queue.sure_to(&account, &means);
+        if found != expected {
+            return Err(Refusal::NonceAhead {
+                expected,
+                found,
+                ahead_max: 0,
+            });
+        }
+        if takes > left {
+            let before = means.balance.sub(left)?;
+            return Err(Refusal::Underfunded {
+                held: means.balance,
+                needed: before.add(takes)?,
+            });
+        }
+        Ok(())
     }
 
     /// Whether an operation neither waits nor was executed; or why it can't be taken, whatever contents are here.
@@ -121,6 +176,12 @@ impl Node {
             .state
             .admit(&self.rules, self.chain.epoch, operation, bytes.len())?;
         self.has_free_nonce(operation)?;
+        let unsure = self.pool.queue.unsure();
+        if self.is_sure(operation).is_err() && !self.limits.admits_unsure(unsure, bytes) {
+            return Err(SubmitError::Overloaded {
+                retry_ms: self.limits.retry_max.get(),
+            });
+        }
         operation
             .verify(&self.rules.hash)
             .map_err(|_| SubmitError::Signature)?;
@@ -162,6 +223,16 @@ impl Node {
         }
     }
 
+    /// That an encoded operation which doesn't wait here would come to its turn and be paid for, together with what waits
+    /// before it: what a stranger's contents are taken for.
+    ///
+    /// # Errors
+    /// [`SubmitError`]: something before it is missing, or the balance doesn't cover it.
+    pub fn covers(&self, bytes: &[u8]) -> Result<(), SubmitError> {
+        let operation: Operation = decode(bytes, OPERATION_BYTES_MAX)?;
+        Ok(self.is_sure(&operation)?)
+    }
+
     /// An operation that another node can't batch itself.
     pub(super) fn forwarded(&mut self, now: Millis, from: PublicKey, bytes: Vec<u8>) {
         let member = self.members.contains(&from);
@@ -174,19 +245,29 @@ impl Node {
         }
     }
 
-    /// The bytes of content that is here.
+    /// How long a content is that is here. Reads all of one whose length was never noted.
     fn content_len(&mut self, id: &ContentId) -> Option<u32> {
         if let Some(len) = self.contents_held.get(id) {
             return Some(*len);
         }
+        let noted = persist::content_len(&*self.store, id);
+        if let Some(len) = self.note(noted).flatten() {
+            self.remember_content(*id, len);
+            return Some(len);
+        }
         let stored = self.store.get(Table::Content, &id.0);
         let held = self.note(stored).flatten()?;
         let len = u32::try_from(held.len()).ok()?;
+        self.write(vec![persist::put_content_len(id, len)]);
+        self.remember_content(*id, len);
+        Some(len)
+    }
+
+    fn remember_content(&mut self, id: ContentId, len: u32) {
         if self.contents_held.len() >= CONTENTS_HELD_MAX {
             self.contents_held.pop_first();
         }
-        self.contents_held.insert(*id, len);
-        Some(len)
+        self.contents_held.insert(id, len);
     }
 
     /// The contents that a batch names and that aren't here with the length that it names.
@@ -199,7 +280,16 @@ impl Node {
     }
 
     /// Content came: batches that waited for it may be complete.
-    pub(super) fn content_arrived(&mut self, id: ContentId, now: Millis, out: &mut Vec<Output>) {
+    pub(super) fn content_arrived(
+        &mut self,
+        (id, len): (ContentId, u32),
+        now: Millis,
+        out: &mut Vec<Output>,
+    ) {
+        if self.contents_held.get(&id) != Some(&len) {
+            self.write(vec![persist::put_content_len(&id, len)]);
+            self.remember_content(id, len);
+        }
         self.contents_asked.remove(&id);
         let waiting: Vec<Held> = self
             .pool
@@ -276,8 +366,8 @@ impl Node {
             .is_some_and(|at| at <= now)
         {
             let state = self.chain.state.clone();
-            let expected = |account: &Address| nonce_of(&state, account);
-            let Some(signed) = self.pool.make(&self.rules.hash, &self.key, expected, now) else {
+            let means = |account: &Address| means_of(&state, account);
+            let Some(signed) = self.pool.make(&self.rules.hash, &self.key, means, now) else {
                 break;
             };
             let Ok(held) = Held::trusted(&signed) else {

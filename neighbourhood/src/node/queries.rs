@@ -1,23 +1,21 @@
 //! What may be asked at any time, of the committed state.
 
-use super::api::{ExecutedOperation, NeverExecuted, OperationStatus};
+use super::api::OperationStatus;
 use super::core::Node;
+use super::facts::Pooled;
 use super::operations::nonce_of;
 use crate::limits::{Limits, Occupancy};
 use crate::membership::period_of;
-use crate::persist;
 use crate::pool::Slot;
 use crate::status::{MemberStatus, NodeStatus, Unready};
 use frith_ledger::address::Address;
 use frith_ledger::block::{Block, BlockHeader};
 use frith_ledger::certificate::{CommitProof, Committee};
-use frith_ledger::entity::Entity;
 use frith_ledger::key::PublicKey;
 use frith_ledger::light::{CertifiedRoot, EntityProof};
 use frith_ledger::operation::OperationId;
-use frith_ledger::tree::Version;
 use frith_ledger::units::{Epoch, Height, Nonce, UnixMillis};
-use frith_tasks::{LeafState, Refusal, Rules};
+use frith_tasks::{LeafState, Rules};
 
 /// Epochs by which the head may be older than the newest that a member named.
 const BEHIND_MAX: u64 = 2;
@@ -241,66 +239,21 @@ impl Node {
         self.pool.free_nonce(account, next)
     }
 
+    /// What this node's pool knows of an operation.
+    #[must_use]
+    pub fn pooled(&self, id: &OperationId) -> Pooled {
+        Pooled {
+            waits: self.pool.has_operation(id),
+            slot: self.pool.slot(id),
+        }
+    }
+
     /// Where an operation is; `None` when this node doesn't know it. What `slot` says of the operation is believed, and
     /// needed only for one that wasn't taken here lately.
     pub fn operation(&mut self, id: &OperationId, slot: Option<Slot>) -> Option<OperationStatus> {
-        let stored = persist::receipt(&*self.store, id);
-        let stored = self.note(stored)?;
-        let waits = self.pool.has_operation(id);
-        // What a block refused before it used its nonce may come again.
-        let again = |ended: &(_, Result<(), Refusal>)| waits && ended.1.is_err();
-        let Some((height, result)) = stored.filter(|ended| !again(ended)) else {
-            let slot = self.pool.slot(id).or(slot);
-            // What is over first: the pool drops it a little later.
-            let never = slot.and_then(|slot| self.never(&slot));
-            return never
-                .map(OperationStatus::Never)
-                .or(waits.then_some(OperationStatus::Pending));
-        };
-        let (mut headers, mut proof, mut epoch) = (Vec::new(), None, Epoch::ZERO);
-        if let Some((block, after, found)) = self.block(height) {
-            epoch = block.header.instance.epoch;
-            headers = vec![block.header];
-            headers.extend(after);
-            proof = found.map(Box::new);
-        }
-        let is_final = epoch < self.roots.next();
-        Some(OperationStatus::Executed(Box::new(ExecutedOperation {
-            height,
-            epoch,
-            result,
-            headers,
-            proof,
-            is_final,
-        })))
-    }
-
-    /// That no block has an operation without a receipt, and none can have it any more, if this node knows so.
-    fn never(&self, slot: &Slot) -> Option<NeverExecuted> {
-        let nonce = nonce_of(&self.chain.state, &slot.account);
-        let proven = self.facts().newest_proven();
-        if nonce > slot.nonce {
-            // An earlier block than the oldest that was executed here may have it.
-            if slot.since < self.chain.copied {
-                return None;
-            }
-            let at_root = proven.and_then(|epoch| self.chain.version(epoch));
-            return Some(NeverExecuted {
-                refusal: Refusal::Nonce {
-                    expected: nonce,
-                    found: slot.nonce,
-                },
-                is_final: at_root
-                    .is_some_and(|version| nonce_in(version, &slot.account) > slot.nonce),
-            });
-        }
-        (self.chain.epoch > slot.expires).then(|| NeverExecuted {
-            refusal: Refusal::Expired {
-                expires: slot.expires,
-                epoch: self.chain.epoch,
-            },
-            is_final: proven.is_some_and(|epoch| epoch >= slot.expires),
-        })
+        let pooled = self.pooled(id);
+        let found = self.facts().operation(id, pooled, slot);
+        self.note(found).flatten()
     }
 
     /// Proves to a light client from the genesis what stands at an address, under the newest record.
@@ -314,14 +267,5 @@ impl Node {
     pub fn entity_proof_from(&mut self, address: &Address, period: u64) -> Option<EntityProof> {
         let proof = self.facts().entity_proof(address, period);
         self.note(proof).flatten()
-    }
-}
-
-/// The nonce of an account in a saved state; 0 where there is none.
-fn nonce_in(version: &Version, account: &Address) -> Nonce {
-    let leaf = version.get(account);
-    match leaf.map(|leaf| Entity::from_bytes(&leaf.bytes)) {
-        Some(Ok(Entity::Account(account))) => account.nonce,
-        _ => Nonce::ZERO,
     }
 }

@@ -3,13 +3,16 @@
 //! Taking one shares everything; what it doesn't hold itself it reads from the store beside its owner. Old parts of the
 //! chain that the owner has forgotten since are gone there as well.
 
+use super::api::OperationStatus;
 use super::core::Node;
-use super::facts::{BlockAndAfter, Facts};
+use super::facts::{BlockAndAfter, Facts, Pooled};
 use super::history::HistoryPage;
 use crate::membership::Committees;
+use crate::pool::Slot;
 use crate::roots::Roots;
 use frith_ledger::address::Address;
 use frith_ledger::light::{CertifiedRoot, EntityProof};
+use frith_ledger::operation::OperationId;
 use frith_ledger::store::{ReadOnly, StoreError};
 use frith_ledger::tree::Version;
 use frith_ledger::units::{Epoch, Height};
@@ -24,6 +27,7 @@ pub struct Snapshot {
     state: LeafState,
     head: Height,
     epoch: Epoch,
+    copied: Epoch,
     versions: BTreeMap<Epoch, Version>,
     roots: Roots,
     committees: Committees,
@@ -39,6 +43,7 @@ impl Node {
             state: self.chain.state.clone(),
             head: self.chain.head,
             epoch: self.chain.epoch,
+            copied: self.chain.copied,
             versions: self.chain.versions().clone(),
             roots: self.roots.clone(),
             committees: self.committees.clone(),
@@ -49,7 +54,9 @@ impl Node {
     pub(super) fn facts(&self) -> Facts<'_> {
         Facts {
             rules: &self.rules,
+            state: &self.chain.state,
             epoch: self.chain.epoch,
+            copied: self.chain.copied,
             versions: self.chain.versions(),
             roots: &self.roots,
             committees: &self.committees,
@@ -62,7 +69,9 @@ impl Snapshot {
     fn facts(&self) -> Facts<'_> {
         Facts {
             rules: &self.rules,
+            state: &self.state,
             epoch: self.epoch,
+            copied: self.copied,
             versions: &self.versions,
             roots: &self.roots,
             committees: &self.committees,
@@ -108,6 +117,19 @@ impl Snapshot {
     /// [`StoreError`].
     pub fn block(&self, height: Height) -> Result<Option<BlockAndAfter>, StoreError> {
         self.facts().block(height)
+    }
+
+    /// Where an operation is of which the pool knew `pooled` before this was taken; `None` when nothing is known of it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn operation(
+        &self,
+        id: &OperationId,
+        pooled: Pooled,
+        slot: Option<Slot>,
+    ) -> Result<Option<OperationStatus>, StoreError> {
+        self.facts().operation(id, pooled, slot)
     }
 
     /// Proves to a light client that has followed the root committees to `period` what stands at an address.

@@ -10,6 +10,7 @@
 //! | Meta | `closing/` epoch | [`Closing`]: where the next epoch begins |
 //! | Meta | `committee/` epoch | the leaf's committee |
 //! | Meta | `roots/` period | the root committee |
+//! | Meta | `content/` content id | its length, when that is known: contents are long to read |
 //! | Meta | `held/` digest | [`HeldMark`]: a batch that no committed block has |
 //! | Safety | kind, epoch, 0 | the safety record |
 //! | Safety | kind, epoch, 1, view | the proposal that was voted for |
@@ -38,6 +39,7 @@ use frith_ledger::block::{
     BatchDigest, Block, BlockHeader, BlockId, ChainKind, Claim, Owed, Proposal, SignedBatch,
 };
 use frith_ledger::certificate::{AvailabilityCertificate, CommitProof, Committee};
+use frith_ledger::entity::ContentId;
 use frith_ledger::hash::Hash;
 use frith_ledger::key::PublicKey;
 use frith_ledger::light::CertifiedRoot;
@@ -122,6 +124,26 @@ fn held_key(digest: &BatchDigest) -> Vec<u8> {
     let mut key = b"held/".to_vec();
     key.extend_from_slice(&digest.0);
     key
+}
+
+fn content_key(id: &ContentId) -> Vec<u8> {
+    let mut key = b"content/".to_vec();
+    key.extend_from_slice(&id.0);
+    key
+}
+
+/// The length of a content of the store, if it was noted.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn content_len(store: &dyn Store, id: &ContentId) -> Result<Option<u32>, StoreError> {
+    load(store, Table::Meta, &content_key(id), "length of a content")
+}
+
+/// Notes the length of a content that is in the store, or comes with this batch.
+#[must_use]
+pub fn put_content_len(id: &ContentId, len: u32) -> Write {
+    put(Table::Meta, content_key(id), &len)
 }
 
 /// The network that the store belongs to; `None` when it is empty.

@@ -25,5 +25,5 @@ mod seen;
 mod waiting;
 
 pub use held::{BatchFault, Held};
-pub use queue::{Queue, Queued, Slot};
+pub use queue::{Means, Queue, Queued, Slot};
 pub use waiting::{Pool, Repeat, Waiting};

@@ -3,8 +3,16 @@
 //! Operations of an account leave in the order of their nonces, without a gap, and only while no
 //! batch of this node with another operation of the account is under way. Everything else leaves in
 //! the order it came.
+//!
+//! An operation that comes behind a gap, or that its account's balance doesn't cover together with what comes before it,
+//! may never be executed, and then costs its account nothing. Such operations are counted as *unsure*: whoever fills the
+//! queue bounds them ([`Limits::unsure_max`]), so that nobody holds all of it with operations that are never paid for.
+//!
+//! [`Limits::unsure_max`]: crate::limits::Limits::unsure_max
 
+use crate::limits::Occupancy;
 use frith_ledger::address::Address;
+use frith_ledger::credits::Credits;
 use frith_ledger::operation::{Operation, OperationId};
 use frith_ledger::units::{Epoch, Nonce};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,6 +26,17 @@ pub struct Queued {
     pub bytes: Vec<u8>,
     /// What it is.
     pub operation: Operation,
+    /// The most that it takes from the account that signed it.
+    pub takes: Credits,
+}
+
+/// What the state holds of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Means {
+    /// The nonce of its next operation.
+    pub nonce: Nonce,
+    /// What it can pay with.
+    pub balance: Credits,
 }
 
 impl Queued {
@@ -65,11 +84,86 @@ pub struct Slot {
     pub expires: Epoch,
 }
 
+/// How far an account's operations are sure.
+#[derive(Debug, Clone, Copy)]
+struct Sure {
+    /// By what the account had.
+    means: Means,
+    /// The first nonce that isn't sure to come to its turn.
+    next: Nonce,
+    /// What is left of the balance by then.
+    left: Credits,
+    /// What waits before it.
+    waits: Occupancy,
+}
+
 #[derive(Debug, Default)]
 struct AccountQueue {
     operations: BTreeMap<Nonce, Queued>,
-    under_way: bool,
+    /// Of a batch under way: the nonce after its operations, and the most that they take.
+    under_way: Option<(Nonce, Credits)>,
     ready: bool,
+    /// All that waits.
+    waits: Occupancy,
+    unsure: Occupancy,
+    sure: Option<Sure>,
+}
+
+impl AccountQueue {
+    /// How far the operations are sure. O(1) while the account has the same means.
+    fn sure(&self, means: &Means) -> Sure {
+        if let Some(sure) = self.sure.filter(|sure| sure.means == *means) {
+            return sure;
+        }
+        let way = self.under_way.filter(|(next, _)| *next > means.nonce);
+        let (next, takes) = way.unwrap_or((means.nonce, Credits::ZERO));
+        let mut sure = Sure {
+            means: *means,
+            next,
+            left: means.balance.sub(takes).unwrap_or(Credits::ZERO),
+            waits: Occupancy::default(),
+        };
+        self.go_on(&mut sure);
+        sure
+    }
+
+    fn go_on(&self, sure: &mut Sure) {
+        while let Some(queued) = self.operations.get(&sure.next)
+            && let Ok(left) = sure.left.sub(queued.takes)
+        {
+            (sure.next, sure.left) = (sure.next.next(), left);
+            sure.waits.add(queued.bytes.len());
+        }
+    }
+
+    fn insert(&mut self, nonce: Nonce, queued: Queued, means: &Means, all: &mut Occupancy) {
+        let mut sure = self.sure(means);
+        self.waits.add(queued.bytes.len());
+        self.operations.insert(nonce, queued);
+        self.go_on(&mut sure);
+        self.count(sure, all);
+    }
+
+    /// Operations left, or the account's means changed: what is unsure now. `all` is what is unsure of all accounts.
+    fn recount(&mut self, means: &Means, all: &mut Occupancy) {
+        self.waits = Occupancy::default();
+        for queued in self.operations.values() {
+            self.waits.add(queued.bytes.len());
+        }
+        self.sure = None;
+        self.count(self.sure(means), all);
+    }
+
+    fn count(&mut self, sure: Sure, all: &mut Occupancy) {
+        let unsure = Occupancy {
+            operations: self.waits.operations.saturating_sub(sure.waits.operations),
+            bytes: self.waits.bytes.saturating_sub(sure.waits.bytes),
+        };
+        all.operations =
+            (all.operations + unsure.operations).saturating_sub(self.unsure.operations);
+        all.bytes = (all.bytes + unsure.bytes).saturating_sub(self.unsure.bytes);
+        (self.unsure, self.sure) = (unsure, Some(sure));
+    }
 }
 
 /// Operations that wait for a batch, bounded by its user.
@@ -81,6 +175,7 @@ pub struct Queue {
     others: VecDeque<Queued>,
     ids: BTreeSet<OperationId>,
     bytes: usize,
+    unsure: Occupancy,
 }
 
 impl Queue {
@@ -121,11 +216,31 @@ impl Queue {
         entry.operations.get(&nonce).map(|queued| queued.id)
     }
 
-    /// Adds an operation.
+    /// Operations that may never come to their turn, or that may not be paid for. Counted when something of their account
+    /// comes or leaves, and in [`Queue::refresh`].
+    #[must_use]
+    pub const fn unsure(&self) -> Occupancy {
+        self.unsure
+    }
+
+    /// The first nonce of an account that nothing here is sure to come to its turn with, as far as the state and what waits
+    /// can tell, and what is left of the balance by then. O(1) while the account has the same means, else O(operations of it).
+    #[must_use]
+    pub fn sure_to(&self, account: &Address, means: &Means) -> (Nonce, Credits) {
+        match self.accounts.get(account) {
+            Some(entry) => {
+                let sure = entry.sure(means);
+                (sure.next, sure.left)
+            }
+            None => (means.nonce, means.balance),
+        }
+    }
+
+    /// Adds an operation. `means` is what its account has, if one signed it. Costs as [`Queue::sure_to`].
     ///
     /// # Errors
     /// Another one of the same account and nonce waits: this one, which stays.
-    pub fn push(&mut self, queued: Queued) -> Result<(), OperationId> {
+    pub fn push(&mut self, queued: Queued, means: &Means) -> Result<(), OperationId> {
         if self.ids.contains(&queued.id) {
             return Ok(());
         }
@@ -140,14 +255,14 @@ impl Queue {
             return Ok(());
         };
         let entry = self.accounts.entry(account).or_default();
-        entry.operations.insert(nonce, queued);
+        entry.insert(nonce, queued, means, &mut self.unsure);
         self.make_ready(account);
         Ok(())
     }
 
     fn make_ready(&mut self, account: Address) {
         if let Some(entry) = self.accounts.get_mut(&account)
-            && !entry.under_way
+            && entry.under_way.is_none()
             && !entry.ready
             && !entry.operations.is_empty()
         {
@@ -156,13 +271,13 @@ impl Queue {
         }
     }
 
-    /// Takes operations whose turn it is, at most `count` with at most `bytes` together. `expected`
-    /// gives an account's nonce. Accounts taken from are under way until [`Queue::release`].
+    /// Takes operations whose turn it is, at most `count` with at most `bytes` together. `means` gives what
+    /// an account has. Accounts taken from are under way until [`Queue::release`].
     pub fn take(
         &mut self,
         count: usize,
         bytes: usize,
-        mut expected: impl FnMut(&Address) -> Nonce,
+        mut means: impl FnMut(&Address) -> Means,
     ) -> Vec<Queued> {
         let mut taken: Vec<Queued> = Vec::new();
         let mut room = bytes;
@@ -190,7 +305,9 @@ impl Queue {
                 continue;
             };
             entry.ready = false;
-            let mut nonce = expected(&account);
+            let has = means(&account);
+            let mut nonce = has.nonce;
+            let mut takes = Credits::ZERO;
             let later = entry.operations.split_off(&nonce);
             let passed = std::mem::replace(&mut entry.operations, later);
             let mut full = false;
@@ -201,11 +318,13 @@ impl Queue {
                 }
                 if let Some(next) = entry.operations.remove(&nonce) {
                     room -= next.bytes.len() + FRAME;
+                    takes = takes.add(next.takes).unwrap_or(Credits::new(u128::MAX));
                     taken.push(next);
-                    entry.under_way = true;
+                    entry.under_way = Some((nonce.next(), takes));
                 }
                 nonce = nonce.next();
             }
+            entry.recount(&has, &mut self.unsure);
             for old in passed.into_values() {
                 self.ids.remove(&old.id);
                 self.bytes = self.bytes.saturating_sub(old.bytes.len());
@@ -213,7 +332,7 @@ impl Queue {
             let entry_under_way = self
                 .accounts
                 .get(&account)
-                .is_some_and(|entry| entry.under_way);
+                .is_some_and(|entry| entry.under_way.is_some());
             if full && !entry_under_way {
                 self.make_ready(account);
             }
@@ -223,7 +342,7 @@ impl Queue {
             self.bytes = self.bytes.saturating_sub(queued.bytes.len());
         }
         self.accounts
-            .retain(|_, entry| entry.under_way || !entry.operations.is_empty());
+            .retain(|_, entry| entry.under_way.is_some() || !entry.operations.is_empty());
         taken
     }
 
@@ -233,7 +352,7 @@ impl Queue {
             let Some(entry) = self.accounts.get_mut(account) else {
                 continue;
             };
-            entry.under_way = false;
+            (entry.under_way, entry.sure) = (None, None);
             if entry.operations.is_empty() {
                 self.accounts.remove(account);
             } else {
@@ -243,19 +362,27 @@ impl Queue {
     }
 
     /// Tries accounts again whose operations waited for an earlier nonce, and drops what can't
-    /// execute any more: expired in `epoch`, or its nonce passed. O(queue).
-    pub fn refresh(&mut self, epoch: Epoch, mut expected: impl FnMut(&Address) -> Nonce) {
+    /// execute any more: expired in `epoch`, or its nonce passed. Of what is unsure by `means` it drops what is more than
+    /// `unsure_max`, of the accounts with most of it first. O(queue).
+    pub fn refresh(
+        &mut self,
+        epoch: Epoch,
+        unsure_max: Occupancy,
+        mut means: impl FnMut(&Address) -> Means,
+    ) {
         let mut dropped = Vec::new();
         for (account, entry) in &mut self.accounts {
-            let nonce = expected(account);
+            let has = means(account);
             entry.operations.retain(|at, queued| {
-                let keep = *at >= nonce && queued.expires().is_none_or(|last| last >= epoch);
+                let keep = *at >= has.nonce && queued.expires().is_none_or(|last| last >= epoch);
                 if !keep {
                     dropped.push((queued.id, queued.bytes.len()));
                 }
                 keep
             });
+            entry.recount(&has, &mut self.unsure);
         }
+        dropped.extend(self.drop_unsure(unsure_max, means));
         for (id, bytes) in dropped {
             self.ids.remove(&id);
             self.bytes = self.bytes.saturating_sub(bytes);
@@ -265,7 +392,42 @@ impl Queue {
             self.make_ready(account);
         }
         self.accounts
-            .retain(|_, entry| entry.under_way || !entry.operations.is_empty());
+            .retain(|_, entry| entry.under_way.is_some() || !entry.operations.is_empty());
+    }
+
+    /// Takes out what is unsure beyond `max`: its ids and lengths.
+    fn drop_unsure(
+        &mut self,
+        max: Occupancy,
+        mut means: impl FnMut(&Address) -> Means,
+    ) -> Vec<(OperationId, usize)> {
+        let mut dropped = Vec::new();
+        let fits =
+            |unsure: Occupancy| unsure.operations <= max.operations && unsure.bytes <= max.bytes;
+        if fits(self.unsure) {
+            return dropped;
+        }
+        let unsure = |entry: &AccountQueue| (entry.unsure.bytes, entry.unsure.operations);
+        let mut most: Vec<_> = self
+            .accounts
+            .iter()
+            .map(|(account, entry)| (unsure(entry), *account))
+            .collect();
+        most.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, account) in most {
+            if fits(self.unsure) {
+                break;
+            }
+            let Some(entry) = self.accounts.get_mut(&account) else {
+                continue;
+            };
+            let has = means(&account);
+            let gone = entry.operations.split_off(&entry.sure(&has).next);
+            let gone = gone.into_values();
+            dropped.extend(gone.map(|queued| (queued.id, queued.bytes.len())));
+            entry.recount(&has, &mut self.unsure);
+        }
+        dropped
     }
 
     /// Takes everything, in no particular turn: this node can't make batches.
@@ -285,7 +447,6 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frith_ledger::credits::Credits;
     use frith_ledger::hash::Hash;
     use frith_ledger::key::SecretKey;
     use frith_ledger::operation::{Action, OperationBody, SignedOperation};
@@ -309,8 +470,22 @@ mod tests {
             id: operation.id(),
             bytes: operation.encode(),
             operation,
+            takes: Credits::new(1),
         }
     }
+
+    /// An account that can pay for so many operations from this nonce on.
+    fn means(nonce: u64, operations: u64) -> Means {
+        Means {
+            nonce: Nonce::new(nonce),
+            balance: Credits::new(u128::from(operations)),
+        }
+    }
+
+    const ALL: Occupancy = Occupancy {
+        operations: usize::MAX,
+        bytes: usize::MAX,
+    };
 
     fn nonces(taken: &[Queued]) -> Vec<u64> {
         taken
@@ -320,7 +495,9 @@ mod tests {
     }
 
     fn push(queue: &mut Queue, queued: Queued) {
-        queue.push(queued).expect("the nonce is free");
+        queue
+            .push(queued, &means(0, 100))
+            .expect("the nonce is free");
     }
 
     #[test]
@@ -328,11 +505,15 @@ mod tests {
         let mut queue = Queue::default();
         let (first, second) = (transfer(1, 0, 9), transfer(1, 0, 8));
         push(&mut queue, first.clone());
-        assert_eq!(queue.push(second.clone()), Err(first.id));
-        assert_eq!(queue.push(first.clone()), Ok(()), "the same one again");
+        assert_eq!(queue.push(second.clone(), &means(0, 100)), Err(first.id));
+        assert_eq!(
+            queue.push(first.clone(), &means(0, 100)),
+            Ok(()),
+            "the same one again"
+        );
         assert_eq!((queue.len(), queue.bytes()), (1, first.bytes.len()));
         assert!(queue.contains(&first.id) && !queue.contains(&second.id));
-        let taken = queue.take(10, 1 << 20, |_| Nonce::ZERO);
+        let taken = queue.take(10, 1 << 20, |_| means(0, 100));
         assert_eq!(taken.first().map(|queued| queued.id), Some(first.id));
     }
 
@@ -342,7 +523,7 @@ mod tests {
         for nonce in [2, 0, 1, 4] {
             push(&mut queue, transfer(1, nonce, 9));
         }
-        let taken = queue.take(10, 1 << 20, |_| Nonce::ZERO);
+        let taken = queue.take(10, 1 << 20, |_| means(0, 100));
         assert_eq!(nonces(&taken), [0, 1, 2]);
         assert_eq!(queue.len(), 1);
     }
@@ -351,11 +532,11 @@ mod tests {
     fn an_account_waits_for_its_batch_under_way() {
         let mut queue = Queue::default();
         push(&mut queue, transfer(1, 0, 9));
-        let first = queue.take(10, 1 << 20, |_| Nonce::ZERO);
+        let first = queue.take(10, 1 << 20, |_| means(0, 100));
         push(&mut queue, transfer(1, 1, 9));
-        assert!(queue.take(10, 1 << 20, |_| Nonce::ZERO).is_empty());
+        assert!(queue.take(10, 1 << 20, |_| means(0, 100)).is_empty());
         queue.release(&first.iter().filter_map(|q| q.turn().map(|t| t.0)).collect());
-        assert_eq!(nonces(&queue.take(10, 1 << 20, |_| Nonce::new(1))), [1]);
+        assert_eq!(nonces(&queue.take(10, 1 << 20, |_| means(1, 100))), [1]);
     }
 
     #[test]
@@ -363,10 +544,66 @@ mod tests {
         let mut queue = Queue::default();
         push(&mut queue, transfer(1, 0, 9));
         push(&mut queue, transfer(2, 0, 3));
-        assert_eq!(queue.take(1, 1 << 20, |_| Nonce::ZERO).len(), 1);
+        assert_eq!(queue.take(1, 1 << 20, |_| means(0, 100)).len(), 1);
         assert_eq!(queue.len(), 1);
-        queue.refresh(Epoch::new(4), |_| Nonce::ZERO);
+        queue.refresh(Epoch::new(4), ALL, |_| means(0, 100));
         assert!(queue.is_empty() && queue.bytes() == 0);
-        assert!(queue.take(9, 1 << 20, |_| Nonce::ZERO).is_empty());
+        assert!(queue.take(9, 1 << 20, |_| means(0, 100)).is_empty());
+    }
+
+    #[test]
+    fn what_waits_behind_a_gap_or_beyond_the_balance_is_unsure_until_it_is_covered() {
+        let mut queue = Queue::default();
+        let account = transfer(1, 0, 9).turn().expect("is signed").0;
+        let unsure = |queue: &Queue| queue.unsure().operations;
+        let sure = |queue: &Queue, nonce, has: Means| {
+            let (next, left) = queue.sure_to(&account, &has);
+            next == Nonce::new(nonce) && left >= Credits::new(1)
+        };
+        push(&mut queue, transfer(1, 2, 9));
+        assert_eq!(unsure(&queue), 1, "behind a gap");
+        push(&mut queue, transfer(1, 0, 9));
+        assert_eq!(unsure(&queue), 1);
+        assert!(sure(&queue, 1, means(0, 100)) && !sure(&queue, 3, means(0, 100)));
+        push(&mut queue, transfer(1, 1, 9));
+        assert_eq!(unsure(&queue), 0, "the gap is filled");
+        assert!(sure(&queue, 3, means(0, 4)) && !sure(&queue, 3, means(0, 3)));
+        // The account has spent by another way.
+        queue.refresh(Epoch::new(4), ALL, |_| means(0, 1));
+        assert_eq!(unsure(&queue), 2);
+        queue.refresh(Epoch::new(4), ALL, |_| means(0, 3));
+        assert_eq!(unsure(&queue), 0);
+        // What is under way counts until it is through.
+        let taken = queue.take(2, 1 << 20, |_| means(0, 2));
+        assert_eq!((nonces(&taken), unsure(&queue)), (vec![0, 1], 1));
+        let accounts = taken.iter().filter_map(|q| q.turn().map(|t| t.0)).collect();
+        queue.release(&accounts);
+        queue.refresh(Epoch::new(4), ALL, |_| means(2, 1));
+        assert_eq!((queue.len(), unsure(&queue)), (1, 0));
+    }
+
+    #[test]
+    fn of_what_became_unsure_only_a_share_stays_and_accounts_with_most_of_it_lose_it() {
+        let mut queue = Queue::default();
+        for nonce in 0..9 {
+            push(&mut queue, transfer(1, nonce, 9));
+        }
+        push(&mut queue, transfer(2, 1, 9));
+        push(&mut queue, transfer(3, 0, 9));
+        let share = Occupancy {
+            operations: 3,
+            bytes: usize::MAX,
+        };
+        queue.refresh(Epoch::new(4), share, |_| means(0, 9));
+        assert_eq!((queue.len(), queue.unsure().operations), (11, 1));
+        queue.refresh(Epoch::new(4), share, |_| means(0, 2));
+        assert_eq!((queue.len(), queue.unsure().operations), (4, 1));
+        let bytes: usize = [(1, 0), (1, 1), (2, 1), (3, 0)]
+            .map(|(account, nonce)| transfer(account, nonce, 9).bytes.len())
+            .iter()
+            .sum();
+        assert_eq!(queue.bytes(), bytes);
+        let taken = queue.take(9, 1 << 20, |_| means(0, 2));
+        assert_eq!(taken.len(), 3);
     }
 }

@@ -1,7 +1,7 @@
 //! Batches that wait for a block: made here or by others, acknowledged, certified.
 
 use super::held::Held;
-use super::queue::{Queue, Queued, Slot};
+use super::queue::{Means, Queue, Queued, Slot};
 use super::seen::Seen;
 use crate::limits::Limits;
 use crate::persist;
@@ -140,17 +140,23 @@ impl Pool {
         self.seen.slot(id)
     }
 
-    /// Adds an operation to the queue, in `epoch`.
+    /// Adds an operation to the queue, in `epoch`. `means` is what its account has.
     ///
     /// # Errors
     /// Another one of the same account and nonce is under way: this one.
-    pub fn push(&mut self, now: Millis, epoch: Epoch, queued: Queued) -> Result<(), OperationId> {
+    pub fn push(
+        &mut self,
+        now: Millis,
+        epoch: Epoch,
+        queued: Queued,
+        means: &Means,
+    ) -> Result<(), OperationId> {
         let under_way = queued.turn().and_then(|turn| self.turns.get(&turn));
         if let Some(holder) = under_way {
             return Err(*holder);
         }
         let (id, slot) = (queued.id, queued.slot(epoch));
-        self.queue.push(queued)?;
+        self.queue.push(queued, means)?;
         self.since.get_or_insert(now);
         if let Some(slot) = slot {
             self.seen.note(id, slot);
@@ -410,14 +416,12 @@ impl Pool {
         &mut self,
         genesis: &Hash,
         key: &SecretKey,
-        expected: impl FnMut(&Address) -> Nonce,
+        means: impl FnMut(&Address) -> Means,
         now: Millis,
     ) -> Option<SignedBatch> {
-        let taken = self.queue.take(
-            BATCH_OPERATIONS_MAX,
-            BATCH_BYTES_MAX - BATCH_FRAME,
-            expected,
-        );
+        let taken = self
+            .queue
+            .take(BATCH_OPERATIONS_MAX, BATCH_BYTES_MAX - BATCH_FRAME, means);
         self.since = self.queue.is_ready().then_some(now);
         if taken.is_empty() {
             return None;

@@ -120,6 +120,53 @@ impl NonceTaken {
 }
 
 #[test]
+fn operations_that_may_never_be_paid_for_have_a_small_share_of_the_queue() {
+    let limits = Limits {
+        queue_operations_max: 32,
+        ..Limits::default()
+    };
+    let mut world = World::with(4, Parameters::test(), limits);
+    let is_full =
+        |answer: &Result<_, SubmitError>| matches!(answer, Err(SubmitError::Overloaded { .. }));
+    // Nonce 0 doesn't come, so all of them would wait for it and cost nothing.
+    let mut taken = 0;
+    for nonce in 1..=20 {
+        let operation = transfer(&world, nonce, 50, 1);
+        let answer = answer(&mut world, 0, &operation);
+        assert!(answer.is_ok() || is_full(&answer), "{answer:?}");
+        taken += usize::from(answer.is_ok());
+    }
+    assert_eq!(taken, 4, "an eighth");
+    // Nor does more than the balance count for more.
+    let all = world.balance(0, &account(&world));
+    let half = Action::Transfer {
+        to: TO,
+        amount: Credits::new(all.get() / 2),
+    };
+    let dear: Vec<Operation> = (0..3)
+        .map(|nonce| world.operation(1, nonce, 50, half.clone()))
+        .collect();
+    let answers: Vec<_> = dear
+        .iter()
+        .map(|operation| answer(&mut world, 0, operation))
+        .collect();
+    assert!(answers[0].is_ok(), "{answers:?}");
+    assert!(answers[1..].iter().all(is_full), "{answers:?}");
+    // Who sends what has its turn is served, and fills the gap.
+    let first = transfer(&world, 0, 50, 1);
+    assert_eq!(answer(&mut world, 0, &first), Ok(first.id()));
+    assert!(world.run_until(5_000, |w| w.nonce(0, 0).get() == 5
+        && w.nonce(0, 1).get() == 1));
+    let next = transfer(&world, 6, 50, 1);
+    assert_eq!(
+        answer(&mut world, 0, &next),
+        Ok(next.id()),
+        "there is room again"
+    );
+    world.check();
+}
+
+#[test]
 fn of_two_with_one_nonce_at_two_nodes_one_is_executed_and_the_other_is_told() {
     let mut world = World::new(4);
     let operations = [transfer(&world, 0, 50, 1), transfer(&world, 0, 50, 2)];

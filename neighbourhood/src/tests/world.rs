@@ -411,8 +411,9 @@ impl World {
             }
             Event::Content { to, id, bytes } => {
                 if let Some(node) = self.hosts[to].node.as_mut() {
+                    let len = u32::try_from(bytes.len()).expect("short");
                     node.put_content(&id, bytes).expect("the store takes it");
-                    self.input(to, Input::ContentArrived { id });
+                    self.input(to, Input::ContentArrived { id, len });
                 }
             }
             Event::Tick { node, life } => {

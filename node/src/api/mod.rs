@@ -12,6 +12,7 @@ mod content;
 mod cursor;
 mod error;
 mod events;
+mod gate;
 mod guard;
 mod health;
 mod history;

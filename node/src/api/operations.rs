@@ -170,10 +170,11 @@ pub(super) async fn status(
 }
 
 async fn view(api: &Api, id: OperationId, slot: Option<Slot>) -> Result<OperationView, ApiError> {
-    let found = api
-        .status
-        .core
-        .query(move |node| node.operation(&id, slot))
+    // What the pool knows comes first: an operation that leaves it stands in a chain that is shown by then.
+    let core = &api.status.core;
+    let pooled = core.query(move |node| node.pooled(&id)).await?;
+    let found = core
+        .read_little(move |chain| chain.operation(&id, pooled, slot))
         .await?;
     let sure = |is_final| match is_final {
         true => Finality::Final,

@@ -5,7 +5,10 @@ use super::clock::Clock;
 use super::content::Own;
 use super::counters::Counters;
 use super::disk::DiskGuard;
-use super::handle::{COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, Progress, READS_MAX};
+use super::handle::{
+    COMMANDS_MAX, Command, CoreHandle, EVENTS_MAX, LITTLE_READS_MAX, Progress, READS_MAX,
+    content_len,
+};
 use super::lanes::{Lane, Lanes};
 use super::wanted::{Waiting, Wanted};
 use crate::present;
@@ -82,6 +85,7 @@ impl Core {
             progress: watching,
             chain: shown,
             reads: Arc::new(Semaphore::new(READS_MAX)),
+            little_reads: Arc::new(Semaphore::new(LITTLE_READS_MAX)),
             events: events.clone(),
             rules,
         };
@@ -179,10 +183,11 @@ impl Core {
                 self.input(Input::Submit { token, operation }, out);
             }
             Command::Content { id, bytes, reply } => {
+                let len = content_len(&bytes);
                 let stored = self.node.put_content(&id, bytes);
                 let stored = stored.map_err(|error| error.to_string());
                 if stored.is_ok() {
-                    self.input(Input::ContentArrived { id }, out);
+                    self.input(Input::ContentArrived { id, len }, out);
                 }
                 let _nobody_waits = reply.send(stored);
             }

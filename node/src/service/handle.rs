@@ -19,6 +19,8 @@ pub(super) const EVENTS_MAX: usize = 1024;
 
 /// Questions of the chain that are answered beside the core at one time; each may read some mebibytes.
 pub(super) const READS_MAX: usize = 4;
+/// The same of questions that read a block or two.
+pub(super) const LITTLE_READS_MAX: usize = 4;
 
 /// Something for the core to do.
 pub enum Command {
@@ -44,6 +46,11 @@ pub enum Command {
     Query(Box<dyn FnOnce(&mut Node) + Send>),
     /// The end: finish, sync, close the store.
     Stop,
+}
+
+/// The length of content, as operations name it.
+pub(super) fn content_len(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
 /// What changes with every commit. Waiting on it is how others wait for the chain.
@@ -77,6 +84,7 @@ pub struct CoreHandle {
     pub(super) progress: watch::Receiver<Progress>,
     pub(super) chain: watch::Receiver<Arc<Snapshot>>,
     pub(super) reads: Arc<Semaphore>,
+    pub(super) little_reads: Arc<Semaphore>,
     pub(super) events: broadcast::Sender<EventView>,
     pub(super) rules: Arc<Rules>,
     pub(super) counters: Arc<Counters>,
@@ -141,11 +149,12 @@ impl CoreHandle {
         id: ContentId,
         bytes: Vec<u8>,
     ) -> Result<Result<(), String>, CoreError> {
+        let len = content_len(&bytes);
         let kept = self.contents.keep(id, bytes).await;
         let (bytes, _turn) = match kept.map_err(|_| CoreError::Gone)? {
             Ok((Kept::ByCore(bytes), turn)) => (bytes, turn),
             Ok((Kept::Beside, _)) => {
-                self.input(Input::ContentArrived { id }).await?;
+                self.input(Input::ContentArrived { id, len }).await?;
                 return Ok(Ok(()));
             }
             Err(refused) => return Ok(Err(refused)),
@@ -223,7 +232,26 @@ impl CoreHandle {
         &self,
         question: impl FnOnce(&Snapshot) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, CoreError> {
-        let turn = self.reads.clone().acquire_owned().await;
+        self.read_in(&self.reads, question).await
+    }
+
+    /// The same of something that takes little time: it doesn't wait behind what may take more.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_little<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Snapshot) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, CoreError> {
+        self.read_in(&self.little_reads, question).await
+    }
+
+    async fn read_in<T: Send + 'static>(
+        &self,
+        turns: &Arc<Semaphore>,
+        question: impl FnOnce(&Snapshot) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, CoreError> {
+        let turn = turns.clone().acquire_owned().await;
         let chain = self.chain();
         let answer = tokio::task::spawn_blocking(move || {
             let _turn = turn;

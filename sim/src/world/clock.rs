@@ -200,15 +200,17 @@ impl World {
         if id != program_id() {
             return;
         }
+        let program = program();
+        let len = u32::try_from(program.len()).unwrap_or(u32::MAX);
         let stored = self.hosts[host]
             .node
             .as_mut()
-            .map(|node| node.put_content(&id, program()));
+            .map(|node| node.put_content(&id, program));
         let input = match stored {
             Some(Err(error)) => Input::StorageFailed {
                 reason: error.reason,
             },
-            _ => Input::ContentArrived { id },
+            _ => Input::ContentArrived { id, len },
         };
         self.input(host, input);
     }

@@ -9,6 +9,7 @@ use super::task::wrong_phase_refusal;
 use crate::refusal::Refusal;
 use crate::rules::Rules;
 use frith_ledger::address::Address;
+use frith_ledger::credits::Credits;
 use frith_ledger::entity::{Account, Entity, PlaceState, Task, TaskState, Worker, WorkerStatus};
 use frith_ledger::key::PublicKey;
 use frith_ledger::operation::{
@@ -18,6 +19,15 @@ use frith_ledger::units::Epoch;
 
 /// How far a nonce may be ahead of the account's: operations sent one after the other without waiting.
 pub const NONCE_AHEAD_MAX: u64 = 1024;
+
+/// The most that a signed operation takes from its account: the fee, and what its action moves or holds back.
+///
+/// # Errors
+/// [`Refusal`]: amounts that don't add up.
+pub fn most_taken(rules: &Rules, operation: &SignedOperation) -> Result<Credits, Refusal> {
+    let body = &operation.body;
+    Ok(cost(rules, &body.action)?.add(body.fee)?)
+}
 
 impl LeafState {
     /// Whether `operation`, of `bytes` encoded bytes, may enter a batch now.
@@ -77,7 +87,7 @@ impl LeafState {
         }
         check_action(rules.parameters(), epoch, &body.action)?;
         if body.nonce == account.nonce {
-            let needed = cost(rules, &body.action)?.add(body.fee)?;
+            let needed = most_taken(rules, operation)?;
             if account.balance < needed {
                 return Err(Refusal::Underfunded {
                     held: account.balance,

@@ -42,7 +42,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use admit::NONCE_AHEAD_MAX;
+pub use admit::{NONCE_AHEAD_MAX, most_taken};
 pub use agenda::DUE_MAX;
 pub use execute::{BlockContext, ExecuteError, Executed};
 pub use index::Role;

@@ -1,7 +1,8 @@
 //! Content is read beside the core.
 
+use super::pages::PROGRAM;
 use super::{Limits, StatusView, world_on};
-use crate::views::HistoryView;
+use crate::views::{HistoryView, OperationView, SubmittedView};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use frith_ledger::address::Address;
@@ -137,12 +138,52 @@ async fn while_content_is_read_blocks_are_committed() {
 }
 
 #[tokio::test]
+async fn the_length_of_a_content_is_known_without_reading_it() {
+    let inner = SharedMemoryStore::new();
+    // The second is a node that finds the content in its store.
+    for nonce in 0..2 {
+        let (store, reads, open) = gated(&inner);
+        drop(open);
+        drop(reads);
+        let world = world_on(store, Limits::default());
+        let id = Hash(*blake3::hash(PROGRAM).as_bytes());
+        if nonce == 0 {
+            let stored = world.core.put_content(id, PROGRAM.to_vec()).await;
+            assert_eq!(stored, Ok(Ok(())));
+        }
+        let octets = "application/octet-stream";
+        let task = world.task(nonce, 0);
+        let (status, said) = world.send("POST", "/v1/operations", octets, task).await;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert_eq!(status.as_u16(), 202, "{said}");
+        let taken: SubmittedView = serde_json::from_str(&said).expect("an id");
+        let path = format!("/v1/operations/{}?wait=local&timeout_ms=60000", taken.id);
+        let (_, fate) = world.get::<OperationView>(&path).await;
+        assert_eq!(fate.done, Some(true));
+        let (_, status) = world.get::<StatusView>("/v1/status").await;
+        assert_eq!(status.halted, None);
+        world.core.stop().await;
+        let mut progress = world.core.progress();
+        while progress.changed().await.is_ok() {}
+    }
+}
+
+#[tokio::test]
 async fn while_a_history_is_read_blocks_are_committed() {
     let (store, reads, open) = gated(&SharedMemoryStore::new());
     let path = format!("/v1/accounts/{}/history", Address([7; 32]));
     let body = check_beside(store, reads, open, path).await;
     let history: HistoryView = serde_json::from_slice(&body).expect("a history");
     assert!(history.entries.is_empty());
+}
+
+#[tokio::test]
+async fn while_the_fate_of_an_operation_is_read_blocks_are_committed() {
+    let (store, reads, open) = gated(&SharedMemoryStore::new());
+    let id = Hash([5; 32]);
+    let body = check_beside(store, reads, open, format!("/v1/operations/{id}")).await;
+    let fate: OperationView = serde_json::from_slice(&body).expect("a fate");
+    assert_eq!((fate.id, fate.done, fate.waits), (id.to_hex(), None, false));
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@ use super::*;
 use crate::client::NodeClient;
 use frith_ledger::entity::Bytes as Input;
 use frith_ledger::units::Fuel;
+use parity_scale_codec::Decode as _;
+use std::future::Future as _;
 use std::sync::Arc;
+use std::task::Poll;
 use tokio::net::TcpListener;
 
 /// The API of a node whose operator lets everybody ask.
@@ -187,6 +190,114 @@ async fn an_account_brings_the_contents_of_one_operation_at_a_time_and_places_ar
         .post_form(&[("operation", &later), ("content", PROGRAM)])
         .await;
     assert_eq!(status, 202, "{said}");
+    world.core.stop().await;
+}
+
+/// Sends a form and goes away at its so many-th step; whether it had ended before.
+async fn goes_away_after(steps: usize) -> bool {
+    let world = public();
+    let task = world.task(0, 0);
+    let id = Operation::decode(&mut &task[..]).expect("is one").id();
+    let (kind, body) = form(&[("operation", &task), ("content", PROGRAM)]);
+    let mut sent = Box::pin(world.send("POST", "/v1/operations", &kind, body));
+    let mut left = steps;
+    let ended = std::future::poll_fn(|context| match sent.as_mut().poll(context) {
+        Poll::Ready(_) => Poll::Ready(true),
+        Poll::Pending if left == 0 => Poll::Ready(false),
+        Poll::Pending => {
+            left -= 1;
+            Poll::Pending
+        }
+    });
+    let ended = ended.await;
+    drop(sent);
+    // What is on its way to the core comes before this.
+    assert_eq!(world.core.query(|_| ()).await, Ok(()));
+    if world.holds(PROGRAM).await {
+        let path = format!("/v1/operations/{id}?wait=local&timeout_ms=60000");
+        let (_, fate) = world.get::<OperationView>(&path).await;
+        assert_eq!(fate.done, Some(true), "nobody paid for it after {steps}");
+    }
+    world.core.stop().await;
+    ended
+}
+
+#[tokio::test]
+async fn who_goes_away_when_all_was_sent_has_submitted_what_is_stored() {
+    let mut steps = 0;
+    while !goes_away_after(steps).await {
+        steps += 1;
+    }
+    assert!(steps > 2, "it was never in the middle");
+}
+
+#[tokio::test]
+async fn of_a_form_whose_parts_do_not_begin_or_end_little_is_read() {
+    let world = public();
+    let task = world.task(0, 0);
+    let (kind, whole) = form(&[("operation", &task), ("content", PROGRAM)]);
+    let (_, operation) = form(&[("operation", &task)]);
+    let after_operation = operation.len() - "--line--\r\n".len();
+    let head = "--line\r\ncontent-disposition: form-data; name=\"operation\"\r\nx: ";
+    let beginnings = [
+        Vec::new(),
+        head.as_bytes().to_vec(),
+        whole[..after_operation].to_vec(),
+        [&whole[..after_operation], b"--line\r\nx: "].concat(),
+    ];
+    for beginning in beginnings {
+        let read = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = read.clone();
+        let endless = std::iter::repeat_with(move || {
+            counted.fetch_add(1 << 12, std::sync::atomic::Ordering::Relaxed);
+            vec![b'x'; 1 << 12]
+        });
+        let pieces = std::iter::once(beginning.clone())
+            .chain(endless)
+            .map(Ok::<_, std::io::Error>);
+        let body = Body::from_stream(futures::stream::iter(pieces));
+        let (status, _) = world.send("POST", "/v1/operations", &kind, body).await;
+        assert_eq!(status.as_u16(), 413);
+        let read = read.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(read < 200_000, "{read} bytes after {}", beginning.len());
+    }
+    assert!(!world.holds(PROGRAM).await);
+    world.core.stop().await;
+}
+
+#[tokio::test]
+async fn a_public_node_takes_contents_only_for_what_comes_to_its_turn_and_is_paid_for() {
+    let world = public();
+    let refused = async |operation: &[u8]| {
+        let (status, said) = world
+            .post_form(&[("operation", operation), ("content", PROGRAM)])
+            .await;
+        let error: ErrorView = serde_json::from_str(&said).expect("an error has one form");
+        (status, error.error.code)
+    };
+    let later = world.task(1, 0);
+    assert_eq!(refused(&later).await, (422, "nonce_ahead".to_owned()));
+    // Little is left of 10 when this is through, whether or not it is by then.
+    let most = world.transfer(|body| {
+        body.action = Action::Transfer {
+            to: Address([9; 32]),
+            amount: Credits::whole(9),
+        };
+    });
+    let octets = "application/octet-stream";
+    let (status, _) = world.send("POST", "/v1/operations", octets, most).await;
+    assert_eq!(status.as_u16(), 202);
+    let dear = world.transfer(|body| {
+        body.nonce = Nonce::new(1);
+        body.action = Action::SubmitTask(Box::new(frith_ledger::entity::TaskSpec {
+            fuel_max: Fuel::new(5_000_000),
+            price: Credits::whole(1),
+            ..spec(0)
+        }));
+        body.fee = fee_of(&body.action, world.rules.parameters());
+    });
+    assert_eq!(refused(&dear).await, (422, "underfunded".to_owned()));
+    assert!(!world.holds(PROGRAM).await);
     world.core.stop().await;
 }
 
