@@ -431,3 +431,25 @@ pub fn event(event: &TaskEvent, height: u64) -> EventView {
         height,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_out_of_standard_error_is_said_where_it_was() {
+        let check = |text: &[u8], expected: &str| {
+            let shown = excerpt_text(&excerpt(&text.into()));
+            assert_eq!(shown, expected);
+        };
+        check(b"", "");
+        check(b"all of it\n", "all of it\n");
+        let part = frith_vm::EXCERPT_PART_BYTES;
+        let (head, tail) = ("a".repeat(part), "z".repeat(part));
+        check(format!("{head}{tail}").as_bytes(), &format!("{head}{tail}"));
+        check(
+            format!("{head}{}{tail}", "-".repeat(12_345)).as_bytes(),
+            &format!("{head}\n[… 12 345 bytes left out …]\n{tail}"),
+        );
+    }
+}

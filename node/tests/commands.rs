@@ -223,6 +223,8 @@ impl Running {
         let fuel = ["--fuel", "100000000000"];
         let submitted = answer(&self.call(&[&line[..], &fuel].concat())?)?;
         let task = submitted["task"].as_str().ok_or("a task")?;
+        let warned = submitted["cost"]["warnings"].to_string();
+        assert!(warned.contains("0 of 3 workers"), "{submitted}");
         assert!(before - balance()? > 3.0, "the escrow is taken");
         let cancelled = answer(&self.call(&["task", "cancel", task])?)?;
         assert_eq!(cancelled["done"], true);

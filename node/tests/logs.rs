@@ -2,6 +2,7 @@
 
 mod support;
 
+use frith::config::Fault;
 use serde_json::{Value, json};
 use std::process::Output;
 use support::{Outcome, PATIENCE, World, answer, check_refused, frith};
@@ -122,6 +123,19 @@ fn a_task_runs_here_with_the_clock_and_the_seed_that_it_ran_with() -> Outcome {
     let fresh = answer(&world.call("", &["task", "run", "--local", program])?)?;
     assert_ne!(fresh["output"], json!(there.output));
     check_excerpt(&fresh["stderr"])?;
+    world.devnet.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_result_that_is_not_what_the_task_gives_here_is_said_to_be_another() -> Outcome {
+    let world = World::start_with(1, [(0, Fault::WrongResult)].into(), "")?;
+    let task = world.submit(TALKER, &["--replicas", "1"])?;
+    let ended = world.devnet.node(0)?.task(&task, Some(PATIENCE))?;
+    assert_eq!(ended.state, "settled", "nobody contradicts a lone liar");
+    answer(&world.call("", &["task", "result", &task])?)?;
+    let here = answer(&world.call("", &["task", "run", "--local", "--as", &task])?)?;
+    assert_eq!(here["agrees"], false, "{here}");
     world.devnet.stop()?;
     Ok(())
 }

@@ -386,11 +386,31 @@ fn a_process_outlives_the_thread_that_asked_for_it() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Waits for a process's end, as long as that may take on a busy machine.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what must end is waited for against a deadline"
+)]
+fn has_ended(process: u32) -> bool {
+    let begin = std::time::Instant::now();
+    while !is_zombie(process) {
+        if begin.elapsed() > std::time::Duration::from_secs(60) {
+            return false;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+    }
+    true
+}
+
 #[test]
 fn a_cancelled_job_ends_before_it_begins_or_while_it_runs_and_the_next_one_runs()
 -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
-    let runner = Runner::new(config(directory.path()))?;
+    let mut config = config(directory.path());
+    // One process has time for all jobs here, whatever their fuel.
+    config.cpu.fuel_per_second = u64::MAX;
+    config.cpu.start_seconds = config.resources.cpu_seconds / 2;
+    let runner = Runner::new(config)?;
     let run =
         |cancel: &Cancel| runner.run_until(EngineKind::Wasmtime, &endless(), &forever(), cancel);
     let cancel = Cancel::default();
@@ -411,6 +431,27 @@ fn a_cancelled_job_ends_before_it_begins_or_while_it_runs_and_the_next_one_runs(
     });
     let during = during.map_err(|_| "the job panicked")?;
     assert!(matches!(during, Err(HostError::Cancelled)), "{during:?}");
+
+    // In the process that has the module already, so that nothing else begins in which it could be noticed.
+    let brief = Job {
+        fuel_limit: 1_000_000,
+        ..Job::default()
+    };
+    let ran = runner.run(EngineKind::Wasmtime, &endless(), &brief)?;
+    assert_eq!(ran.status, Status::OutOfFuel);
+    let process = runner.kill_handle().process_id().ok_or("it stays")?;
+    let cancel = Cancel::default();
+    let (killed, running) = std::thread::scope(|scope| {
+        let job = scope.spawn(|| run(&cancel));
+        wait_until_busy(process);
+        cancel.cancel();
+        let killed = has_ended(process);
+        runner.kill_handle().kill();
+        (killed, job.join())
+    });
+    assert!(killed, "its process went on");
+    let running = running.map_err(|_| "the job panicked")?;
+    assert!(matches!(running, Err(HostError::Cancelled)), "{running:?}");
 
     let cancel = Cancel::default();
     let wasm = answer(2);

@@ -106,6 +106,25 @@ fn after_a_stand_still_of_days_records_go_on_with_the_time_of_then() {
 }
 
 #[test]
+fn clocks_that_are_all_set_back_a_little_hold_the_time_and_no_record_up() {
+    let mut world = World::new(4);
+    assert!(world.run_until(10_000, |w| records(w, 0).len() >= 2));
+    let reached = newest(&world, 0);
+    let back = i64::try_from(tolerance() - 1_000).expect("seconds");
+    for index in 0..4 {
+        world.hosts[index].clock_off_ms = -back;
+    }
+    let made = records(&world, 0).len();
+    assert!(world.run_until(60_000, |w| records(w, 0).len() > made));
+    // No clock is there again where the records are.
+    assert!(right_time(&world).saturating_add_signed(-back) < reached.get());
+    assert_eq!(newest(&world, 0), reached, "it stands until then");
+    // Nobody who proposes the time of the record before is blamed.
+    assert!((0..4).all(|index| !told(&world, index)));
+    world.check();
+}
+
+#[test]
 fn a_record_that_a_quorum_certified_is_committed_however_late() {
     let mut world = World::new(4);
     assert!(world.run_until(10_000, |w| records(w, 0).len() >= 2));

@@ -134,3 +134,20 @@ impl<T: Send + Unpin + 'static> HttpBody for Kept<T> {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    #[tokio::test]
+    async fn an_answer_is_not_over_with_its_last_bytes_but_when_its_reader_asks_for_more() {
+        let mut body = kept(Body::from("bytes"), ());
+        let last = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+        assert!(last.is_some_and(|frame| frame.is_ok()));
+        // A server lets go of a body that is over, with all that it keeps.
+        assert!(!body.is_end_stream());
+        let more = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+        assert!(more.is_none());
+    }
+}

@@ -187,3 +187,22 @@ fn the_most_complex_function_that_is_allowed_compiles() {
     let outcome = run(&text);
     assert_eq!(outcome.status, Status::Exit(0));
 }
+
+#[test]
+fn operands_that_are_handed_on_are_counted() {
+    // A branch with 128 values, over and over: two bytes each time, and 128 moves that join at the block's end.
+    let check = |branches: usize, expected: Option<RefusalCode>| {
+        let values = "i32.const 1 ".repeat(128);
+        let (pushed, dropped) = ("local.get 0 br_if 0 ".repeat(branches), "drop ".repeat(128));
+        let text = format!(
+            r#"(module (func (export "run") (local i32)
+                block (result {}) {values} {pushed} end {dropped}))"#,
+            "i32 ".repeat(128)
+        );
+        let wasm = wat::parse_str(text).expect("valid text");
+        let refused = prepare(&wasm, &Limits::default()).err();
+        assert_eq!(refused.map(|refusal| refusal.code), expected, "{branches}");
+    };
+    check(7_000, None);
+    check(9_000, Some(RefusalCode::FunctionTooComplex));
+}

@@ -280,6 +280,55 @@ fn an_equal_command_sends_the_same_operation_while_nobody_knows_what_became_of_i
 }
 
 #[test]
+fn what_another_node_has_taken_is_sent_to_this_one_before_what_is_signed_next() {
+    let world = World::new();
+    world.pay(1, false).expect("it is taken");
+    let first = world.sent()[0].0;
+    // This node doesn't have it: the nonce is free there, and the next operation would wait for it.
+    let sent = world.sent().len();
+    world.pay(2, false).expect("it is taken");
+    let later = world.sent().split_off(sent);
+    assert_eq!((later.len(), later[0]), (2, (first, 0)));
+    assert_eq!(later[1].1, 1, "the next has the next nonce");
+    // One that it refuses for good doesn't keep its nonce from the next.
+    world.with(|script| script.refuses = Some((422, "underfunded")));
+    world.pay(3, false).expect_err("is refused");
+    assert_eq!(
+        world.journal().get(&first).map(|entry| entry.sent),
+        Some(Sent::Refused)
+    );
+    assert_eq!(world.sent().last().map(|sent| sent.1), Some(0));
+}
+
+#[test]
+fn a_node_that_refuses_what_another_has_taken_ends_nothing() {
+    let world = World::new();
+    world.pay(1, false).expect("it is taken");
+    let id = world.sent()[0].0;
+    world.with(|script| script.refuses = Some((422, "underfunded")));
+    let failure = world.pay(1, false).expect_err("nobody knows");
+    assert_eq!((failure.exit, failure.code.as_str()), (Exit::Sent, "sent"));
+    assert_eq!(
+        world.journal().get(&id).map(|entry| entry.sent),
+        Some(Sent::Taken)
+    );
+    assert!(world.sent().iter().all(|(sent, _)| *sent == id));
+}
+
+#[test]
+fn another_is_sent_beside_an_equal_one_only_when_that_is_said() {
+    let world = World::new();
+    world.pay(1, false).expect("it is taken");
+    world.with(|script| script.free = 1);
+    let id = world.sent()[0].0;
+    world.pay(1, false).expect("it is taken");
+    assert!(world.sent().iter().all(|(sent, _)| *sent == id));
+    world.pay(1, true).expect("it is taken");
+    let last = world.sent().last().copied().expect("it was sent");
+    assert!(last.0 != id && last.1 == 1, "{last:?}");
+}
+
+#[test]
 fn an_operation_that_is_sent_again_has_the_signature_of_the_present_key() {
     let world = World::new();
     let id = world.lost(1);

@@ -169,6 +169,17 @@ mod tests {
     }
 
     #[test]
+    fn a_run_whose_place_a_later_one_took_takes_nothing_along_when_its_hour_is_over() {
+        let (logs, start) = (RunLogs::default(), Instant::now());
+        logs.keep(task(1), log(b"first"), start);
+        let later = start + LOG_TIME / 2;
+        logs.keep(task(1), log(b"second"), later);
+        assert_eq!(logs.shelf().entries.len(), 1);
+        let kept = logs.get(&task(1), start + LOG_TIME).expect("it is there");
+        assert_eq!(kept.log.stderr.head(), b"second");
+    }
+
+    #[test]
     fn the_oldest_logs_go_first_and_empty_ones_count_too() {
         let (logs, now) = (RunLogs::default(), Instant::now());
         let large = vec![b'x'; 4 * EXCERPT_PART_BYTES];
