@@ -76,7 +76,11 @@ fn every_instruction_costs_what_the_specification_says() -> Result<(), Failure> 
         };
         let wasm = wat::parse_str(module("", &[&statement], 1))?;
         let mnemonic = opcode.mnemonic();
-        assert_eq!(costs(&wasm, opcode.operator)?, [units(&mnemonic)], "{mnemonic}");
+        assert_eq!(
+            costs(&wasm, opcode.operator)?,
+            [units(&mnemonic)],
+            "{mnemonic}"
+        );
     }
     let branches = wat::parse_str(module("", &["local.get $i if else end"], 1))?;
     for end in ["Else", "End"] {

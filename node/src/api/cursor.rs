@@ -82,7 +82,14 @@ mod tests {
 
     #[test]
     fn a_page_has_as_many_entries_as_are_asked_for_and_never_more_than_the_most() {
-        let asked = [None, Some(0), Some(7), Some(1_000), Some(1_001), Some(usize::MAX)];
+        let asked = [
+            None,
+            Some(0),
+            Some(7),
+            Some(1_000),
+            Some(1_001),
+            Some(usize::MAX),
+        ];
         assert_eq!(asked.map(entries), [100, 1, 7, 1_000, 1_000, 1_000]);
     }
 
