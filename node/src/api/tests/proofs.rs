@@ -216,11 +216,16 @@ async fn two_records_of_one_epoch_and_a_time_that_falls_are_contradictions() {
         let shown = SavedProof::about(&address, &view.expect("answers")).expect("a proof");
         let mut following = client.open(Start::Kept).expect("young");
         let epoch = following.check(&shown).expect("it holds").epoch;
-        let spoils: [fn(&mut Newest); 2] = [
+        let spoils: [fn(&mut Newest); 3] = [
             |newest| newest.root = Hash::ZERO,
             |newest| {
                 newest.epoch = newest.epoch.minus(1);
                 newest.time = newest.time.plus(3_600_000);
+            },
+            // What was verified is newer than the answer, and has an earlier time.
+            |newest| {
+                newest.epoch = newest.epoch.plus(1);
+                newest.time = newest.time.minus(7_200_000);
             },
         ];
         for spoil in spoils {
