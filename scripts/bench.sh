@@ -14,6 +14,7 @@ rm -f "$target"/bench-*.json "$target"/bench.json
 bench() { cargo bench --profile dev "${product[@]}" --bench "$1"; }
 "$target/debug/frith-bench" tree
 bench kernels
+bench compile
 bench spread
 bench consensus
 "$target/debug/frith-bench" log

@@ -114,7 +114,7 @@ fn a_program_runs_here_although_nothing_can_be_written_and_its_end_is_the_comman
     ] {
         let file = module(folder.path(), name, text)?;
         for home in [UNWRITABLE, "h"] {
-            let line = ["task", "run", "--local", &file, "--fuel", "100000"];
+            let line = ["task", "run", "--local", &file, "--fuel", "1000000"];
             let ran = call(folder.path(), home, &[], &[&["--json"], &line[..]].concat())?;
             let said: Value = serde_json::from_slice(&ran.stdout)?;
             assert_eq!(ran.status.code(), Some(exit), "{name}: {said}");

@@ -154,7 +154,7 @@ impl World {
         assert!(self.remembered()?.is_empty());
 
         let program = self.program(1)?;
-        let submit = ["task", "submit", &program, "--fuel", "100000", "--yes"];
+        let submit = ["task", "submit", &program, "--fuel", "1000000", "--yes"];
         for loses in [Mode::LosesAnswer, Mode::LosesSubmission] {
             self.paid_once(loses, &submit)?;
         }
@@ -206,7 +206,7 @@ impl World {
             line.set(if round == 2 { Mode::Whole } else { Mode::Hangs });
             let argument = round.to_string();
             let submit = [
-                "task", "submit", &program, "--fuel", "100000", "--yes", "--arg", &argument,
+                "task", "submit", &program, "--fuel", "1000000", "--yes", "--arg", &argument,
             ];
             let submit = [&submit[..], &["--wait", "final"]].concat();
             let mut running = self.spawn(line.base(), &submit)?;
@@ -292,7 +292,7 @@ impl World {
                     "submit",
                     &program,
                     "--fuel",
-                    "100000",
+                    "1000000",
                     "--replicas",
                     "1",
                 ];

@@ -68,6 +68,8 @@ pub struct Limits {
     pub complexity: u32,
     /// The same, summed over all functions.
     pub complexity_total: u32,
+    /// Bytes of memory that a compiler may need for one function, as [`crate::meter::compile`] reckons.
+    pub compiler_bytes: u64,
     /// Bytes of one function's body once it is metered.
     pub metered_function_bytes: u32,
     /// Bytes of all functions' bodies once they are metered.
@@ -102,6 +104,7 @@ impl Default for Limits {
             branch_targets: 65_520,
             complexity: 1 << 23,
             complexity_total: 1 << 26,
+            compiler_bytes: 1 << 30,
             metered_function_bytes: 2 << 20,
             metered_bytes: 32 << 20,
             memory_pages: 4_096,

@@ -64,6 +64,9 @@ pub(crate) struct Module<'a> {
     pub(crate) initial_elements: u64,
     /// Bytes of data segments.
     pub(crate) data_bytes: u64,
+    pub(crate) data_segments: u64,
+    /// Imports, exports, globals and element segments.
+    pub(crate) entries: u64,
 }
 
 struct Inspection<'a, 'l> {
@@ -106,6 +109,8 @@ pub(crate) fn inspect<'a>(
         plans: Vec::new(),
         initial_elements: 0,
         data_bytes: 0,
+        data_segments: 0,
+        entries: 0,
     };
     let mut inspection = Inspection {
         module,
@@ -218,6 +223,14 @@ impl<'a> Inspection<'a, '_> {
 
     /// Takes in a section that the validator has accepted.
     fn learn(&mut self, payload: &Payload<'a>) -> Result<(), Refusal> {
+        let entries = match payload {
+            Payload::ImportSection(section) => section.count(),
+            Payload::ExportSection(section) => section.count(),
+            Payload::GlobalSection(section) => section.count(),
+            Payload::ElementSection(section) => section.count(),
+            _ => 0,
+        };
+        self.module.entries += u64::from(entries);
         match payload {
             Payload::TypeSection(section) => {
                 let offset = section.range().start;
@@ -273,6 +286,7 @@ impl<'a> Inspection<'a, '_> {
                 }
             }
             Payload::DataSection(section) => {
+                self.module.data_segments += u64::from(section.count());
                 for data in section.clone() {
                     self.module.data_bytes += data?.data.len() as u64;
                 }

@@ -95,7 +95,7 @@ fn fuzz_accepted_modules_run_alike_on_every_engine() {
             }
             let job = Job {
                 input: input.to_vec(),
-                fuel_limit: 100_000,
+                fuel_limit: 10_000_000,
                 ..Job::default()
             };
             let outcomes: Vec<Outcome> = EngineKind::AVAILABLE

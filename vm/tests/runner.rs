@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use frith_vm::runner::{Cancel, Runner, RunnerConfig};
-use frith_vm::{EngineKind, HostError, Job, RefusalCode, Status, run_local};
+use frith_vm::{EngineKind, HostError, Job, Limits, RefusalCode, Status, prepare, run_local};
 
 use processes::{is_zombie, ticks, wait_until_busy};
 
@@ -61,6 +61,43 @@ fn a_refused_module_is_an_outcome_of_the_runner_too() -> Result<(), Failure> {
         &Job::default(),
     )?;
     assert_eq!(outcome.status, Status::Refused(RefusalCode::Invalid, 0));
+    Ok(())
+}
+
+#[test]
+fn what_its_fuel_does_not_cover_is_not_compiled() -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let runner = Runner::new(config(directory.path()))?;
+    let wasm = wat::parse_str(r#"(module (memory 2) (func (export "run")))"#)?;
+    let start_fuel = prepare(&wasm, &Limits::default())?.metadata.start_fuel;
+    let files = || std::fs::read_dir(directory.path()).map(Iterator::count);
+    let poor = Job {
+        fuel_limit: start_fuel - 1,
+        ..Job::default()
+    };
+    let narrow = Job {
+        memory_limit_pages: 1,
+        ..Job::default()
+    };
+    for kind in EngineKind::AVAILABLE {
+        for (job, status, fuel) in [
+            (&poor, Status::OutOfFuel, poor.fuel_limit),
+            (&narrow, Status::MemoryLimit, 0),
+        ] {
+            let outcome = runner.run(*kind, &wasm, job)?;
+            assert_eq!((outcome.status, outcome.fuel), (status, fuel));
+            assert_eq!(outcome, run_local(*kind, &wasm, job)?);
+        }
+    }
+    assert_eq!(files()?, 1, "a key and no compiled module");
+    let enough = runner.run(EngineKind::Wasmtime, &wasm, &Job::default())?;
+    assert_eq!(enough.status, Status::Exit(0));
+    assert_eq!(files()?, 2, "a key and a compiled module");
+    // Compiled already, it ends in the same way.
+    assert_eq!(
+        runner.run(EngineKind::Wasmtime, &wasm, &poor)?,
+        run_local(EngineKind::Wasmtime, &wasm, &poor)?
+    );
     Ok(())
 }
 
@@ -153,7 +190,7 @@ fn a_killed_process_is_a_host_error_and_the_next_job_runs() -> Result<(), Failur
         EngineKind::Wasmtime,
         &endless(),
         &Job {
-            fuel_limit: 100_000,
+            fuel_limit: 1_000_000,
             ..Job::default()
         },
     )?;

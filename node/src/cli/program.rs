@@ -16,7 +16,7 @@ use crate::present;
 use crate::worker::vm_job;
 use frith_ledger::address::Address;
 use frith_ledger::credits::Credits;
-use frith_ledger::entity::{Bytes, Entity, RunStatus, TaskOutcome, TaskState};
+use frith_ledger::entity::{Bytes, Entity, RunStatus, TaskOutcome, TaskSpec, TaskState};
 use frith_ledger::parameters::Parameters;
 use frith_ledger::units::{Epoch, Fuel};
 use frith_tasks::outcome::{describe, task_outcome};
@@ -177,7 +177,7 @@ pub(super) fn run_local(
         .genesis()
         .map_or_else(|_| Parameters::devnet(), |genesis| genesis.parameters);
     let prepared = prepare(args, &parameters, Epoch::ZERO)?;
-    let job = local_job(args, prepared.input.clone(), prepared.spec.memory_pages)?;
+    let job = local_job(args, prepared.input.clone(), &prepared.spec)?;
     let ran = execute(session, engine, &prepared.program, &job)?;
     let fuel = Fuel::new(ran.run.fuel);
     let pay = pay(&parameters, &prepared.spec, fuel).unwrap_or(Credits::ZERO);
@@ -249,7 +249,7 @@ pub(super) fn run_as(
 }
 
 /// What the machine is asked to run. Clock and randomness are stand-ins: a task's come from the ledger.
-fn local_job(args: &SpecArgs, input: Vec<u8>, memory_pages: u32) -> Result<Job> {
+fn local_job(args: &SpecArgs, input: Vec<u8>, spec: &TaskSpec) -> Result<Job> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis());
@@ -266,8 +266,8 @@ fn local_job(args: &SpecArgs, input: Vec<u8>, memory_pages: u32) -> Result<Job> 
             .collect(),
         clock: u64::try_from(now).unwrap_or_default(),
         seed,
-        fuel_limit: args.fuel,
-        memory_limit_pages: memory_pages,
-        output_limit_bytes: args.result_max,
+        fuel_limit: spec.fuel_max.get(),
+        memory_limit_pages: spec.memory_pages,
+        output_limit_bytes: spec.result_max,
     })
 }

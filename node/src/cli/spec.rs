@@ -7,8 +7,12 @@ use frith_ledger::entity::{Bytes, TaskSpec};
 use frith_ledger::parameters::{CONTENT_BYTES_MAX, MODULE_BYTES_MAX, Parameters};
 use frith_ledger::units::{Epoch, Fuel};
 use frith_tasks::content::{content_id, name_bytes};
+use frith_vm::{Limits, Metadata, Refusal};
 use std::io::Read as _;
 use std::path::Path;
+
+/// Fuel that a run may use beyond what starting takes, when nothing is said.
+const RUN_FUEL: u64 = 1_000_000_000;
 
 /// A task and the bytes that it names.
 pub(super) struct Prepared {
@@ -18,6 +22,8 @@ pub(super) struct Prepared {
     pub(super) program: Vec<u8>,
     /// Standard input.
     pub(super) input: Vec<u8>,
+    /// What the workers' static rules say of the program, and what starting it takes.
+    pub(super) metadata: std::result::Result<Metadata, Refusal>,
 }
 
 /// Reads the files and checks what can be checked without a network.
@@ -39,13 +45,17 @@ pub(super) fn prepare(args: &SpecArgs, parameters: &Parameters, now: Epoch) -> R
             "an environment entry is not of the form NAME=value",
         ));
     }
+    let metered = frith_vm::prepare(&program, &Limits::default());
+    let metadata = metered.map(|metered| metered.metadata);
+    let start_fuel = metadata.as_ref().map_or(0, |known| known.start_fuel);
+    let fuel_max = args.fuel.unwrap_or(start_fuel.saturating_add(RUN_FUEL));
     let spec = TaskSpec {
         program: content_id(&program),
         program_len: u32::try_from(program.len()).map_err(Failure::other)?,
         input: name_bytes(&input),
         arguments: texts(&args.args, "argument")?,
         environment: texts(&args.env, "environment entry")?,
-        fuel_max: Fuel::new(args.fuel),
+        fuel_max: Fuel::new(fuel_max),
         price: args.price,
         replicas: args.replicas,
         memory_pages: args.memory_pages.unwrap_or(parameters.memory_pages_max),
@@ -56,6 +66,7 @@ pub(super) fn prepare(args: &SpecArgs, parameters: &Parameters, now: Epoch) -> R
         spec,
         program,
         input,
+        metadata,
     })
 }
 

@@ -87,6 +87,9 @@ struct Cost {
     bond_of_each_worker: Credits,
     replicas: u8,
     fuel_max: u64,
+    /// Fuel of compiling and starting the program, which every run takes; none for a module that wasn't looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_fuel: Option<u64>,
     price: Credits,
     /// What speaks against the task, by the word of a node.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -98,9 +101,11 @@ fn cost(parameters: &Parameters, prepared: &Prepared, now: Epoch, unchecked: boo
     let refused = |refusal: Refusal| Failure::answered(Exit::Refused, refusal_body(&refusal));
     let action = Action::SubmitTask(Box::new(prepared.spec.clone()));
     check_action(parameters, now, &action).map_err(refused)?;
-    if !unchecked {
-        check_module(&prepared.program)?;
-    }
+    let start_fuel = if unchecked {
+        None
+    } else {
+        Some(check_module(prepared)?)
+    };
     let quoted = quote(parameters, &prepared.spec).map_err(|error| refused(error.into()))?;
     let fee = fee_of(&action, parameters);
     let most = quoted.escrow.add(fee);
@@ -112,6 +117,7 @@ fn cost(parameters: &Parameters, prepared: &Prepared, now: Epoch, unchecked: boo
         bond_of_each_worker: quoted.bond,
         replicas: prepared.spec.replicas,
         fuel_max: prepared.spec.fuel_max.get(),
+        start_fuel,
         price: prepared.spec.price,
         warnings: Vec::new(),
     })
@@ -136,6 +142,12 @@ impl Cost {
             self.escrow,
             self.bond_of_each_worker,
         );
+        if let Some(start) = self.start_fuel {
+            text.push_str(&format!(
+                "\nstart     {} fuel for compiling and starting the program, in every run",
+                grouped(start)
+            ));
+        }
         for warning in &self.warnings {
             text.push_str(&format!("\nWARNING   {warning}"));
         }
@@ -237,10 +249,19 @@ fn send(
     Ok(Report::new(text, &submitted)?.failing(failure))
 }
 
-/// Applies the workers' own static rules, so that nobody pays for a refusal by accident.
-fn check_module(program: &[u8]) -> Result<()> {
-    match frith_vm::prepare(program, &frith_vm::Limits::default()) {
-        Ok(_) => Ok(()),
+/// Applies the workers' own static rules, so that nobody pays for a refusal by accident, or for a run that can't begin.
+/// Says what fuel starting takes.
+fn check_module(prepared: &Prepared) -> Result<u64> {
+    let fuel_max = prepared.spec.fuel_max.get();
+    match &prepared.metadata {
+        Ok(known) if known.start_fuel >= fuel_max => Err(Failure::usage(format!(
+            "the program needs {} fuel to start, {} of it for compiling, and the task allows {}",
+            grouped(known.start_fuel),
+            grouped(known.compile_fuel),
+            grouped(fuel_max)
+        ))
+        .advise("leave --fuel away for enough, or say more: `frith task run --local` shows what starting and running take together")),
+        Ok(known) => Ok(known.start_fuel),
         Err(refusal) => Err(Failure::refused(
             Code::ModuleRefused,
             format!("workers would refuse this module: {refusal}"),
@@ -397,7 +418,7 @@ mod tests {
             input: None,
             args: Vec::new(),
             env: Vec::new(),
-            fuel: 1_000_000,
+            fuel: Some(1_000_000),
             price: Credits::new(1_000),
             replicas: 3,
             memory_pages: None,
@@ -437,10 +458,10 @@ mod tests {
                 "too many replicas",
                 Box::new(|a| a.replicas = u8::try_from(REPLICAS_MAX + 1).expect("few")),
             ),
-            ("no fuel", Box::new(|a| a.fuel = 0)),
+            ("no fuel", Box::new(|a| a.fuel = Some(0))),
             (
                 "too much fuel",
-                Box::new(move |a| a.fuel = most.task_fuel_max + 1),
+                Box::new(move |a| a.fuel = Some(most.task_fuel_max + 1)),
             ),
             ("no memory", Box::new(|a| a.memory_pages = Some(0))),
             (

@@ -46,9 +46,15 @@ pub fn engine_figures(
     let mut kernels = BTreeMap::new();
     for (kernel, text) in KERNELS {
         let module = wat::parse_str(text).map_err(|error| doing(error.to_string()))?;
+        // What starting costs isn't run.
+        let metered = frith_vm::prepare(&module, &config.limits);
+        let start_fuel = metered
+            .map_err(|refusal| doing(refusal.to_string()))?
+            .metadata
+            .start_fuel;
         let run = |fuel: u64| -> Result<Duration> {
             let job = Job {
-                fuel_limit: fuel,
+                fuel_limit: start_fuel.saturating_add(fuel),
                 ..Job::default()
             };
             let start = Instant::now();
@@ -90,7 +96,7 @@ mod tests {
                 let module = wat::parse_str(text).expect("is WebAssembly");
                 let module = prepare(&module, &Limits::default()).expect("is valid");
                 let job = Job {
-                    fuel_limit: 100_000,
+                    fuel_limit: 10_000_000,
                     ..Job::default()
                 };
                 for kind in [EngineKind::Wasmtime, EngineKind::Wasmi] {

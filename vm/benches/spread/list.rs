@@ -8,11 +8,15 @@ use crate::spread::Kernel;
 pub(crate) fn all() -> Vec<Kernel> {
     let mut list: Vec<Kernel> = opcodes::all().filter_map(chain).collect();
     list.extend(opcodes::all().filter_map(streams));
-    list.extend(
-        opcodes::kernels()
-            .into_iter()
-            .map(|one| Kernel::new(format!("{}, alone", one.name), one.statement).dear()),
-    );
+    list.extend(opcodes::kernels().into_iter().map(|one| {
+        let kernel = Kernel::new(format!("{}, alone", one.name), one.statement);
+        // It grows as far as it may.
+        if one.name == "memory.grow by a page" {
+            kernel.large()
+        } else {
+            kernel.dear()
+        }
+    }));
     list.extend(hosts::kernels().into_iter().map(|one| {
         let mut kernel = Kernel::new(one.name, one.statement);
         kernel.imports = one.imports;
@@ -284,7 +288,8 @@ fn control() -> Vec<Kernel> {
         Kernel::new("a call of 4000 locals", "local.get $l call $locals local.set $l").with(format!(
             "(func $locals (param i64) (result i64) {} local.get 0 local.get 1500 i64.add)",
             "(local i64)".repeat(4_000)
-        )),
+        ))
+        .dear(),
         Kernel::new("a call of 100 parameters", format!("{} call $wide", "local.get $i ".repeat(100)))
             .times(5, 1)
             .with(format!("(func $wide {parameters})")),

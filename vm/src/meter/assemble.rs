@@ -8,6 +8,7 @@ use wasm_encoder::{
 };
 use wasmparser::{FuncType, Parser, Payload};
 
+use super::compile::{self, Shape};
 use super::cost::{BULK_SHIFT, PAGE_SHIFT, TABLE_ELEMENT_SHIFT};
 use super::emit::{self, Shared, Signature};
 use super::{
@@ -68,8 +69,10 @@ pub struct Metadata {
     pub has_start: bool,
     /// The module's memory.
     pub memory: Option<MemoryShape>,
-    /// Fuel of instantiating it.
+    /// Fuel of compiling and instantiating it.
     pub start_fuel: u64,
+    /// The part of it that is for compiling.
+    pub compile_fuel: u64,
     /// Stack units of a run.
     pub stack_units: u32,
     /// [`METER_VERSION`] of the pass.
@@ -113,7 +116,8 @@ pub fn prepare_any(wasm: &[u8], limits: &Limits) -> Result<Metered, Refusal> {
 
 /// `counters` are the first values of fuel, stack and pages.
 fn assemble(module: &Module<'_>, limits: &Limits, counters: [i64; 3]) -> Result<Metered, Refusal> {
-    let start_fuel = start_fuel(module);
+    let (wasm, compile_ns) = Assembly::new(module, limits, counters).build()?;
+    let compile_fuel = compile::fuel(compile_ns.saturating_add(compile::module_ns(module)));
     let metadata = Metadata {
         entry: match module.entry {
             Some(entry) if entry.is_start => Entry::Start,
@@ -126,11 +130,11 @@ fn assemble(module: &Module<'_>, limits: &Limits, counters: [i64; 3]) -> Result<
             initial: m.initial,
             maximum: m.maximum,
         }),
-        start_fuel,
+        start_fuel: start_fuel(module).saturating_add(compile_fuel),
+        compile_fuel,
         stack_units: limits.stack_units,
         meter_version: METER_VERSION,
     };
-    let wasm = Assembly::new(module, limits, counters).build()?;
     Ok(Metered { wasm, metadata })
 }
 
@@ -142,7 +146,7 @@ fn start_fuel(module: &Module<'_>) -> u64 {
     START_FUEL
         + (pages << PAGE_SHIFT)
         + (module.data_bytes >> BULK_SHIFT)
-        + (module.initial_elements << TABLE_ELEMENT_SHIFT)
+        + (module.initial_elements >> TABLE_ELEMENT_SHIFT)
 }
 
 struct Assembly<'m, 'a> {
@@ -154,6 +158,8 @@ struct Assembly<'m, 'a> {
     result_types: Vec<BlockType>,
     globals_done: bool,
     exports_done: bool,
+    /// What compiling the functions costs so far.
+    compile_ns: u64,
 }
 
 impl<'m, 'a> Assembly<'m, 'a> {
@@ -166,10 +172,12 @@ impl<'m, 'a> Assembly<'m, 'a> {
             result_types: Vec::new(),
             globals_done: false,
             exports_done: false,
+            compile_ns: 0,
         }
     }
 
-    fn build(mut self) -> Result<Vec<u8>, Refusal> {
+    /// The metered module, and what compiling its functions costs in nanoseconds.
+    fn build(mut self) -> Result<(Vec<u8>, u64), Refusal> {
         let mut parser = Parser::new(0);
         parser.set_features(FEATURES);
         for payload in parser.parse_all(self.module.wasm) {
@@ -208,7 +216,7 @@ impl<'m, 'a> Assembly<'m, 'a> {
             }
         }
         self.insert_missing(u8::MAX)?;
-        Ok(self.out.finish())
+        Ok((self.out.finish(), self.compile_ns))
     }
 
     /// Before section `id` is copied, or at the end: adds the sections that must precede it and are missing.
@@ -358,6 +366,11 @@ impl<'m, 'a> Assembly<'m, 'a> {
             let function = emit::function(&shared, &signature, plan, body)?;
             let (offset, bytes) = (body.range().start, function.byte_len() as u64);
             check_metered(offset, bytes, self.limits.metered_function_bytes)?;
+            let shape = Shape {
+                signature: (signature.params.len() + results_of(module, *kind)) as u64,
+                ..plan.shape
+            };
+            self.compile_ns = self.compile_ns.saturating_add(shape.price_ns(bytes));
             section.function(&function);
             check_metered(offset, section.byte_len() as u64, self.limits.metered_bytes)?;
         }
@@ -388,6 +401,11 @@ fn check_metered(offset: u64, bytes: u64, limit: u32) -> Result<(), Refusal> {
         return Err(Refusal::limit(code, offset, bytes, limit.into()));
     }
     Ok(())
+}
+
+fn results_of(module: &Module<'_>, kind: u32) -> usize {
+    let kind = module.types.get(kind as usize);
+    kind.map_or(0, |kind| kind.results().len())
 }
 
 fn function_type(kind: &FuncType) -> Result<wasm_encoder::FuncType, Refusal> {

@@ -14,8 +14,8 @@ pub const LOCALS_PER_FUEL: u32 = 4;
 pub const LOOP_ENTRY: u32 = 1;
 /// `memory.fill`, `copy` and `init`: two to this power is how many bytes cost one unit.
 pub const BULK_SHIFT: u32 = 5;
-/// Fuel of one element that a table instruction moves, as a power of two.
-pub const TABLE_ELEMENT_SHIFT: u32 = 0;
+/// Elements of tables and of their segments: two to this power is how many cost one unit.
+pub const TABLE_ELEMENT_SHIFT: u32 = 1;
 /// Fuel of one page of memory, at the start or by `memory.grow`, as a power of two.
 pub const PAGE_SHIFT: u32 = 13;
 
@@ -63,8 +63,8 @@ pub fn cost(operator: &Operator<'_>) -> u32 {
         | O::MemorySize { .. }
         | O::TableSize { .. } => 4,
         O::Call { .. } => 6,
-        O::I32Popcnt | O::I64Popcnt => 5,
-        O::RefFunc { .. } => 45,
+        O::I32Popcnt | O::I64Popcnt => 2,
+        O::RefFunc { .. } => 25,
         O::CallIndirect { .. } => 10,
         O::I32DivS | O::I32DivU | O::I32RemS | O::I32RemU => 10,
         O::I64DivS | O::I64DivU | O::I64RemS | O::I64RemU => 16,
@@ -106,16 +106,13 @@ pub fn cost(operator: &Operator<'_>) -> u32 {
         | O::I64TruncSatF32U
         | O::I64TruncSatF64S
         | O::I64TruncSatF64U => 4,
-        O::MemoryGrow { .. }
-        | O::TableGrow { .. }
-        | O::MemoryFill { .. }
-        | O::MemoryCopy { .. }
-        | O::MemoryInit { .. } => 100,
+        O::MemoryGrow { .. } | O::TableGrow { .. } => 100,
+        O::MemoryFill { .. } | O::MemoryCopy { .. } | O::MemoryInit { .. } => 75,
         O::TableFill { .. }
         | O::TableCopy { .. }
         | O::TableInit { .. }
         | O::DataDrop { .. }
-        | O::ElemDrop { .. } => 40,
+        | O::ElemDrop { .. } => 15,
         _ => 1,
     }
 }

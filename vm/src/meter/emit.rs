@@ -389,11 +389,11 @@ impl Emitter<'_> {
             O::MemoryGrow { mem } => self.memory_grow(*mem),
             O::TableGrow { table } => self.table_grow(*table),
             O::MemoryFill { .. } | O::MemoryCopy { .. } | O::MemoryInit { .. } => {
-                self.length_charge(i64::from(BULK_SHIFT), false, depth);
+                self.length_charge(i64::from(BULK_SHIFT), depth);
                 self.copy(range);
             }
             O::TableFill { .. } | O::TableCopy { .. } | O::TableInit { .. } => {
-                self.length_charge(i64::from(TABLE_ELEMENT_SHIFT), true, depth);
+                self.length_charge(i64::from(TABLE_ELEMENT_SHIFT), depth);
                 self.copy(range);
             }
             _ => self.copy(range),
@@ -443,10 +443,10 @@ impl Emitter<'_> {
     }
 
     /// Charges for the length on top of the stack, and checks.
-    fn length_charge(&mut self, shift: i64, up: bool, depth: u32) {
+    fn length_charge(&mut self, shift: i64, depth: u32) {
         let word = self.word();
         self.put(&Instruction::LocalSet(word));
-        self.take_word(word, shift, up);
+        self.take_word(word, shift, false);
         self.check(0, self.labels(depth));
         self.put(&Instruction::LocalGet(word));
     }

@@ -63,8 +63,10 @@
 //! Linear in the module's bytes, about 50 ms for 1 MiB; code grows by about a third.
 
 mod assemble;
+pub mod compile;
 pub mod cost;
 mod emit;
+mod live;
 mod nan;
 mod scan;
 pub(crate) mod stack;

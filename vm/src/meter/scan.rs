@@ -5,7 +5,9 @@ use wasmparser::{
     ValType, ValidatorResources,
 };
 
+use super::compile::Shape;
 use super::cost::{FUNCTION_ENTRY, LOCALS_PER_FUEL, LOOP_ENTRY, cost};
+use super::live::Trace;
 use super::nan::OpenValues;
 use super::stack::frame_units;
 use super::walk::{Edge, Walk};
@@ -32,6 +34,8 @@ pub(crate) struct FunctionPlan {
     pub(crate) frame: u32,
     /// A `return` or a branch leaves the function before its end.
     pub(crate) leaves_early: bool,
+    /// What compiling it depends on.
+    pub(crate) shape: Shape,
 }
 
 /// Scans functions one after another, reusing memory.
@@ -52,6 +56,10 @@ struct Scan {
     /// Parameters and locals.
     locals: u64,
     parameters: u32,
+    trace: Trace,
+    shape: Shape,
+    /// The instruction before was a constant.
+    constant: bool,
 }
 
 impl Scanner {
@@ -87,6 +95,9 @@ impl Scanner {
             complexity: locals.into(),
             locals: locals.into(),
             parameters,
+            trace: Trace::default(),
+            shape: Shape::default(),
+            constant: false,
         };
         let mut reader = body.get_operators_reader()?;
         let mut index = 0_u32;
@@ -134,6 +145,7 @@ impl Scan {
         limits: &Limits,
     ) -> Result<(), Refusal> {
         let arity = operator.operator_arity(validator).unwrap_or((0, 0));
+        let below = validator.operand_stack_height();
         validator.op(offset, operator)?;
         let height = validator.operand_stack_height();
         if height > limits.operands {
@@ -156,7 +168,13 @@ impl Scan {
             self.open
                 .step(index, operator, arity, is_float_local(validator, operator));
             self.note_calls(operator);
+            self.shape.note(operator, arity, self.constant);
         }
+        self.trace.note(operator, was_live, arity, below);
+        self.constant = matches!(
+            operator,
+            Operator::I32Const { .. } | Operator::I64Const { .. }
+        );
         let edge = self.walk.step(operator);
         self.follow_frames(operator, arity, was_live);
         for (depth, limit) in [
@@ -245,14 +263,31 @@ impl Scan {
         }
         self.callees.sort_unstable();
         self.callees.dedup();
+        let canonical = self.open.finish(locals);
+        self.shape.added_joins += 2 * canonical.len() as u64;
+        let shape = Shape {
+            flow: self.trace.flow(locals),
+            locals: locals.into(),
+            ..self.shape
+        };
+        let held = shape.compiler_bytes();
+        if held > limits.compiler_bytes {
+            return Err(Refusal::limit(
+                RefusalCode::FunctionTooComplex,
+                offset,
+                held,
+                limits.compiler_bytes,
+            ));
+        }
         Ok(FunctionPlan {
             charges: self.charges,
-            canonical: self.open.finish(locals),
+            canonical,
             callees: self.callees,
             indirect: self.indirect,
             complexity,
             frame,
             leaves_early: self.walk.leaves_early(),
+            shape,
         })
     }
 }

@@ -101,6 +101,7 @@ mod tests {
             complexity: 0,
             frame,
             leaves_early: false,
+            shape: crate::meter::compile::Shape::default(),
         }
     }
 

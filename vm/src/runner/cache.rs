@@ -192,6 +192,7 @@ mod tests {
             has_start: false,
             memory: None,
             start_fuel: 1,
+            compile_fuel: 1,
             stack_units: 2,
             meter_version: METER_VERSION,
         };

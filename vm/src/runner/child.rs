@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::lifeline;
 use super::protocol::{Artifact, Request, Response, receive, send};
 use super::sandbox::{self, Confinement, Fence};
-use crate::engine::{Compiled, Engine, EngineKind, NATIVE_STACK_BYTES, engine};
+use crate::engine::{Compiled, Engine, EngineKind, NATIVE_STACK_BYTES, engine, plan};
 use crate::job::{HostError, Job};
 use crate::limits::Limits;
 use crate::meter::prepare;
@@ -89,7 +89,16 @@ fn serve(input: &mut impl Read, output: &mut impl Write) -> Result<(), HostError
                 engine,
                 limits,
                 wasm,
-            } => compile(engine, &limits, &wasm),
+                fuel_limit,
+                memory_limit_pages,
+            } => {
+                let job = Job {
+                    fuel_limit,
+                    memory_limit_pages,
+                    ..Job::default()
+                };
+                compile(engine, &limits, &wasm, &job)
+            }
             Request::Run {
                 engine,
                 module,
@@ -105,11 +114,20 @@ fn serve(input: &mut impl Read, output: &mut impl Write) -> Result<(), HostError
     Ok(())
 }
 
-fn compile(kind: EngineKind, limits: &Limits, wasm: &[u8]) -> Result<Response, HostError> {
+/// Compiles for a job; one that its limits keep from beginning ends here, since nobody pays for compiling it.
+fn compile(
+    kind: EngineKind,
+    limits: &Limits,
+    wasm: &[u8],
+    job: &Job,
+) -> Result<Response, HostError> {
     let metered = match prepare(wasm, limits) {
         Ok(metered) => metered,
         Err(refusal) => return Ok(Response::Refused(refusal)),
     };
+    if let Err(outcome) = plan(&metered.metadata, job)? {
+        return Ok(Response::Done(outcome));
+    }
     let engine = engine(kind)?;
     let code = engine.save(&engine.compile(&metered)?)?;
     Ok(Response::Compiled(Artifact {

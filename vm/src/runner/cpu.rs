@@ -9,16 +9,14 @@ use std::io;
 use super::protocol::Resources;
 use crate::job::Job;
 
-/// How much CPU time jobs and compilations may use.
+/// How much CPU time jobs and compiling their modules may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CpuAllowance {
     /// Fuel that every engine burns at least in a second: a tenth of what the slowest was measured at. More lets a job that is
     /// stuck go on for longer, less ends jobs on slow machines.
     pub fuel_per_second: u64,
-    /// Seconds of a job beside its fuel: loading the module, getting memory.
+    /// Seconds of a job beside its fuel: metering or loading the module, getting memory.
     pub start_seconds: u64,
-    /// Seconds of one compilation: some times what the worst modules took.
-    pub compile_seconds: u64,
     /// Seconds that nothing may exceed, however much fuel it has.
     pub seconds_max: u64,
 }
@@ -28,26 +26,19 @@ impl Default for CpuAllowance {
         Self {
             fuel_per_second: 2_000_000,
             start_seconds: 30,
-            compile_seconds: 900,
             seconds_max: u64::MAX,
         }
     }
 }
 
 impl CpuAllowance {
-    /// Seconds of a job.
+    /// Seconds of a job, and of compiling its module, which is part of its fuel.
     #[must_use]
     pub fn of_job(&self, job: &Job) -> u64 {
         let burning = job.fuel_limit.div_ceil(self.fuel_per_second.max(1));
         self.start_seconds
             .saturating_add(burning)
             .min(self.seconds_max)
-    }
-
-    /// Seconds of a compilation.
-    #[must_use]
-    pub fn of_compiling(&self) -> u64 {
-        self.compile_seconds.min(self.seconds_max)
     }
 }
 

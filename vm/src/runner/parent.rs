@@ -269,11 +269,13 @@ impl Runner {
 
     /// Compiles in a process that ends afterwards, and keeps the result.
     fn compile(&self, run: &Run<'_>) -> Result<Result<Artifact, Outcome>, HostError> {
-        let mut process = self.start(self.config.cpu.of_compiling(), run.cancel)?;
+        let mut process = self.start(self.config.cpu.of_job(run.job), run.cancel)?;
         let request = Request::Compile {
             engine: run.engine,
             limits: self.config.limits.clone(),
             wasm: run.wasm.to_vec(),
+            fuel_limit: run.job.fuel_limit,
+            memory_limit_pages: run.job.memory_limit_pages,
         };
         let response = self.ask(&mut process, &request);
         drop(process);
@@ -290,6 +292,7 @@ impl Runner {
                 Ok(Ok(artifact))
             }
             Response::Refused(refusal) => Ok(Err(Outcome::refused(&refusal))),
+            Response::Done(outcome) if is_possible(&outcome, run.job) => Ok(Err(outcome)),
             Response::Failed(reason) | Response::BadArtifact(reason) => {
                 Err(HostError::Runner { reason })
             }

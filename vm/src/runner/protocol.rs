@@ -44,12 +44,14 @@ pub(super) enum Request {
     /// The first message.
     #[codec(index = 0)]
     Setup(Resources),
-    /// Validate, meter and compile.
+    /// Validate, meter and, where a job within these two limits can begin, compile.
     #[codec(index = 1)]
     Compile {
         engine: EngineKind,
         limits: Limits,
         wasm: Vec<u8>,
+        fuel_limit: u64,
+        memory_limit_pages: u32,
     },
     /// Run; without a module, the one of the request before.
     #[codec(index = 2)]

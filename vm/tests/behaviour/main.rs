@@ -2,6 +2,7 @@
 
 #![cfg(feature = "native")]
 
+mod compiling;
 mod growing;
 mod host;
 mod refusals;

@@ -1,6 +1,6 @@
 //! What is refused, by which rule, and that validation and metering always give the same answer.
 
-use crate::{ECHO, refusal, run, run_bytes, wasm};
+use crate::{ECHO, refusal, run_bytes, run_with, wasm};
 use frith_vm::{Job, Limits, RefusalCode, Status, prepare};
 
 #[test]
@@ -172,7 +172,7 @@ fn preparing_twice_gives_the_same_module() {
 #[test]
 fn the_most_complex_function_that_is_allowed_compiles() {
     // Each of many locals is set before many joins and read behind them.
-    let (locals, joins) = (700, 11_900);
+    let (locals, joins) = (700, 8_000);
     let sets: String = (1..locals)
         .map(|n| format!("(local.set {n} (i32.load8_u (i32.const {n})))"))
         .collect();
@@ -184,7 +184,11 @@ fn the_most_complex_function_that_is_allowed_compiles() {
         r#"(module (memory 1) (func (export "run") (local {}) {sets} {branches} {reads}))"#,
         "i32 ".repeat(locals)
     );
-    let outcome = run(&text);
+    let job = Job {
+        fuel_limit: 100_000_000_000,
+        ..Job::default()
+    };
+    let outcome = run_with(&text, &job);
     assert_eq!(outcome.status, Status::Exit(0));
 }
 
@@ -200,7 +204,12 @@ fn operands_that_are_handed_on_are_counted() {
             "i32 ".repeat(128)
         );
         let wasm = wat::parse_str(text).expect("valid text");
-        let refused = prepare(&wasm, &Limits::default()).err();
+        // The memory that they take has a limit of its own.
+        let limits = Limits {
+            compiler_bytes: u64::MAX,
+            ..Limits::default()
+        };
+        let refused = prepare(&wasm, &limits).err();
         assert_eq!(refused.map(|refusal| refusal.code), expected, "{branches}");
     };
     check(7_000, None);

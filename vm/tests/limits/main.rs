@@ -7,7 +7,9 @@ mod shapes;
 
 use frith_vm::runner::{Runner, RunnerConfig};
 use frith_vm::{EngineKind, Job, Limits, Outcome, RefusalCode, Status, prepare};
-use shapes::{Code, Frame, long, looked_up, module, nested, switch, table_of_branches};
+use shapes::{
+    Code, Frame, changed_in_loops, long, looked_up, module, nested, switch, table_of_branches,
+};
 use wasm_encoder::Instruction;
 
 type Failure = Box<dyn std::error::Error>;
@@ -149,4 +151,13 @@ fn a_function_has_as_many_blocks_as_is_allowed() -> Result<(), Failure> {
     let make = |joins| one(looked_up(4, joins));
     let [allowed, beyond] = boundary(100, 100_000, make);
     check(&allowed, &beyond, RefusalCode::TooManyBlocks)
+}
+
+#[test]
+fn what_a_compiler_has_no_memory_for_is_refused() -> Result<(), Failure> {
+    // The engine with the compiler would take 3.5 GB for it.
+    let greedy = one(changed_in_loops(4_000, 500));
+    assert_eq!(refusal(&greedy), Some(RefusalCode::FunctionTooComplex));
+    let [allowed, beyond] = boundary(1, 512, |loops| one(changed_in_loops(2_000, loops)));
+    check(&allowed, &beyond, RefusalCode::FunctionTooComplex)
 }

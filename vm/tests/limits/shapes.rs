@@ -237,3 +237,40 @@ pub(crate) fn looked_up(locals: u32, joins: u32) -> Code {
         body,
     }
 }
+
+/// Loops in each other that all change every local, of which there are so many.
+pub(crate) fn changed_in_loops(locals: u32, loops: u32) -> Code {
+    let mut body = Body::default();
+    for _ in 0..loops {
+        body.put(&Instruction::Loop(BlockType::Empty));
+    }
+    for local in 0..locals {
+        body.put_all(&[
+            Instruction::LocalGet((local + 1) % locals),
+            Instruction::I32Const(1),
+            Instruction::I32Add,
+            Instruction::LocalSet(local),
+        ]);
+    }
+    for _ in 0..loops {
+        // It was made 1: no loop is gone round.
+        body.put_all(&[
+            Instruction::LocalGet(0),
+            Instruction::I32Eqz,
+            Instruction::BrIf(0),
+            Instruction::End,
+        ]);
+    }
+    // What is changed is used behind them.
+    for local in 0..locals {
+        body.put_all(&[
+            Instruction::I32Const(0),
+            Instruction::LocalGet(local),
+            Instruction::I32Store8(at(local)),
+        ]);
+    }
+    Code {
+        locals: vec![(locals, ValType::I32)],
+        body,
+    }
+}

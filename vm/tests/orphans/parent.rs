@@ -30,7 +30,7 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), HostError> {
         ..Job::default()
     };
     // Compiles; the process that comes after it stays.
-    runner.run(EngineKind::Wasmtime, ENDLESS, &job(100_000))?;
+    runner.run(EngineKind::Wasmtime, ENDLESS, &job(1_000_000))?;
     println!("{}", runner.kill_handle().process_id().unwrap_or_default());
     runner.run(EngineKind::Wasmtime, ENDLESS, &job(1 << 60))?;
     Ok(())

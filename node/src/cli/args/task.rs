@@ -141,9 +141,9 @@ pub struct SpecArgs {
     /// An environment entry, NAME=value; repeat for more.
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub env: Vec<String>,
-    /// Most fuel that a run may use.
-    #[arg(long, default_value_t = 1_000_000_000)]
-    pub fuel: u64,
+    /// Most fuel that a run may use [default: what compiling and starting the program takes, and 1,000,000,000]
+    #[arg(long)]
+    pub fuel: Option<u64>,
     /// Credits for 1,000,000 fuel of each replica.
     #[arg(long, default_value = "0.001")]
     pub price: Credits,

@@ -58,7 +58,7 @@ impl Emitter<'_> {
             Instruction::I32Sub,
             Instruction::GlobalSet(self.shared.growths),
         ]);
-        self.take_word(word, i64::from(TABLE_ELEMENT_SHIFT), true);
+        self.take_word(word, i64::from(TABLE_ELEMENT_SHIFT), false);
         self.put_all(&[
             Instruction::LocalGet(reference),
             Instruction::LocalGet(word),
