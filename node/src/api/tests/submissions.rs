@@ -155,6 +155,54 @@ async fn nothing_is_stored_for_an_operation_that_is_refused() {
     world.core.stop().await;
 }
 
+/// The parts of a body that come when they are said.
+type Rest = tokio::sync::mpsc::Sender<Result<Vec<u8>, std::io::Error>>;
+
+/// A form that ends where its content does, but for what the second half says later.
+fn halved(body: &[u8]) -> (Rest, Body, Vec<u8>) {
+    let (sender, rest) = tokio::sync::mpsc::channel(2);
+    let (head, tail) = body.split_at(body.len() - 20);
+    assert!(sender.try_send(Ok(head.to_vec())).is_ok());
+    let streamed = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(rest));
+    (sender, streamed, tail.to_vec())
+}
+
+#[tokio::test]
+async fn an_operation_is_checked_before_its_content_is_taken_and_once_more_when_it_is_there() {
+    let world = public();
+    let waits = || world.api.contents.available_permits() < Limits::default().contents_max;
+    let mut forged = world.task(0, 0);
+    *forged.last_mut().expect("a signature") ^= 1;
+    let (kind, body) = form(&[("operation", &forged), ("content", PROGRAM)]);
+    let (rest, streamed, _) = halved(&body);
+    let mut refused = Box::pin(world.refused(&kind, streamed));
+    let (status, refused) = loop {
+        if let std::task::Poll::Ready(refused) = futures::poll!(&mut refused) {
+            break refused;
+        }
+        assert!(!waits(), "its content is waited for");
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((status, refused.code.as_str()), (422, "signature"));
+    drop(rest);
+
+    // Another one takes its nonce while its content is on the way.
+    let (kind, body) = form(&[("operation", &world.task(0, 0)), ("content", PROGRAM)]);
+    let (rest, streamed, tail) = halved(&body);
+    let mut late = Box::pin(world.refused(&kind, streamed));
+    while !waits() {
+        assert!(futures::poll!(&mut late).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let other = world.core.submit(world.transfer(|_| {})).await;
+    assert!(matches!(other, Ok(Ok(_))), "{other:?}");
+    assert!(rest.try_send(Ok(tail)).is_ok());
+    drop(rest);
+    assert_eq!(late.await.0, 422);
+    assert!(!world.holds(PROGRAM).await, "nobody paid for it");
+    world.core.stop().await;
+}
+
 #[tokio::test]
 async fn an_account_brings_the_contents_of_one_operation_at_a_time_and_places_are_bounded() {
     let world = public();
