@@ -79,7 +79,7 @@ fn task(home: &Path, devnet: &Devnet, number: usize) -> Outcome<f64> {
             "--replicas",
             "3",
             "--fuel",
-            "10000000",
+            "100000000",
         ])
         .env("FRITH_HOME", home)
         .env("FRITH_PASSPHRASE", PASSPHRASE)
@@ -116,7 +116,7 @@ impl Submitter<'_> {
             input: name_bytes(self.nonce.to_string().as_bytes()),
             arguments: BoundedVec::new(),
             environment: BoundedVec::new(),
-            fuel_max: Fuel::new(10_000_000),
+            fuel_max: Fuel::new(100_000_000),
             price: Credits::new(1_000),
             replicas: 3,
             memory_pages: 64,
