@@ -51,6 +51,14 @@ impl Scene {
     }
 }
 
+impl Drop for Scene {
+    /// A test that failed leaves no endless job behind.
+    fn drop(&mut self) {
+        let _ = self.parent.kill();
+        let _ = self.parent.wait();
+    }
+}
+
 /// Waits for a process's end; one that goes on is killed and the test fails.
 fn check_ends(process: u32) {
     if !ends_within(process, GOES_ON_TICKS) {
