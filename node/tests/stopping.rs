@@ -19,7 +19,8 @@ use std::time::Duration;
 use support::{Outcome, World, answer, frith, planned, program};
 
 /// Never ends by itself.
-const ENDLESS: &str = r#"(module (func (export "run") (loop (br 0))))"#;
+/// Each store crosses a page, which takes as long for its fuel as anything does.
+const ENDLESS: &str = r#"(module (memory 1) (func (export "run") (loop (i64.store (i32.const 4093) (i64.const 1)) (br 0))))"#;
 /// Fuel for minutes, and as much as a devnet takes.
 const FUEL: &str = "100000000000";
 /// Hundredths of a second of CPU time after which a process isn't one that compiles [`ENDLESS`].
