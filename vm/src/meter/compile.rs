@@ -14,6 +14,7 @@
 
 use wasmparser::{FuncType, Operator};
 
+use super::cost::is_access;
 use super::live::Flow;
 use super::nan::is_arithmetic;
 use crate::validate::Module;
@@ -34,6 +35,11 @@ const fn work(ns: u128, bytes: u128) -> Work {
         ps: ns * 1_000,
         millibytes: bytes * 1_000,
     }
+}
+
+/// Picoseconds and thousandths of bytes.
+const fn fine(ps: u128, millibytes: u128) -> Work {
+    Work { ps, millibytes }
 }
 
 impl Work {
@@ -66,60 +72,30 @@ const OPERATOR: Work = work(1_500, 250);
 const CALL_VALUE: Work = work(1_500, 500);
 const WIDE_VALUE: Work = work(4_600, 0);
 /// A thousand pairs of such values of one function's calls.
-const CALL_VALUE_PAIRS: Work = Work {
-    ps: 26,
-    millibytes: 15,
-};
+const CALL_VALUE_PAIRS: Work = fine(26, 15);
 /// An edge between basic blocks; a value that is live on it.
 const EDGE: Work = work(5_700, 3_900);
 const LIVE: Work = work(260, 43);
 /// A value that an edge joins with others.
 const JOINED: Work = work(1_900, 220);
 /// Two edges to labels: the counter is joined at each.
-const JOIN_PAIR: Work = Work {
-    ps: 6_000,
-    millibytes: 22,
-};
+const JOIN_PAIR: Work = fine(6_000, 22);
 /// Two edges that join one local.
-const WEB_PAIR: Work = Work {
-    ps: 0,
-    millibytes: 115,
-};
+const WEB_PAIR: Work = fine(0, 115);
 /// An operand that is joined and an edge that joins operands.
-const OPERAND_PAIR: Work = Work {
-    ps: 0,
-    millibytes: 1_760,
-};
+const OPERAND_PAIR: Work = fine(0, 1_760);
 /// A use of a value while more are live than there are registers; each of those.
 const CROWDED: Work = work(3_200, 300);
-const CROWD: Work = Work {
-    ps: 14_500,
-    millibytes: 100,
-};
+const CROWD: Work = fine(14_500, 100);
 /// A value that is live at a loop's header, and each loop of its function for each such value.
 const LOOP_LIVE: Work = work(0, 1_160);
-const LOOP_PAIR: Work = Work {
-    ps: 160,
-    millibytes: 0,
-};
+const LOOP_PAIR: Work = fine(160, 0);
 /// Two loads or stores of one function.
-const ACCESS_PAIR: Work = Work {
-    ps: 250,
-    millibytes: 15,
-};
+const ACCESS_PAIR: Work = fine(250, 15);
 /// Two divisions by what is no constant; two shifts or rotations; two uses of values while registers don't suffice.
-const DIVISION_PAIR: Work = Work {
-    ps: 2_000,
-    millibytes: 0,
-};
-const SHIFT_PAIR: Work = Work {
-    ps: 400,
-    millibytes: 0,
-};
-const CROWDED_PAIR: Work = Work {
-    ps: 400,
-    millibytes: 0,
-};
+const DIVISION_PAIR: Work = fine(2_000, 0);
+const SHIFT_PAIR: Work = fine(400, 0);
+const CROWDED_PAIR: Work = fine(400, 0);
 
 /// A module; one of its types, and each parameter and result of that: a way in and one out are compiled for each.
 const MODULE_NS: u64 = 500_000;
@@ -305,34 +281,4 @@ pub(super) fn module_ns(module: &Module<'_>) -> u64 {
 /// The fuel that a price in nanoseconds is.
 pub(super) fn fuel(price_ns: u64) -> u64 {
     price_ns / NS_PER_FUEL
-}
-
-fn is_access(operator: &Operator<'_>) -> bool {
-    use Operator as O;
-    matches!(
-        operator,
-        O::I32Load { .. }
-            | O::I64Load { .. }
-            | O::F32Load { .. }
-            | O::F64Load { .. }
-            | O::I32Load8S { .. }
-            | O::I32Load8U { .. }
-            | O::I32Load16S { .. }
-            | O::I32Load16U { .. }
-            | O::I64Load8S { .. }
-            | O::I64Load8U { .. }
-            | O::I64Load16S { .. }
-            | O::I64Load16U { .. }
-            | O::I64Load32S { .. }
-            | O::I64Load32U { .. }
-            | O::I32Store { .. }
-            | O::I64Store { .. }
-            | O::F32Store { .. }
-            | O::F64Store { .. }
-            | O::I32Store8 { .. }
-            | O::I32Store16 { .. }
-            | O::I64Store8 { .. }
-            | O::I64Store16 { .. }
-            | O::I64Store32 { .. }
-    )
 }
