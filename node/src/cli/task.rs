@@ -504,6 +504,23 @@ mod tests {
     }
 
     #[test]
+    fn a_run_may_use_more_than_starting_takes_unless_less_is_said_which_is_refused() {
+        let metered = frith_vm::prepare(&program(), &frith_vm::Limits::default());
+        let start = metered.expect("is valid").metadata.start_fuel;
+        let (usual, spec) = quoted(&program(), false, |args| args.fuel = None);
+        let usual = usual.expect("is priced");
+        assert_eq!(usual.start_fuel, Some(start));
+        assert_eq!(usual.fuel_max, start + 1_000_000_000);
+        assert_eq!(spec.fuel_max.get(), usual.fuel_max);
+        let (least, _) = quoted(&program(), false, |args| args.fuel = Some(start + 1));
+        assert_eq!(least.expect("is priced").fuel_max, start + 1);
+        let (little, _) = quoted(&program(), false, |args| args.fuel = Some(start));
+        let little = little.expect_err("nothing would run");
+        assert_eq!(little.exit, Exit::Usage);
+        assert!(little.message.contains("to start"), "{}", little.message);
+    }
+
+    #[test]
     fn a_module_that_workers_refuse_is_priced_only_when_it_is_asked_for() {
         let (refused, _) = quoted(b"no module", false, |_| {});
         assert_eq!(refused.expect_err("is refused").code, "module_refused");
